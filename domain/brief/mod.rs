@@ -1,0 +1,3 @@
+//! Briefs: everything an agent is told, one type per team.
+
+pub mod trading;

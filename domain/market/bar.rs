@@ -1,0 +1,89 @@
+//! A closed bar of one symbol.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fixed::{Price, Volume};
+use crate::time::Time;
+
+/// Open, high, low, close and volume of one closed interval. The symbol is kept beside it.
+///
+/// `open_time` is when the interval began; an event is delivered at the close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bar {
+    /// When the interval began.
+    pub open_time: Time,
+    /// When the interval ended: the moment from which it may be known.
+    pub close_time: Time,
+    /// First price.
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// Shares or coins traded.
+    pub volume: Volume,
+}
+
+/// The length of a bar's interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Timeframe {
+    /// One minute.
+    #[serde(rename = "1m")]
+    Minute,
+    /// Five minutes.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    /// Fifteen minutes.
+    #[serde(rename = "15m")]
+    QuarterHour,
+    /// Thirty minutes.
+    #[serde(rename = "30m")]
+    HalfHour,
+    /// One hour.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Four hours.
+    #[serde(rename = "4h")]
+    FourHours,
+    /// One session, or one day of a market that never closes.
+    #[serde(rename = "1d")]
+    Day,
+    /// One week.
+    #[serde(rename = "1w")]
+    Week,
+}
+
+impl Timeframe {
+    /// The interval's nominal length.
+    pub const fn length(self) -> Duration {
+        let minutes = match self {
+            Self::Minute => 1,
+            Self::FiveMinutes => 5,
+            Self::QuarterHour => 15,
+            Self::HalfHour => 30,
+            Self::Hour => 60,
+            Self::FourHours => 240,
+            Self::Day => 1_440,
+            Self::Week => 10_080,
+        };
+        Duration::from_secs(minutes * 60)
+    }
+
+    /// The word users know: `1m`, `1d`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "1m",
+            Self::FiveMinutes => "5m",
+            Self::QuarterHour => "15m",
+            Self::HalfHour => "30m",
+            Self::Hour => "1h",
+            Self::FourHours => "4h",
+            Self::Day => "1d",
+            Self::Week => "1w",
+        }
+    }
+}

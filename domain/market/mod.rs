@@ -1,0 +1,4 @@
+//! The market as data: symbols, bars, sessions.
+
+pub mod bar;
+pub mod symbol;

@@ -1,0 +1,81 @@
+//! A float that is finite: the only kind that crosses a module boundary.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// A finite, unitless number: a fraction (0.05 is 5 %), a probability, a multiplier or a z-score.
+///
+/// Arithmetic happens on [`Ratio::get`]; the result comes back through [`Ratio::new`].
+#[derive(Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Ratio(f64);
+
+/// A number that is NaN or infinite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the number is not finite")]
+pub struct NotFinite;
+
+impl Ratio {
+    /// Zero.
+    pub const ZERO: Self = Self(0.0);
+    /// One.
+    pub const ONE: Self = Self(1.0);
+
+    /// Checks a float.
+    ///
+    /// # Errors
+    /// When it is NaN or infinite.
+    pub fn new(value: f64) -> Result<Self, NotFinite> {
+        // Adding zero turns -0.0 into 0.0, so that equal numbers are written alike.
+        if value.is_finite() { Ok(Self(value + 0.0)) } else { Err(NotFinite) }
+    }
+
+    /// A constant; an infinite one does not compile.
+    pub const fn of(value: f64) -> Self {
+        assert!(value.is_finite(), "the constant is not finite");
+        Self(value)
+    }
+
+    /// The float itself, or zero where a statistic was undefined.
+    pub fn or_zero(value: f64) -> Self {
+        Self::new(value).unwrap_or(Self::ZERO)
+    }
+
+    /// The float.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ratio {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_finite_numbers_pass() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Ratio::new(bad), Err(NotFinite));
+            assert_eq!(Ratio::or_zero(bad), Ratio::ZERO);
+        }
+        assert_eq!(Ratio::new(-0.0).unwrap().to_string(), "0");
+    }
+}
