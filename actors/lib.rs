@@ -1,1 +1,17 @@
-//! a
+//! Conclave's org chart: supervised actors that talk to the world through ports only.
+
+pub mod approvals;
+pub mod audit;
+pub mod broker;
+pub mod consensus;
+pub mod context;
+pub mod council;
+pub mod market;
+pub mod orchestrator;
+pub mod runtime;
+pub mod safety;
+pub mod selection;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+pub mod trading;
+pub mod training;

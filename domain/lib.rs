@@ -4,13 +4,37 @@
 //! seed; time is an argument. That is what makes a back-test, a replay and a live run the same code.
 
 pub mod advice;
+pub mod appeal;
+pub mod book;
 pub mod bounds;
 pub mod brief;
+pub mod budget;
+pub mod clearance;
 pub mod code;
+pub mod engine;
+pub mod exits;
+pub mod feasibility;
+pub mod features;
 pub mod fixed;
+pub mod forbidden;
+pub mod gates;
+pub mod limits;
 pub mod market;
+pub mod metrics;
+pub mod mode;
 pub mod order;
+pub mod order_state;
+pub mod projection;
+pub mod protections;
 pub mod ratio;
+pub mod record;
+pub mod regime;
+pub mod risk;
 pub mod role;
 pub mod signal;
+pub mod sim_broker;
+pub mod sizing;
+pub mod strategy;
+pub mod synthesis;
+pub mod tally;
 pub mod time;

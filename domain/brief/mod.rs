@@ -1,3 +1,5 @@
 //! Briefs: everything an agent is told, one type per team.
 
+pub mod selection;
 pub mod trading;
+pub mod training;

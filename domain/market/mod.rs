@@ -1,4 +1,10 @@
 //! The market as data: symbols, bars, sessions.
 
 pub mod bar;
+pub mod calendar;
+pub mod csv;
+pub mod door;
+pub mod series;
+pub mod splits;
 pub mod symbol;
+pub mod synth;

@@ -1,0 +1,1 @@
+//! The queue of supervised mode: what waits for a person.

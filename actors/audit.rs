@@ -1,0 +1,1 @@
+//! The audit: append-only, hash-chained records with group commit.

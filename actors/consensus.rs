@@ -1,0 +1,1 @@
+//! One round of consensus: a short-lived collector around a pure tally.

@@ -1,0 +1,1 @@
+//! The shared context: its only writer, and consistent snapshots for everyone.

@@ -1,0 +1,1 @@
+//! The council: the root of the actor tree.

@@ -1,0 +1,1 @@
+//! The market actor: closed bars in, features and signals out.

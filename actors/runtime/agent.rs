@@ -1,0 +1,104 @@
+//! What an agent is: a role, a brief, an answer, rules, and the way its answer becomes advice.
+//!
+//! An agent's file holds no actor, no logging and no clamping by hand. [`Entry`] erases the agent's
+//! own answer type, so that a team is a plain list and nobody else knows its members.
+
+use std::fmt::Debug;
+
+use conclave_domain::advice::Advice;
+use conclave_domain::bounds::BoundsError;
+use conclave_domain::limits::Limits;
+use conclave_domain::role::Role;
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde::de::{Deserialize as _, DeserializeOwned};
+use serde_json::Value;
+
+/// One of the fourteen, written down as functions of its brief.
+pub trait Agent {
+    /// What it is told: one type per team.
+    type Brief: Serialize;
+    /// What it says, raw: its numbers are not yet clamped.
+    type Answer: Serialize + DeserializeOwned + JsonSchema + Debug;
+    /// Its place in the org chart.
+    const ROLE: Role;
+
+    /// What a model is told to do, generated from the live limits: no number stands in it as text.
+    fn instructions(limits: &Limits) -> String;
+
+    /// The rules brain: the raw answer that quantitative logic gives.
+    fn rules(brief: &Self::Brief, limits: &Limits) -> Self::Answer;
+
+    /// Checks and clamps a raw answer. `brief` serves hard rules that hold whatever the brain is.
+    ///
+    /// # Errors
+    /// When a number is not finite; nothing is guessed in its place.
+    fn admit(
+        answer: Self::Answer,
+        brief: &Self::Brief,
+        limits: &Limits,
+    ) -> Result<Advice, ConsultError>;
+}
+
+/// Why a consultation brought no advice. Never fatal to the actor: it is an answer, not a crash.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ConsultError {
+    /// The answer does not have the shape that was asked for.
+    #[error("the answer is unreadable: {why}")]
+    Unreadable {
+        /// What the reader stumbled over.
+        why: String,
+    },
+    /// A number in the answer is NaN or infinite.
+    #[error("the answer is out of this world")]
+    OutOfBounds(#[from] BoundsError),
+    /// The answer asks for something that no agent may bring about.
+    #[error("the answer asks for the forbidden action `{action}`")]
+    Forbidden {
+        /// The forbidden action's name.
+        action: &'static str,
+    },
+    /// The brain failed.
+    #[error("the brain failed: {why}")]
+    Brain {
+        /// What it said.
+        why: String,
+    },
+    /// The agent has as much in flight as it may.
+    #[error("the agent has as many consultations in flight as it may")]
+    Shed,
+}
+
+/// An agent without its own types: what a roster lists.
+#[derive(Debug)]
+pub struct Entry<B> {
+    /// Its place in the org chart.
+    pub role: Role,
+    /// The instructions for a model.
+    pub instructions: fn(&Limits) -> String,
+    /// The JSON schema of its raw answer.
+    pub schema: fn() -> Schema,
+    /// The raw answer of its rules brain.
+    pub rules: fn(&B, &Limits) -> Value,
+    /// Reads a raw answer strictly, then checks and clamps it.
+    pub read: fn(&Value, &B, &Limits) -> Result<Advice, ConsultError>,
+}
+
+impl<B: Serialize> Entry<B> {
+    /// The entry of one agent.
+    pub const fn of<A: Agent<Brief = B>>() -> Self {
+        Self {
+            role: A::ROLE,
+            instructions: A::instructions,
+            schema: || schemars::schema_for!(A::Answer),
+            rules: |brief, limits| {
+                serde_json::to_value(A::rules(brief, limits)).unwrap_or(Value::Null)
+            },
+            read: |raw, brief, limits| {
+                let answer = A::Answer::deserialize(raw)
+                    .map_err(|error| ConsultError::Unreadable { why: error.to_string() })?;
+                A::admit(answer, brief, limits)
+            },
+        }
+    }
+}

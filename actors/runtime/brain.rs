@@ -1,0 +1,1 @@
+//! Brains: where an agent's raw answer comes from.

@@ -1,0 +1,1 @@
+//! Who is alive: a map from names to handles, owned by one runtime instance.

@@ -1,0 +1,1 @@
+//! The fence: what the order path reads immediately before every effect.

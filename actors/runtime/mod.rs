@@ -1,0 +1,12 @@
+//! What every actor stands on: agents, supervision, handles, ports and faults.
+
+pub mod agent;
+pub mod brain;
+pub mod directory;
+pub mod faults;
+pub mod fence;
+pub mod ports;
+pub mod refs;
+pub mod roster;
+pub mod shell;
+pub mod supervision;

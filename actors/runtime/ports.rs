@@ -1,0 +1,1 @@
+//! Ports: how the actors reach the world.

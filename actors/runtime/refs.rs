@@ -1,0 +1,1 @@
+//! Handles that survive a restart, and mailboxes that say when they are full.

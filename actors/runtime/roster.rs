@@ -1,0 +1,1 @@
+//! The roster: every agent there is.

@@ -1,0 +1,1 @@
+//! The one mailbox of all fourteen agents.

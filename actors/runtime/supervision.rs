@@ -1,0 +1,1 @@
+//! Supervision: who is restarted, how often, and when to give up.

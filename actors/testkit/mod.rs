@@ -1,0 +1,1 @@
+//! A whole council on fakes and paused time.

@@ -1,0 +1,1 @@
+//! Appeals of soft vetoes: the conditions, one by one.

@@ -1,0 +1,1 @@
+//! The ledger: cash, positions, fees and trades in fixed point.

@@ -1,0 +1,1 @@
+//! The training team's brief.

@@ -1,0 +1,1 @@
+//! Proof that an order may leave: `Cleared`.

@@ -1,0 +1,1 @@
+//! The in-process engine: bars, a strategy, fills and the ledger in one loop.

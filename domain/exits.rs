@@ -1,0 +1,1 @@
+//! Exits of open positions: stop, target, break-even, trailing and time stop.

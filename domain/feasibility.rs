@@ -1,0 +1,1 @@
+//! The proof that every enabled agent can fire.

@@ -1,0 +1,1 @@
+//! Actions that no agent, mode or key can bring about.

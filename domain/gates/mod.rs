@@ -1,0 +1,1 @@
+//! The gates: what the state before an order must look like.

@@ -1,0 +1,1 @@
+//! Share splits: an explicit table, applied to raw bars.

@@ -1,0 +1,1 @@
+//! Performance metrics: the formulas of the field, undefined values null with a reason.

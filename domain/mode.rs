@@ -1,0 +1,1 @@
+//! Modes and trading states, and who may change them.

@@ -1,0 +1,1 @@
+//! The portfolio as it would be after an order.

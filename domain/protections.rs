@@ -1,0 +1,1 @@
+//! Cooldowns and windows: win rate, loss streak, rejections, daily loss, model health.

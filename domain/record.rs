@@ -1,0 +1,1 @@
+//! Audit records: steps, bodies and the hash chain.

@@ -1,0 +1,1 @@
+//! Value at risk, conditional value at risk and correlation from return windows.

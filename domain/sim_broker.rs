@@ -1,0 +1,1 @@
+//! The simulated broker: fills, slippage, delays, rejections and gaps as pure events.

@@ -1,0 +1,1 @@
+//! Sizing: from a signal to a size under every cap.

@@ -1,0 +1,1 @@
+//! Built-in strategies: what raises a signal at a bar's close.

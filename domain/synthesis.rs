@@ -1,0 +1,1 @@
+//! The orchestrator's synthesis: levers of many agents into the terms of one order.

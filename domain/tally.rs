@@ -1,0 +1,1 @@
+//! Counts one round of consensus into one verdict. Pure: events in, verdict out.
