@@ -1,1 +1,3 @@
-//! r
+//! The Conclave binary's library: command line, configuration, wiring, adapters, HTTP and reports.
+
+pub mod cli;

@@ -1,0 +1,126 @@
+//! How a verb prints: the format that was asked for, and plain text tables.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+/// What `--format` takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document; objects carry `"schema":"name/1"`.
+    Json,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+/// Where a column's text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A text table: a header, a rule, rows; columns two spaces apart and as wide as they need.
+///
+/// Its `Display` ends every line, the last too, with a line feed. Without rows it prints nothing but
+/// its header, so a caller says what an empty table means.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+    headless: bool,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Align)>) -> Self {
+        let columns = columns.into_iter().map(|(name, align)| (name.to_owned(), align)).collect();
+        Self { columns, rows: Vec::new(), headless: false }
+    }
+
+    /// A table of names and values, without a header.
+    pub fn pairs() -> Self {
+        Self { headless: true, ..Self::new([("", Align::Left), ("", Align::Right)]) }
+    }
+
+    /// Adds a row. Missing cells are empty; cells beyond the last column are dropped. Control
+    /// characters become spaces, so that a cell can neither break the table nor drive the terminal.
+    pub fn row<T: ToString>(&mut self, cells: impl IntoIterator<Item = T>) -> &mut Self {
+        let mut row: Vec<String> = cells
+            .into_iter()
+            .take(self.columns.len())
+            .map(|cell| cell.to_string().replace(char::is_control, " "))
+            .collect();
+        row.resize(self.columns.len(), String::new());
+        self.rows.push(row);
+        self
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> =
+            self.columns.iter().map(|(name, _)| name.chars().count()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let mut line = String::new();
+            for (index, (cell, &width)) in cells.zip(&widths).enumerate() {
+                let gap = if index == 0 { "" } else { "  " };
+                let right = self.columns.get(index).is_some_and(|(_, at)| *at == Align::Right);
+                let text =
+                    if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+                line.push_str(gap);
+                line.push_str(&text);
+            }
+            line.trim_end().to_owned()
+        };
+        if !self.headless {
+            writeln!(f, "{}", line(&mut self.columns.iter().map(|(name, _)| name.as_str())))?;
+            let rules: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
+            writeln!(f, "{}", line(&mut rules.iter().map(String::as_str)))?;
+        }
+        for row in &self.rows {
+            writeln!(f, "{}", line(&mut row.iter().map(String::as_str)))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_left_and_numbers_right() {
+        let mut table = Table::new([("symbol", Align::Left), ("pnl", Align::Right)]);
+        table.row(["AAPL", "1234.50"]).row(["F", "-2"]);
+        let expected = "symbol      pnl\n──────  ───────\nAAPL    1234.50\nF            -2\n";
+        assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn a_hostile_cell_cannot_break_a_table() {
+        let mut table = Table::pairs();
+        table.row(["a\u{1b}[2J\n", "1", "too many"]).row(["b"]);
+        assert_eq!(table.to_string(), "a [2J   1\nb\n");
+    }
+}
