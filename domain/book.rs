@@ -1,1 +1,0 @@
-//! The ledger: cash, positions, fees and trades in fixed point.
