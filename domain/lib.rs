@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod appeal;
+pub mod approvals;
 pub mod book;
 pub mod bounds;
 pub mod brief;

@@ -8,3 +8,4 @@ pub mod series;
 pub mod splits;
 pub mod symbol;
 pub mod synth;
+pub mod tape;
