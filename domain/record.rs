@@ -1,1 +1,0 @@
-//! Audit records: steps, bodies and the hash chain.
