@@ -1,1 +1,0 @@
-//! Bars from CSV text: columns by name, decimals through text, errors with their line.

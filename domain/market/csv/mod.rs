@@ -1,0 +1,1 @@
+//! Bars from CSV text.
