@@ -1,3 +1,4 @@
 //! The Conclave binary's library: command line, configuration, wiring, adapters, HTTP and reports.
 
 pub mod cli;
+pub mod http;

@@ -1,3 +1,1 @@
 //! A whole council on fakes and paused time.
-
-pub mod memory_audit;

@@ -1,0 +1,131 @@
+//! What the HTTP API needs of the running council: views to read, commands to give.
+//!
+//! The API knows no actor; wiring implements [`Desk`] over the council's handles.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use conclave_domain::code::Code;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One view of the running process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Everything at a glance, one complete snapshot.
+    Status,
+    /// The actor tree with health and track records.
+    Agents,
+    /// The last rounds, newest first.
+    Rounds,
+    /// One round with its whole record.
+    Round(String),
+    /// What waits for a person.
+    Approvals,
+    /// Budgets: limit, spent, remaining.
+    Budgets,
+    /// Open positions and the account.
+    Positions,
+    /// Orders and what became of them.
+    Orders,
+}
+
+/// One command to the running process. Every one of them is authenticated and recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// No new risk, no consultations; exits, cancels and a person's orders go on.
+    Halt(Why),
+    /// No new risk; agents may still advise exits.
+    Reduce(Why),
+    /// Lifts a halt or a reduction.
+    Resume(Why),
+    /// Closes every position.
+    Flatten(Why),
+    /// Changes the mode.
+    Mode(ModeChange),
+    /// Answers an approval.
+    Approval {
+        /// The decision that waits.
+        id: String,
+        /// Yes or no.
+        approve: bool,
+        /// The person's note.
+        why: Why,
+    },
+    /// Asks the trading team on behalf of an outside system.
+    Consult {
+        /// `signal`, `gates`, `size`, `timing` or `exit`.
+        kind: String,
+        /// The question.
+        body: Value,
+    },
+    /// Sets what an outside system knows: `portfolio`, `regime` or `session`.
+    Setter {
+        /// Which.
+        kind: String,
+        /// The values.
+        body: Value,
+    },
+}
+
+/// A person's reason; it goes into the audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Why {
+    /// The reason or note, at most 500 characters are kept.
+    pub reason: String,
+}
+
+/// A change of mode.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModeChange {
+    /// `advisory`, `supervised` or `autonomous`.
+    pub mode: String,
+    /// Why the fourteen days of advisory record are waived, if they are.
+    #[serde(default)]
+    pub override_reason: Option<String>,
+}
+
+/// Why a view or a command was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// Safety said no.
+    #[error("{code}: {text}")]
+    Denied {
+        /// The stable code.
+        code: Code,
+        /// What happened and what to do.
+        text: String,
+    },
+    /// The process is stopping, or an actor did not answer in time.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// A boxed answer.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
+
+/// The running council as the API sees it.
+pub trait Desk: Send + Sync + 'static {
+    /// One view, from a consistent snapshot; never waits for a writer.
+    ///
+    /// # Errors
+    /// When there is no such thing.
+    fn view(&self, view: View) -> Result<Value, Refusal>;
+
+    /// Carries out one command.
+    fn command(&self, command: Command) -> Answer<'_>;
+
+    /// Whether the process can serve: every actor that new risk needs is alive.
+    fn is_ready(&self) -> bool;
+
+    /// The text of `/metrics`.
+    fn metrics(&self) -> String;
+}

@@ -1,0 +1,213 @@
+//! The routes, and what surrounds every one of them: limits, headers, the token.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::desk::{Command, ModeChange, Refusal, View, Why};
+use super::page;
+
+/// Largest request body, bytes.
+const BODY_MAX: usize = 64 * 1024;
+/// Requests that may come at once; they refill at [`REQUESTS_PER_SECOND`].
+const BURST: f64 = 200.0;
+/// Requests a second in the long run.
+const REQUESTS_PER_SECOND: f64 = 100.0;
+
+/// The whole API.
+pub(super) fn router(shared: Shared) -> Router {
+    let bucket = Arc::new(Mutex::new((BURST, tokio::time::Instant::now())));
+    let reads = Router::new()
+        .route("/", get(status_page))
+        .route("/metrics", get(|State(s): State<Shared>| async move { s.desk.metrics() }))
+        .route("/api/v1/status", get(|s| view(s, View::Status)))
+        .route("/api/v1/agents", get(|s| view(s, View::Agents)))
+        .route("/api/v1/rounds", get(|s| view(s, View::Rounds)))
+        .route("/api/v1/rounds/{id}", get(|s, Path(id)| view(s, View::Round(id))))
+        .route("/api/v1/approvals", get(|s| view(s, View::Approvals)))
+        .route("/api/v1/budgets", get(|s| view(s, View::Budgets)))
+        .route("/api/v1/positions", get(|s| view(s, View::Positions)))
+        .route("/api/v1/orders", get(|s| view(s, View::Orders)))
+        .route("/api/v1/events", get(events))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard_reads));
+    let mutations = Router::new()
+        .route("/api/v1/halt", post(|s, b| why(s, b, Command::Halt)))
+        .route("/api/v1/reduce", post(|s, b| why(s, b, Command::Reduce)))
+        .route("/api/v1/resume", post(|s, b| why(s, b, Command::Resume)))
+        .route("/api/v1/flatten", post(|s, b| why(s, b, Command::Flatten)))
+        .route("/api/v1/mode", post(mode))
+        .route("/api/v1/approvals/{id}/{answer}", post(approval))
+        .route("/api/v1/consult/{kind}", post(consult))
+        .route("/api/v1/context/{kind}", post(setter))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard_mutations));
+    Router::new()
+        .merge(reads)
+        .merge(mutations)
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(security_headers))
+        .layer(middleware::from_fn(move |request, next| {
+            limit_rate(Arc::clone(&bucket), request, next)
+        }))
+        .with_state(shared)
+}
+
+async fn view(State(shared): State<Shared>, view: View) -> Response {
+    answer(shared.desk.view(view))
+}
+
+async fn status_page(State(shared): State<Shared>) -> Response {
+    match shared.desk.view(View::Status) {
+        Ok(status) => Html(page::render(&status)).into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    if shared.desk.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let last = last.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Sse::new(shared.hub.stream(last)).keep_alive(KeepAlive::default()).into_response()
+}
+
+async fn why(State(shared): State<Shared>, body: Bytes, make: fn(Why) -> Command) -> Response {
+    let parsed = if body.is_empty() { Ok(Why::default()) } else { read(&body) };
+    match parsed {
+        Ok(why) => answer(shared.desk.command(make(why)).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn mode(State(shared): State<Shared>, body: Bytes) -> Response {
+    match read::<ModeChange>(&body) {
+        Ok(change) => answer(shared.desk.command(Command::Mode(change)).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn approval(
+    State(shared): State<Shared>,
+    Path((id, word)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let approve = match word.as_str() {
+        "approve" => true,
+        "deny" => false,
+        _ => return refused(&Refusal::NotFound(format!("`{word}` is neither approve nor deny"))),
+    };
+    let parsed = if body.is_empty() { Ok(Why::default()) } else { read(&body) };
+    match parsed {
+        Ok(why) => answer(shared.desk.command(Command::Approval { id, approve, why }).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn consult(State(shared): State<Shared>, Path(kind): Path<String>, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(body) => answer(shared.desk.command(Command::Consult { kind, body }).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn setter(State(shared): State<Shared>, Path(kind): Path<String>, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(body) => answer(shared.desk.command(Command::Setter { kind, body }).await),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::Invalid(format!("the body is not what was asked for: {error}")))
+}
+
+fn answer(result: Result<Value, Refusal>) -> Response {
+    match result {
+        Ok(value) => Json(value).into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let (status, code) = match refusal {
+        Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        Refusal::Denied { code, .. } => (StatusCode::CONFLICT, code.as_str()),
+        Refusal::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let body = json!({"schema": "error/1", "code": code, "message": refusal.to_string()});
+    (status, Json(body)).into_response()
+}
+
+async fn guard_reads(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.guard_reads { guarded(&shared, request, next).await } else { next.run(request).await }
+}
+
+async fn guard_mutations(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    guarded(&shared, request, next).await
+}
+
+async fn guarded(shared: &Shared, request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION);
+    if shared.token.admits(header.and_then(|value| value.to_str().ok())) {
+        return next.run(request).await;
+    }
+    let message =
+        "this needs `Authorization: Bearer TOKEN`; the token is in the store's token file";
+    let body = json!({"schema": "error/1", "code": "unauthorized", "message": message});
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
+}
+
+async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A token bucket for the whole server: one operator needs no more, and a runaway script must not
+/// keep the process from its work. Health checks count like everything else.
+async fn limit_rate(
+    bucket: Arc<Mutex<(f64, tokio::time::Instant)>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let admitted = {
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = tokio::time::Instant::now();
+        let refill = now.duration_since(bucket.1).as_secs_f64() * REQUESTS_PER_SECOND;
+        *bucket = ((bucket.0 + refill).min(BURST), now);
+        let admitted = bucket.0 >= 1.0;
+        if admitted {
+            bucket.0 -= 1.0;
+        }
+        admitted
+    };
+    if admitted {
+        next.run(request).await
+    } else {
+        (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "slow down\n").into_response()
+    }
+}
