@@ -1,1 +1,402 @@
-//! The audit: append-only, hash-chained records with group commit.
+//! The audit: every record goes through here, in order, into the chained log.
+//!
+//! A mover: it hands batches to the [`AuditSink`], which writes on a thread of its own, and the
+//! answer goes straight from there to whoever waits. No runtime thread ever waits for a disk.
+//!
+//! - A-1: every verdict has its complete record chain: the steps of a decision are one batch, which
+//!   is in the log whole or not at all.
+//! - A-2: the chain verifies: only the sink gives numbers and hashes, in the order of the mailbox.
+//!
+//! After a restart it forgets nothing: the state is the sink's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_domain::order::DecisionId;
+use conclave_domain::record::{Anchor, Record, RecordError, Step};
+use conclave_domain::time::Time;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde::Serialize;
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+
+use crate::runtime::ports::{AuditError, AuditSink, Batch, Committed, Done, Safety, Written};
+
+/// What the audit takes.
+#[derive(Debug)]
+pub enum AuditMsg {
+    /// Write these together.
+    Append {
+        /// The records, in order; none is a plain request to sync.
+        records: Vec<Record>,
+        /// What the answer promises.
+        safety: Safety,
+        /// Who waits.
+        done: Done<Committed, AuditError>,
+    },
+}
+
+/// A record of a decision or an observation, from anything that can be written as JSON.
+///
+/// # Errors
+/// When the body cannot be written as JSON, or is too large.
+pub fn record(
+    step: Step,
+    decision: Option<&DecisionId>,
+    at: Time,
+    body: &impl Serialize,
+) -> Result<Record, RecordError> {
+    let body = json(step, "body", body)?;
+    Record::from_json(step, decision.cloned(), at, body)
+}
+
+/// The same record with volatile fields: wall times, latencies, cost, process.
+///
+/// # Errors
+/// When they cannot be written as JSON, or are too large.
+pub fn volatile(record: Record, fields: &impl Serialize) -> Result<Record, RecordError> {
+    let fields = json(record.step(), "volatile part", fields)?;
+    record.with_volatile(fields)
+}
+
+fn json(step: Step, part: &'static str, value: &impl Serialize) -> Result<String, RecordError> {
+    serde_json::to_string(value).map_err(|error| RecordError::Unwritable {
+        step,
+        part,
+        why: error.to_string(),
+    })
+}
+
+/// Where a written batch stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The number of the last decision's line in the log, this batch included.
+    pub seq: u64,
+    /// Both streams' ends behind the batch.
+    pub head: Anchor,
+}
+
+/// A line for whoever watches; `Arc` inside, cheap to clone.
+pub type Published = Arc<Written>;
+
+/// How to reach the audit. Cheap to clone; survives restarts of the actor.
+#[derive(Clone, Debug)]
+pub struct AuditHandle {
+    actor: watch::Receiver<Option<ActorRef<AuditMsg>>>,
+    ends: watch::Receiver<Ends>,
+    board: Arc<Board>,
+}
+
+/// Where the log ends: as written, and as it is known to be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    head: Anchor,
+    synced: Anchor,
+}
+
+/// What handle and actor share.
+#[derive(Debug)]
+struct Board {
+    /// One permit per batch in flight that somebody waits for.
+    asked: Arc<Semaphore>,
+    /// One permit per batch in flight that nobody waits for; apart, because a full disk keeps them.
+    noted: Arc<Semaphore>,
+    capacity: usize,
+    lines: broadcast::Sender<Published>,
+    ends: watch::Sender<Ends>,
+}
+
+/// What an audit actor is started with, and started again after a failure.
+#[derive(Clone, Debug)]
+pub struct AuditArgs {
+    sink: Arc<dyn AuditSink>,
+    me: watch::Sender<Option<ActorRef<AuditMsg>>>,
+    board: Arc<Board>,
+}
+
+/// How long a caller waits for room before it hears that there is none.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Lines that a slow watcher may lag behind before it misses some.
+const WATCHERS_LAG: usize = 1_024;
+
+/// Prepares an audit: a handle for everybody, arguments for the supervisor.
+///
+/// `head` is the log's end when it was opened; `capacity` is the number of batches in flight (those
+/// that somebody waits for, and as many others), over which callers wait.
+pub fn audit(sink: Arc<dyn AuditSink>, head: Anchor, capacity: usize) -> (AuditHandle, AuditArgs) {
+    let (me, actor) = watch::channel(None);
+    let (ends_tx, ends) = watch::channel(Ends { head, synced: head });
+    let capacity = capacity.max(1);
+    let board = Arc::new(Board {
+        asked: Arc::new(Semaphore::new(capacity)),
+        noted: Arc::new(Semaphore::new(capacity)),
+        capacity,
+        lines: broadcast::Sender::new(WATCHERS_LAG),
+        ends: ends_tx,
+    });
+    let handle = AuditHandle { actor, ends, board: Arc::clone(&board) };
+    (handle, AuditArgs { sink, me, board })
+}
+
+impl AuditHandle {
+    /// Writes the records as one batch and returns once it would survive the loss of power: at most
+    /// one `fdatasync`, shared with whoever else waits at this moment.
+    ///
+    /// # Errors
+    /// When it was not written, or is not known to be on the disk.
+    pub async fn append(&self, records: Vec<Record>) -> Result<Ack, AuditError> {
+        self.ask(records, Safety::Synced).await
+    }
+
+    /// Writes a record that rides in the next batch: it survives the end of the process at once and
+    /// the loss of power after the next [`AuditHandle::append`]. Returns when it has its place.
+    ///
+    /// # Errors
+    /// When the audit is not running, or has had no room for [`PATIENCE`]. A failure of the disk is
+    /// counted and logged; the sink keeps the record and writes it before the next batch.
+    pub async fn note(&self, record: Record) -> Result<(), AuditError> {
+        self.note_all(vec![record]).await
+    }
+
+    /// [`AuditHandle::note`] for several records that are written together.
+    ///
+    /// # Errors
+    /// As [`AuditHandle::note`].
+    pub async fn note_all(&self, records: Vec<Record>) -> Result<(), AuditError> {
+        self.send(records, Safety::Written, |_| ()).await
+    }
+
+    /// Waits until everything so far is on the disk.
+    ///
+    /// # Errors
+    /// When it is not known to be.
+    pub async fn sync(&self) -> Result<Ack, AuditError> {
+        self.ask(Vec::new(), Safety::Synced).await
+    }
+
+    /// [`AuditHandle::sync`] for both streams: the end of a run, whose anchor goes to `run.json`.
+    ///
+    /// # Errors
+    /// When it is not known to be on the disk.
+    pub async fn finish(&self) -> Result<Anchor, AuditError> {
+        Ok(self.ask(Vec::new(), Safety::AllSynced).await?.head)
+    }
+
+    /// The log's end as it was last written.
+    pub fn head(&self) -> Anchor {
+        self.ends.borrow().head
+    }
+
+    /// The log's end as it is known to be on the disk: what may be anchored elsewhere.
+    pub fn synced(&self) -> Anchor {
+        self.ends.borrow().synced
+    }
+
+    /// Every line from now on. A watcher that lags is told how many lines it missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<Published> {
+        self.board.lines.subscribe()
+    }
+
+    /// Batches that are being written or wait.
+    pub fn depth(&self) -> usize {
+        let free = |room: &Semaphore| room.available_permits();
+        (2 * self.board.capacity).saturating_sub(free(&self.board.asked) + free(&self.board.noted))
+    }
+
+    async fn ask(&self, records: Vec<Record>, safety: Safety) -> Result<Ack, AuditError> {
+        let (answer, waiting) = oneshot::channel();
+        self.send(records, safety, |committed| drop(answer.send(committed))).await?;
+        waiting.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    async fn send(
+        &self,
+        records: Vec<Record>,
+        safety: Safety,
+        answer: impl FnOnce(Result<Ack, AuditError>) + Send + 'static,
+    ) -> Result<(), AuditError> {
+        let board = Arc::clone(&self.board);
+        let room = if safety == Safety::Written { &board.noted } else { &board.asked };
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(room).acquire_owned()).await;
+        let permit = permit.map_err(|_| AuditError::Busy)?.map_err(|_| AuditError::Closed)?;
+        let count = records.len();
+        let done = Done::new(move |result| {
+            drop(permit);
+            answer(board.settle(result, count));
+        });
+        let Some(actor) = self.actor.borrow().clone() else {
+            return Err(AuditError::Closed);
+        };
+        let message = AuditMsg::Append { records, safety, done };
+        actor.cast(message).map_err(|_| AuditError::Closed)
+    }
+}
+
+impl Board {
+    /// Tells everybody what became of a batch; runs on the sink's thread.
+    fn settle(
+        &self,
+        result: Result<Committed, AuditError>,
+        records: usize,
+    ) -> Result<Ack, AuditError> {
+        let committed = match result {
+            Ok(committed) => committed,
+            Err(error) => {
+                metrics::counter!("conclave_audit_failures_total").increment(1);
+                tracing::error!(error = &error as &dyn std::error::Error, records, "audit failed");
+                return Err(error);
+            }
+        };
+        metrics::counter!("conclave_audit_records_total").increment(records as u64);
+        let Committed { lines, head, synced } = committed;
+        self.ends.send_replace(Ends { head, synced });
+        if self.lines.receiver_count() > 0 {
+            for line in lines {
+                // Nobody listening any more is no failure.
+                let _ = self.lines.send(Arc::new(line));
+            }
+        }
+        Ok(Ack { seq: head.decisions.count, head })
+    }
+}
+
+/// The audit's actor. It moves batches to the sink; there is nothing in it to lose.
+#[derive(Debug, Default)]
+pub struct Audit;
+
+impl Actor for Audit {
+    type Msg = AuditMsg;
+    type State = AuditArgs;
+    type Arguments = AuditArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<AuditMsg>,
+        args: AuditArgs,
+    ) -> Result<AuditArgs, ActorProcessingErr> {
+        args.me.send_replace(Some(myself));
+        Ok(args)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<AuditMsg>,
+        message: AuditMsg,
+        state: &mut AuditArgs,
+    ) -> Result<(), ActorProcessingErr> {
+        let AuditMsg::Append { records, safety, done } = message;
+        state.sink.submit(Batch { records, safety, done });
+        Ok(())
+    }
+
+    /// Brings everything to the disk before the process may end.
+    async fn post_stop(
+        &self,
+        myself: ActorRef<AuditMsg>,
+        state: &mut AuditArgs,
+    ) -> Result<(), ActorProcessingErr> {
+        state.me.send_if_modified(|actor| {
+            let mine = actor.as_ref().is_some_and(|actor| actor.get_id() == myself.get_id());
+            if mine {
+                *actor = None;
+            }
+            mine
+        });
+        let (answer, waiting) = oneshot::channel();
+        let board = Arc::clone(&state.board);
+        let done = Done::new(move |result| drop(answer.send(board.settle(result, 0))));
+        state.sink.submit(Batch { records: Vec::new(), safety: Safety::AllSynced, done });
+        waiting.await??;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use conclave_domain::record::Stream;
+
+    use super::*;
+    use crate::testkit::memory_audit::MemoryAudit;
+
+    fn digest(nth: i64) -> Record {
+        record(Step::SessionDigest, None, Time::from_ms(nth), &nth).unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
+    async fn started(capacity: usize) -> (Arc<MemoryAudit>, AuditHandle, ActorRef<AuditMsg>) {
+        let log = Arc::new(MemoryAudit::default());
+        let (handle, args) = audit(log.clone(), log.anchor(), capacity);
+        let (actor, _) = Actor::spawn(None, Audit, args).await.unwrap();
+        (log, handle, actor)
+    }
+
+    /// A-1: the steps of a decision are one batch with one sync, in the order they were given.
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_synced_once_and_what_was_noted_rides_along() {
+        let (log, handle, _) = started(8).await;
+        handle.note(digest(1)).await.unwrap();
+        let ack = handle.append(vec![digest(2), digest(3)]).await.unwrap();
+        assert_eq!((ack.seq, log.syncs()), (3, 1));
+        assert_eq!(handle.head(), handle.synced());
+        assert_eq!(handle.sync().await.unwrap().seq, 3);
+        assert_eq!(log.syncs(), 1, "there was nothing to sync");
+        assert!(log.is_sound());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn volatile_fields_go_to_the_other_stream() {
+        let (log, handle, _) = started(8).await;
+        let noted = volatile(digest(1), &serde_json::json!({ "wall_ms": 7 })).unwrap();
+        handle.append(vec![noted]).await.unwrap();
+        assert!(!log.lines(Stream::Decisions)[0].contains("wall_ms"));
+        let observed = log.lines(Stream::Observations);
+        assert!(
+            observed[0].starts_with(r#"{"seq":1,"of":1,"step":"session.digest""#),
+            "{observed:?}"
+        );
+        assert!(log.is_sound());
+    }
+
+    /// Goal: a full disk refuses decisions, loses no record of what has happened, and goes on.
+    /// Method: the disk fails between two appends; a note falls into the gap.
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_refuses_appends_and_keeps_notes() {
+        let (log, handle, _) = started(1).await;
+        log.fail(Some(AuditError::DiskFull));
+        assert_eq!(handle.append(vec![digest(1)]).await, Err(AuditError::DiskFull));
+        handle.note(digest(2)).await.unwrap();
+        assert_eq!(handle.append(vec![digest(3)]).await, Err(AuditError::DiskFull));
+        assert_eq!(handle.note(digest(4)).await, Err(AuditError::Busy), "there is room for one");
+        log.fail(None);
+        assert_eq!(handle.append(vec![digest(5)]).await.unwrap().seq, 2);
+        let lines = log.lines(Stream::Decisions);
+        assert!(lines[0].contains(r#""body":2"#) && lines[1].contains(r#""body":5"#), "{lines:?}");
+        assert_eq!(handle.depth(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_sees_each_line_and_hears_how_many_it_missed() {
+        let (_, handle, _) = started(8).await;
+        let mut lines = handle.subscribe();
+        handle.append((0..2_000).map(digest).collect()).await.unwrap();
+        let missed = broadcast::error::RecvError::Lagged(2_000 - WATCHERS_LAG as u64);
+        assert_eq!(lines.recv().await, Err(missed));
+        assert_eq!(lines.recv().await.unwrap().seq, 977);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
+    async fn a_restart_forgets_nothing_and_the_handle_survives_it() {
+        let log = Arc::new(MemoryAudit::default());
+        let (handle, args) = audit(log.clone(), log.anchor(), 8);
+        assert_eq!(handle.append(vec![digest(0)]).await, Err(AuditError::Closed));
+        let (actor, _) = Actor::spawn(None, Audit, args.clone()).await.unwrap();
+        handle.append(vec![digest(1)]).await.unwrap();
+        actor.kill();
+        actor.wait(None).await.unwrap();
+        assert_eq!(handle.append(vec![digest(2)]).await, Err(AuditError::Closed));
+        Actor::spawn(None, Audit, args).await.unwrap();
+        assert_eq!(handle.append(vec![digest(2)]).await.unwrap().seq, 2);
+        assert!(log.is_sound());
+    }
+}

@@ -1,4 +1,5 @@
 //! The Conclave binary's library: command line, configuration, wiring, adapters, HTTP and reports.
 
+pub mod adapters;
 pub mod cli;
 pub mod http;

@@ -1,1 +1,3 @@
 //! A whole council on fakes and paused time.
+
+pub mod memory_audit;

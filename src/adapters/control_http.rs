@@ -44,7 +44,8 @@ pub fn store_dir(given: Option<&Path>) -> Result<PathBuf, CliError> {
     }
     let latest = Path::new("runs").join(LATEST_FILE);
     let name = std::fs::read_to_string(&latest).map_err(|_| {
-        let text = "nothing has run here: start `conclave run`, or name a run's directory with --store";
+        let text =
+            "nothing has run here: start `conclave run`, or name a run's directory with --store";
         CliError::new(ExitCode::NotRunning, text)
     })?;
     Ok(Path::new("runs").join(name.trim()))

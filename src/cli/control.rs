@@ -342,11 +342,10 @@ fn render(value: &Value) -> String {
 fn rows_table(rows: &[Value]) -> String {
     let Some(Value::Object(first)) = rows.first() else { return String::new() };
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
-    let align = |name: &&str| {
-        let is_number = rows.iter().any(|row| row.get(*name).is_some_and(Value::is_number));
-        (*name, if is_number { Align::Right } else { Align::Left })
-    };
-    let mut table = Table::new(names.iter().map(align).collect::<Vec<_>>());
+    let is_number = |name: &str| rows.iter().any(|row| row.get(name).is_some_and(Value::is_number));
+    let align = |name: &str| if is_number(name) { Align::Right } else { Align::Left };
+    let columns: Vec<(&str, Align)> = names.iter().map(|name| (*name, align(name))).collect();
+    let mut table = Table::new(columns);
     for row in rows {
         table.row(names.iter().map(|name| row.get(*name).map_or_else(String::new, cell)));
     }
@@ -376,8 +375,12 @@ mod tests {
 
     #[test]
     fn nested_values_become_tables() {
-        let value = json!({"schema": "x/1", "mode": "advisory", "budgets": [{"budget": "a", "limit": 3}]});
+        let value =
+            json!({"schema": "x/1", "mode": "advisory", "budgets": [{"budget": "a", "limit": 3}]});
         let text = render(&value);
-        assert!(text.contains("advisory") && text.contains("budget") && !text.contains("x/1"), "{text}");
+        assert!(
+            text.contains("advisory") && text.contains("budget") && !text.contains("x/1"),
+            "{text}"
+        );
     }
 }

@@ -1,4 +1,6 @@
 //! The command line: a file per verb, and what all verbs share.
 
+pub mod control;
 pub mod error;
 pub mod format;
+pub mod progress;

@@ -1,0 +1,153 @@
+//! An audit log in memory, chained like the real one, with a disk that can be made to fail.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use conclave_domain::record::{Anchor, Chain, Place, Stream, verify};
+
+use crate::runtime::ports::{AuditError, AuditSink, Batch, Committed, Safety, Written};
+
+/// The log. It writes on the caller's thread and at once, so that paused time stays exact.
+#[derive(Debug)]
+pub struct MemoryAudit(Mutex<Log>);
+
+#[derive(Debug)]
+struct Log {
+    chains: [Chain; 2],
+    lines: [Vec<String>; 2],
+    synced: Anchor,
+    syncs: u64,
+    failure: Option<AuditError>,
+    owed: Vec<Batch>,
+}
+
+impl Default for MemoryAudit {
+    fn default() -> Self {
+        let chains = Stream::ALL.map(Chain::new);
+        let synced = anchor(&chains);
+        let lines = [Vec::new(), Vec::new()];
+        let log = Log { chains, lines, synced, syncs: 0, failure: None, owed: Vec::new() };
+        Self(Mutex::new(log))
+    }
+}
+
+fn anchor([decisions, observations]: &[Chain; 2]) -> Anchor {
+    Anchor {
+        decisions: decisions.head(),
+        observations: observations.head(),
+        record_hash: decisions.record_hash(),
+    }
+}
+
+impl MemoryAudit {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the disk answers with `failure`; `None` mends it.
+    pub fn fail(&self, failure: Option<AuditError>) {
+        self.log().failure = failure;
+    }
+
+    /// The lines of a stream so far.
+    pub fn lines(&self, stream: Stream) -> Vec<String> {
+        self.log().lines[index(stream)].clone()
+    }
+
+    /// The names of the decisions' steps so far, in order.
+    pub fn steps(&self) -> Vec<String> {
+        let lines = self.lines(Stream::Decisions);
+        let value = |line: &String| serde_json::from_str::<serde_json::Value>(line).ok();
+        let step = |line| value(line)?.get("step")?.as_str().map(str::to_owned);
+        lines.iter().filter_map(step).collect()
+    }
+
+    /// How often it was synced.
+    pub fn syncs(&self) -> u64 {
+        self.log().syncs
+    }
+
+    /// Both streams' ends.
+    pub fn anchor(&self) -> Anchor {
+        anchor(&self.log().chains)
+    }
+
+    /// Whether both chains verify.
+    pub fn is_sound(&self) -> bool {
+        let anchor = self.anchor();
+        Stream::ALL.into_iter().all(|stream| {
+            let lines = self.lines(stream);
+            let lines = lines.iter().map(|line| (Place::default(), line.as_str()));
+            verify(stream, lines, Some(anchor.head(stream))).is_ok()
+        })
+    }
+}
+
+const fn index(stream: Stream) -> usize {
+    match stream {
+        Stream::Decisions => 0,
+        Stream::Observations => 1,
+    }
+}
+
+impl AuditSink for MemoryAudit {
+    fn submit(&self, batch: Batch) {
+        let mut answers = Vec::new();
+        {
+            let mut log = self.log();
+            if let Some(failure) = log.failure.clone() {
+                if batch.safety == Safety::Written {
+                    log.owed.push(batch);
+                } else {
+                    answers.push((batch.done, Err(failure)));
+                }
+            } else {
+                let owed = std::mem::take(&mut log.owed);
+                for batch in owed.into_iter().chain([batch]) {
+                    let (done, committed) = log.write(batch);
+                    answers.push((done, Ok(committed)));
+                }
+            }
+        }
+        // Outside of the lock: an answer may look at the log.
+        for (done, answer) in answers {
+            done.answer(answer);
+        }
+    }
+}
+
+impl Log {
+    fn write(
+        &mut self,
+        batch: Batch,
+    ) -> (crate::runtime::ports::Done<Committed, AuditError>, Committed) {
+        let mut lines = Vec::new();
+        for record in &batch.records {
+            let stream = record.step().stream();
+            let seq = self.line(stream, record, None, &mut lines);
+            if let Some(observation) = record.observation() {
+                let of = (stream == Stream::Decisions).then_some(seq);
+                self.line(Stream::Observations, &observation, of, &mut lines);
+            }
+        }
+        let head = anchor(&self.chains);
+        if batch.safety > Safety::Written && self.synced != head {
+            self.syncs += 1;
+            self.synced = head;
+        }
+        (batch.done, Committed { lines, head, synced: self.synced })
+    }
+
+    fn line(
+        &mut self,
+        stream: Stream,
+        record: &conclave_domain::record::Record,
+        of: Option<u64>,
+        lines: &mut Vec<Written>,
+    ) -> u64 {
+        let mut text = String::new();
+        let seq = self.chains[index(stream)].append(record, of, &mut text);
+        lines.push(Written { stream, seq, text: text.as_str().into() });
+        self.lines[index(stream)].push(text);
+        seq
+    }
+}

@@ -1,0 +1,3 @@
+//! Adapters: a file per outside thing.
+
+pub mod control_http;

@@ -1,0 +1,42 @@
+//! The progress bar of everything that takes longer than a second: bars a second and what is left.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar on stderr; without a terminal it draws nothing.
+#[derive(Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar of `total` market bars.
+    pub fn bars(total: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
+        let style =
+            ProgressStyle::with_template("{bar:32} {pos}/{len} bars, {per_sec}, {eta} left  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
+    /// Adds bars that were played.
+    pub fn advance(&self, bars: u64) {
+        self.0.inc(bars);
+    }
+
+    /// Says what is going on.
+    pub fn say(&self, text: impl Into<String>) {
+        self.0.set_message(text.into());
+    }
+
+    /// Takes the bar away, so that what is printed next stands alone.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
