@@ -1,8 +1,12 @@
 //! How a verb prints: the format that was asked for, and plain text tables.
 
 use std::fmt;
+use std::io::Write;
 
 use clap::ValueEnum;
+use serde::Serialize;
+
+use super::error::{CliError, ExitCode};
 
 /// What `--format` takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
@@ -14,6 +18,26 @@ pub enum Format {
     Json,
     /// One JSON object per line.
     Jsonl,
+}
+
+/// Writes a document with a line feed after it: indented as `json`, in one line as `jsonl`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_json<T: Serialize + ?Sized>(
+    document: &T,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let text = match format {
+        Format::Jsonl => serde_json::to_string(document),
+        Format::Text | Format::Json => serde_json::to_string_pretty(document),
+    };
+    let text = text.map_err(|error| {
+        CliError::new(ExitCode::Failure, "the document cannot be written as json").caused_by(error)
+    })?;
+    writeln!(out, "{text}")?;
+    Ok(())
 }
 
 /// Where a column's text stands.
@@ -43,9 +67,14 @@ impl Table {
         Self { columns, rows: Vec::new(), headless: false }
     }
 
-    /// A table of names and values, without a header.
+    /// A table of names and numbers, without a header.
     pub fn pairs() -> Self {
         Self { headless: true, ..Self::new([("", Align::Left), ("", Align::Right)]) }
+    }
+
+    /// A table of names and texts, without a header.
+    pub fn listing() -> Self {
+        Self { headless: true, ..Self::new([("", Align::Left), ("", Align::Left)]) }
     }
 
     /// Adds a row. Missing cells are empty; cells beyond the last column are dropped. Control

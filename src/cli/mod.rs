@@ -3,4 +3,5 @@
 pub mod control;
 pub mod error;
 pub mod format;
+pub mod metrics;
 pub mod progress;
