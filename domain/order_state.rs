@@ -1,1 +1,0 @@
-//! The life of an order as a state machine.
