@@ -258,6 +258,7 @@ enum Step {
 }
 
 /// The table.
+#[expect(clippy::match_same_arms, reason = "the arms are read in the order of a life")]
 const fn next(status: Status, kind: Kind) -> Step {
     use Status as S;
     match (status, kind) {

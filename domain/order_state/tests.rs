@@ -197,7 +197,7 @@ fn the_same_intent_twice_is_one_order_with_the_first_answer() {
 
 #[test]
 fn every_rule_of_the_validator_denies_alone() {
-    let exit = Purpose::Exit { reason: ExitReason::Stop };
+    let leave = Purpose::Exit { reason: ExitReason::Stop };
     let price = |text: &str| text.parse::<Price>().unwrap();
     let limit = OrderKind::Limit { limit: price("99") };
     let (equity, crypto) = (AssetClass::Equity, AssetClass::Crypto);
@@ -227,21 +227,21 @@ fn every_rule_of_the_validator_denies_alone() {
         (part(&sell), crypto, Session::CryptoOnly, "0.5", None),
         (ioc.clone(), crypto, Session::Closed, "0", None),
         (ioc.clone(), equity, Session::Closed, "0", Some(Code::OrderExtendedHours)),
-        (OrderIntent { purpose: exit, ..ioc }, equity, Session::Closed, "-1", None),
+        (OrderIntent { purpose: leave, ..ioc }, equity, Session::Closed, "-1", None),
         (ext(limit, day), equity, Session::Pre, "0", None),
         (ext(limit, gtc), equity, Session::Pre, "0", Some(Code::OrderExtendedHours)),
         (ext(OrderKind::Market, day), equity, Session::After, "0", Some(Code::OrderExtendedHours)),
         (zero, equity, regular, "0", Some(Code::OrderInvalid)),
         (free, equity, regular, "0", Some(Code::OrderInvalid)),
-        (OrderIntent { purpose: exit, ..sell.clone() }, equity, regular, "1", None),
+        (OrderIntent { purpose: leave, ..sell.clone() }, equity, regular, "1", None),
         (
-            OrderIntent { purpose: exit, ..sell.clone() },
+            OrderIntent { purpose: leave, ..sell.clone() },
             equity,
             regular,
             "0.5",
             Some(Code::OrderInvalid),
         ),
-        (OrderIntent { purpose: exit, ..sell }, equity, regular, "-5", Some(Code::OrderInvalid)),
+        (OrderIntent { purpose: leave, ..sell }, equity, regular, "-5", Some(Code::OrderInvalid)),
     ];
     for (nth, (intent, class, session, position, expected)) in cases.into_iter().enumerate() {
         let terms = Terms { class, session, position: position.parse().unwrap() };
