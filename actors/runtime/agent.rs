@@ -3,7 +3,7 @@
 //! An agent's file holds no actor, no logging and no clamping by hand. [`Entry`] erases the agent's
 //! own answer type, so that a team is a plain list and nobody else knows its members.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use conclave_domain::advice::Advice;
 use conclave_domain::bounds::BoundsError;
@@ -22,6 +22,10 @@ pub trait Agent {
     type Answer: Serialize + DeserializeOwned + JsonSchema + Debug;
     /// Its place in the org chart.
     const ROLE: Role;
+    /// When it is consulted unless configured otherwise.
+    const CADENCE: Cadence;
+    /// Whether it is consulted unless configured otherwise.
+    const ON_BY_DEFAULT: bool = true;
 
     /// What a model is told to do, generated from the live limits: no number stands in it as text.
     fn instructions(limits: &Limits) -> String;
@@ -38,6 +42,35 @@ pub trait Agent {
         brief: &Self::Brief,
         limits: &Limits,
     ) -> Result<Advice, ConsultError>;
+}
+
+/// When an agent is consulted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cadence {
+    /// Training: every so many validation cycles.
+    EveryCycles(u32),
+    /// Trading: each candidate for an entry.
+    EachEntry,
+    /// Trading: each candidate for an entry, and open positions in which something happened.
+    EntriesAndPositions,
+    /// Selection: each selection.
+    EachSelection,
+    /// All: each round.
+    EachRound,
+}
+
+impl fmt::Display for Cadence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EveryCycles(1) => f.pad("every validation cycle"),
+            Self::EveryCycles(cycles) => f.pad(&format!("every {cycles} validation cycles")),
+            Self::EachEntry => f.pad("each entry candidate"),
+            Self::EntriesAndPositions => f.pad("entry candidates and events of open positions"),
+            Self::EachSelection => f.pad("each selection"),
+            Self::EachRound => f.pad("each round"),
+        }
+    }
 }
 
 /// Why a consultation brought no advice. Never fatal to the actor: it is an answer, not a crash.
@@ -70,16 +103,23 @@ pub enum ConsultError {
 }
 
 /// An agent without its own types: what a roster lists.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Entry<B> {
     /// Its place in the org chart.
     pub role: Role,
+    /// When it is consulted unless configured otherwise.
+    pub cadence: Cadence,
+    /// Whether it is consulted unless configured otherwise.
+    pub on_by_default: bool,
     /// The instructions for a model.
     pub instructions: fn(&Limits) -> String,
     /// The JSON schema of its raw answer.
     pub schema: fn() -> Schema,
     /// The raw answer of its rules brain.
     pub rules: fn(&B, &Limits) -> Value,
+    /// Reads the text of an answer strictly: one JSON object of the schema and nothing else. Prose,
+    /// unknown, missing or repeated fields and numbers beyond a float are refused, never guessed.
+    pub parse: fn(&str) -> Result<Value, ConsultError>,
     /// Reads a raw answer strictly, then checks and clamps it.
     pub read: fn(&Value, &B, &Limits) -> Result<Advice, ConsultError>,
 }
@@ -89,10 +129,18 @@ impl<B: Serialize> Entry<B> {
     pub const fn of<A: Agent<Brief = B>>() -> Self {
         Self {
             role: A::ROLE,
+            cadence: A::CADENCE,
+            on_by_default: A::ON_BY_DEFAULT,
             instructions: A::instructions,
             schema: || schemars::schema_for!(A::Answer),
             rules: |brief, limits| {
                 serde_json::to_value(A::rules(brief, limits)).unwrap_or(Value::Null)
+            },
+            parse: |text| {
+                let unreadable =
+                    |error: serde_json::Error| ConsultError::Unreadable { why: error.to_string() };
+                let answer: A::Answer = serde_json::from_str(text).map_err(unreadable)?;
+                serde_json::to_value(answer).map_err(unreadable)
             },
             read: |raw, brief, limits| {
                 let answer = A::Answer::deserialize(raw)

@@ -1,11 +1,15 @@
 //! What every actor stands on: agents, supervision, handles, ports and faults.
 
 pub mod agent;
+pub mod answer;
+#[cfg(test)]
+pub(crate) mod answer_cases;
 pub mod brain;
 pub mod directory;
 pub mod faults;
 pub mod fence;
 pub mod ports;
+pub mod prompt;
 pub mod refs;
 pub mod roster;
 pub mod shell;

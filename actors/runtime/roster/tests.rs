@@ -1,0 +1,189 @@
+//! Tests of the roster, and of what every agent's prompt promises.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use conclave_domain::bounds::{Bounds, BoundsTable};
+use conclave_domain::limits::{ConsensusRules, RiskLimits, SoftLimits};
+use conclave_domain::ratio::Ratio;
+
+use super::*;
+
+#[test]
+fn the_guardian_cannot_be_switched_off() {
+    assert_eq!(check_switch_off(RISK_GUARDIAN), Err(SwitchError::Guardian));
+    assert_eq!(check_switch_off("position_sizer"), Ok(()));
+    assert!(matches!(check_switch_off("nobody"), Err(SwitchError::Unknown { .. })));
+}
+
+#[test]
+fn names_are_unique_and_the_guardian_is_on() {
+    let names = names();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert!(!names.contains(&ORCHESTRATOR.name));
+    let guardian = seat(RISK_GUARDIAN).unwrap();
+    assert!(guardian.on_by_default);
+    assert_eq!(guardian.role.authority, Authority::Veto);
+}
+
+/// The numbers that stand in a text.
+fn numbers_in(text: &str) -> Vec<f64> {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .filter_map(|word| word.trim_matches('.').parse().ok())
+        .collect()
+}
+
+/// Limits in which every number differs from the default.
+fn altered() -> Limits {
+    let bounds = |bounds: Bounds| {
+        let third = (bounds.max() - bounds.min()) / 64.0;
+        bounds.narrowed(bounds.min() + third, bounds.max() - third).unwrap()
+    };
+    let table = BoundsTable::default();
+    let ratio = |ratio: Ratio| Ratio::of(ratio.get() * 0.96875);
+    let (risk, soft) = (RiskLimits::default(), SoftLimits::default());
+    let consensus = ConsensusRules::default();
+    Limits {
+        bounds: BoundsTable {
+            confidence: bounds(table.confidence),
+            confidence_multiplier: bounds(table.confidence_multiplier),
+            size_multiplier: bounds(table.size_multiplier),
+            limit_offset_bp: bounds(table.limit_offset_bp),
+            stop_distance: bounds(table.stop_distance),
+            target_distance: bounds(table.target_distance),
+            lr_multiplier: bounds(table.lr_multiplier),
+            entropy_multiplier: bounds(table.entropy_multiplier),
+            batch_multiplier: bounds(table.batch_multiplier),
+            reward_weight_delta: bounds(table.reward_weight_delta),
+            score_weight_delta: bounds(table.score_weight_delta),
+        },
+        risk: RiskLimits {
+            position_max: ratio(risk.position_max),
+            exposure_max: ratio(risk.exposure_max),
+            cash_min: ratio(risk.cash_min),
+            var_max: ratio(risk.var_max),
+            cvar_max: ratio(risk.cvar_max),
+            drawdown_half: ratio(risk.drawdown_half),
+            drawdown_halt: ratio(risk.drawdown_halt),
+            daily_loss_max: ratio(risk.daily_loss_max),
+            win_rate_min: ratio(risk.win_rate_min),
+            win_rate_trades: risk.win_rate_trades + 1,
+            loss_streak_max: risk.loss_streak_max + 1,
+            rejection_streak_max: risk.rejection_streak_max + 1,
+            cooldown_sessions: risk.cooldown_sessions + 1,
+            vix_warn: ratio(risk.vix_warn),
+            vix_critical: ratio(risk.vix_critical),
+            symbol_cooldown: risk.symbol_cooldown + Duration::from_secs(1),
+            crypto_max: ratio(risk.crypto_max),
+        },
+        soft: SoftLimits {
+            correlation_max: ratio(soft.correlation_max),
+            crash_max: ratio(soft.crash_max),
+            regime_clear: ratio(soft.regime_clear),
+            loss_streak_max: soft.loss_streak_max + 1,
+            win_rate_min: ratio(soft.win_rate_min),
+            win_rate_trades: soft.win_rate_trades + 1,
+            drawdown_max: ratio(soft.drawdown_max),
+        },
+        consensus: ConsensusRules {
+            threshold: ratio(consensus.threshold),
+            quorum_min: consensus.quorum_min + 1,
+            quorum_share: ratio(consensus.quorum_share),
+            patience: consensus.patience + Duration::from_secs(1),
+            appeal_confidence_min: ratio(consensus.appeal_confidence_min),
+            appeal_headroom_min: ratio(consensus.appeal_headroom_min),
+        },
+    }
+}
+
+/// Goal: a prompt's numbers come from the live limits, never from its text (lesson A7).
+/// Method: every limit is altered; a number that stays where it was must be one of the constants of
+/// the agent's own formula, and the count of numbers that move is known for each agent.
+#[test]
+fn every_limit_in_a_prompt_is_the_live_one() {
+    let moved = |instructions: fn(&Limits) -> String| {
+        let before = numbers_in(&instructions(&Limits::default()));
+        let after = numbers_in(&instructions(&altered()));
+        assert_eq!(before.len(), after.len());
+        before.iter().zip(&after).filter(|(a, b)| (*a - *b).abs() > 1e-9).count()
+    };
+    let counted: Vec<(&str, usize)> =
+        roster().iter().map(|seat| (seat.role.name, moved(seat.instructions))).collect();
+    assert_eq!(
+        counted,
+        [
+            ("signal_analyst", 3),  // two bounds, the crash probability
+            ("risk_guardian", 14),  // seven hard limits, seven soft ones
+            ("position_sizer", 6),  // two bounds, three caps, the drawdown
+            ("execution_timer", 2), // two bounds
+            ("exit_strategist", 4), // four bounds
+        ]
+    );
+    assert_eq!(moved(orchestrator_instructions), 9);
+}
+
+/// Goal: no number stands as text in the source of any instructions (lesson A7).
+/// Method: the string literals between `fn instructions` and `fn rules` are searched for digits.
+#[test]
+fn no_digit_stands_in_the_text_of_any_instructions() {
+    for (name, source) in SOURCES {
+        let start = source.find("fn instructions").unwrap();
+        let end = start + source[start..].find("fn rules").unwrap();
+        let literals = source[start..end].split('"').skip(1).step_by(2);
+        for literal in literals {
+            assert!(!literal.chars().any(|c| c.is_ascii_digit()), "{name}: {literal}");
+        }
+    }
+    let sources: Vec<&str> = SOURCES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(sources, names(), "each agent's source is looked at");
+}
+
+/// Every agent's file, by name, in the order of the roster.
+const SOURCES: &[(&str, &str)] = &[
+    ("signal_analyst", include_str!("../../trading/signal_analyst.rs")),
+    ("risk_guardian", include_str!("../../trading/risk_guardian.rs")),
+    ("position_sizer", include_str!("../../trading/position_sizer.rs")),
+    ("execution_timer", include_str!("../../trading/execution_timer.rs")),
+    ("exit_strategist", include_str!("../../trading/exit_strategist.rs")),
+];
+
+#[test]
+fn schemas_forbid_what_they_do_not_name_and_hold_no_limits() {
+    for seat in roster() {
+        let schema = schema_json(&seat);
+        assert_eq!(schema["additionalProperties"], false, "{}", seat.role.name);
+        let required = schema["required"].as_array().unwrap().len();
+        assert_eq!(required, schema["properties"].as_object().unwrap().len(), "{schema}");
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let told = property["description"].as_str().unwrap_or_default();
+            assert!(!told.chars().any(|c| c.is_ascii_digit()), "{name}: {told}");
+            assert!(property.get("maximum").is_none(), "{name}: bounds are the clamp's");
+        }
+    }
+}
+
+/// Goal: the part that a provider caches is the same for every brief, and comes first.
+#[test]
+fn a_prompt_starts_with_what_never_changes_and_fences_the_brief() {
+    let limits = Limits::default();
+    let (mut brief, entry) = (trading::sample::entry(), &trading::TEAM[0]);
+    let first = entry.prompt(&brief, &limits);
+    brief.confidence = Ratio::of(0.123);
+    let second = entry.prompt(&brief, &limits);
+    assert_eq!(first.system, second.system);
+    assert_eq!(first.system, seat("signal_analyst").unwrap().system(&limits));
+    assert!(second.user.contains("0.123") && !first.user.contains("0.123"));
+    let (inside, after) = second.user.rsplit_once("=====BRIEF end").unwrap();
+    assert!(inside.contains("\"as_of\"") && !inside.contains("consulted"));
+    assert!(after.contains("\"consulted\":41"), "its own record stands apart: {after}");
+}
+
+#[test]
+fn the_org_chart_shows_everybody() {
+    let chart = org_chart();
+    for seat in roster() {
+        assert!(chart.contains(seat.role.title), "{chart}");
+    }
+    assert!(chart.starts_with("Orchestrator\n├─ training\n"), "{chart}");
+    assert!(chart.contains("Risk Guardian (veto)"), "{chart}");
+}
