@@ -1,1 +1,0 @@
-//! Budgets: how often, how much and how soon again something may be done.

@@ -1,0 +1,146 @@
+//! What of the budgets is written down, and how they come back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::meter::{Line, Meter, Spend};
+use super::{BLOCK, BudgetConfig, BudgetError, Budgets, Now, Request};
+use crate::time::Time;
+
+/// The budgets as they are stored. Opaque, versioned by whoever stores it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetSnapshot {
+    run: String,
+    clean: bool,
+    lines: Vec<StoredLine>,
+    adjusted: BTreeMap<String, Time>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredLine {
+    line: Line,
+    spends: Vec<Spend>,
+    /// Reserved in blocks and perhaps spent: after a crash it is.
+    ahead: i64,
+}
+
+/// A block that must be written down before it may be given out. Hand it back through
+/// [`Budgets::reserved`] once it is on the disk, or through [`Budgets::not_reserved`].
+#[derive(Debug)]
+#[must_use = "a block that is neither confirmed nor dropped stays pending for ever"]
+pub struct Reserve {
+    snapshot: BudgetSnapshot,
+    blocks: Vec<(Line, i64)>,
+    run: String,
+}
+
+impl Reserve {
+    /// What to write.
+    pub const fn snapshot(&self) -> &BudgetSnapshot {
+        &self.snapshot
+    }
+}
+
+impl Budgets {
+    /// Budgets whose every permit must have been written down first, as they were left.
+    ///
+    /// `stored` is `None` for a store that never had budgets. G-2: after a crash, what was written
+    /// down ahead counts as spent now, and every parameter as adjusted now.
+    ///
+    /// # Errors
+    /// Everything in the configuration that passes a hard limit.
+    pub fn durable(
+        config: BudgetConfig,
+        stored: Option<&BudgetSnapshot>,
+        now: Now,
+    ) -> Result<Self, Vec<BudgetError>> {
+        let mut budgets = Self::new(config)?;
+        budgets.durable = true;
+        let Some(stored) = stored else { return Ok(budgets) };
+        budgets.run.clone_from(&stored.run);
+        budgets.adjusted.clone_from(&stored.adjusted);
+        budgets.adjusted_floor = (!stored.clean).then_some(now.trading);
+        for StoredLine { line, spends, ahead } in &stored.lines {
+            let mut meter = Meter::restored(line.limit(&budgets.config), spends.clone());
+            if !stored.clean && *ahead > 0 {
+                meter.spend(line.clock().of(now), *ahead, line.window());
+            }
+            budgets.meters.insert(line.clone(), meter);
+        }
+        budgets.check();
+        Ok(budgets)
+    }
+
+    /// What must be written down before this request can be permitted, if anything: one block of
+    /// [`BLOCK`] permits of its kind. `None` also where it would be refused anyway.
+    pub fn reserve(&mut self, request: &Request, now: Now) -> Option<Reserve> {
+        let takes = request.takes();
+        if !self.durable || request.reduces_risk() || self.covers(&takes) {
+            return None;
+        }
+        if self.refusal(request, &takes, now).is_err() {
+            return None;
+        }
+        let mut blocks = Vec::with_capacity(takes.len());
+        for (line, units) in takes {
+            let Some(meter) = self.meters.get_mut(&line) else { continue };
+            let block = units.saturating_mul(BLOCK);
+            let free = meter.left() - meter.ahead - meter.pending;
+            if meter.ahead < units && free > 0 {
+                let block = block.min(free);
+                meter.pending += block;
+                blocks.push((line, block));
+            }
+        }
+        Some(Reserve { snapshot: self.snapshot_as(false), blocks, run: self.run.clone() })
+    }
+
+    /// The block is on the disk: its permits may be given out.
+    pub fn reserved(&mut self, reserve: Reserve) {
+        self.finish(reserve, true);
+    }
+
+    /// The block could not be written: nothing of it may be given out.
+    pub fn not_reserved(&mut self, reserve: Reserve) {
+        self.finish(reserve, false);
+    }
+
+    /// The exact figures, for a clean stop.
+    pub fn snapshot(&self) -> BudgetSnapshot {
+        self.snapshot_as(true)
+    }
+
+    /// Whether these spends have been written down ahead.
+    pub(super) fn covers(&self, takes: &[(Line, i64)]) -> bool {
+        let covered = |line: &Line, units: i64| {
+            units == 0 || self.meters.get(line).is_some_and(|meter| meter.ahead >= units)
+        };
+        takes.iter().all(|(line, units)| covered(line, *units))
+    }
+
+    fn finish(&mut self, reserve: Reserve, written: bool) {
+        let same_run = reserve.run == self.run;
+        for (line, block) in reserve.blocks {
+            // A new run has begun meanwhile: its meters are fresh ones.
+            if !same_run && matches!(line, Line::TrainingRun | Line::MoneyRun) {
+                continue;
+            }
+            if let Some(meter) = self.meters.get_mut(&line) {
+                meter.pending = (meter.pending - block).max(0);
+                meter.ahead += if written { block } else { 0 };
+            }
+        }
+        self.check();
+    }
+
+    fn snapshot_as(&self, clean: bool) -> BudgetSnapshot {
+        let lines = self.meters.iter().map(|(line, meter)| StoredLine {
+            line: line.clone(),
+            spends: meter.spends().copied().collect(),
+            ahead: if clean { 0 } else { meter.ahead + meter.pending },
+        });
+        let (run, adjusted) = (self.run.clone(), self.adjusted.clone());
+        BudgetSnapshot { run, clean, lines: lines.collect(), adjusted }
+    }
+}

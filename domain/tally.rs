@@ -1,1 +1,0 @@
-//! Counts one round of consensus into one verdict. Pure: events in, verdict out.
