@@ -1,5 +1,6 @@
 //! The market as data: symbols, bars, sessions.
 
+pub mod asset;
 pub mod bar;
 pub mod calendar;
 pub mod csv;
