@@ -2,4 +2,5 @@
 
 pub mod adapters;
 pub mod cli;
+pub mod data;
 pub mod http;

@@ -1,3 +1,5 @@
+//! The calendar against a reference, its traps, and the zone.
+
 use jiff::civil::{Date, date};
 
 use super::*;

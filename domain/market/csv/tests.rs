@@ -1,3 +1,5 @@
+//! A row per kind of bad input, and the forms that good input takes.
+
 use jiff::civil::date;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A row per refusal and per warning of the door.
+
 use jiff::civil::date;
 
 use super::*;

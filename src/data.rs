@@ -1,0 +1,211 @@
+//! Bars that ship with the binary, and bars from files: the only two places they are read from.
+//!
+//! `data/README.md` says where the embedded ones come from; `data/checksums.txt` says what they are.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use conclave_domain::market::asset::{Asset, read_assets};
+use conclave_domain::market::csv::{CsvFaults, CsvOptions, CsvRead, read_csv};
+use conclave_domain::market::series::Series;
+use conclave_domain::market::splits::{Split, SplitError, adjust, read_splits};
+
+/// The embedded bars: a file per symbol, in symbol order.
+const BARS: [(&str, &str); 5] = [
+    ("AAPL.csv", include_str!("../data/AAPL.csv")),
+    ("FB.csv", include_str!("../data/FB.csv")),
+    ("GOOG.csv", include_str!("../data/GOOG.csv")),
+    ("IBM.csv", include_str!("../data/IBM.csv")),
+    ("MSFT.csv", include_str!("../data/MSFT.csv")),
+];
+const ASSETS: (&str, &str) = ("assets.csv", include_str!("../data/assets.csv"));
+const SPLITS: (&str, &str) = ("splits.csv", include_str!("../data/splits.csv"));
+
+/// The largest file that is read, in bytes: a hundred years of minute bars have less.
+pub const FILE_MAX: u64 = 1 << 30;
+
+/// Why data could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file could not be read.
+    #[error("{} cannot be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is larger than [`FILE_MAX`].
+    #[error("{} is larger than {FILE_MAX} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Lines of the file are wrong.
+    #[error("{} is not valid", path.display())]
+    Faults {
+        /// The file.
+        path: PathBuf,
+        /// Every fault with its line.
+        source: CsvFaults,
+    },
+    /// The splits do not fit the bars.
+    #[error("the split table does not fit the bars")]
+    Splits {
+        /// Why.
+        #[from]
+        source: SplitError,
+    },
+    /// A series has no entry in the table of assets.
+    #[error("{symbol} is not in the table of assets")]
+    NoAsset {
+        /// The symbol.
+        symbol: String,
+    },
+}
+
+/// The embedded bars of AAPL, FB, GOOG, IBM and MSFT, adjusted for splits, in symbol order.
+///
+/// # Errors
+/// Never, while the tests of this module pass.
+pub fn embedded() -> Result<Vec<Series>, DataError> {
+    let splits = embedded_splits()?;
+    let raw = embedded_raw()?;
+    raw.iter().map(|series| Ok(adjust(series, &splits)?)).collect()
+}
+
+/// The embedded bars as they were printed on their day.
+///
+/// # Errors
+/// As [`embedded`].
+pub fn embedded_raw() -> Result<Vec<Series>, DataError> {
+    let assets = embedded_assets()?;
+    let read = |(file, text): &(&str, &str)| {
+        let ticker = file.trim_end_matches(".csv");
+        let no_asset = || DataError::NoAsset { symbol: ticker.to_owned() };
+        let asset = assets.iter().find(|asset| asset.symbol.as_str() == ticker);
+        let asset = asset.ok_or_else(no_asset)?;
+        let mut options = CsvOptions::new(asset.symbol.clone());
+        options.class = asset.class;
+        let read = read_csv(text.as_bytes(), &options).map_err(|source| faults(file, source))?;
+        Ok(read.series)
+    };
+    BARS.iter().map(read).collect()
+}
+
+/// What is known of the embedded symbols.
+///
+/// # Errors
+/// As [`embedded`].
+pub fn embedded_assets() -> Result<Vec<Asset>, DataError> {
+    read_assets(ASSETS.1).map_err(|source| faults(ASSETS.0, source))
+}
+
+/// The splits within the embedded bars' time.
+///
+/// # Errors
+/// As [`embedded`].
+pub fn embedded_splits() -> Result<Vec<Split>, DataError> {
+    read_splits(SPLITS.1).map_err(|source| faults(SPLITS.0, source))
+}
+
+/// Reads bars from a file, raw as they stand there.
+///
+/// # Errors
+/// When the file cannot be read, is too large, or has faulty lines.
+pub fn read_file(path: &Path, options: &CsvOptions) -> Result<CsvRead, DataError> {
+    read_csv(&bytes(path)?, options)
+        .map_err(|source| DataError::Faults { path: path.to_owned(), source })
+}
+
+/// Reads a split table from a file.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_splits_file(path: &Path) -> Result<Vec<Split>, DataError> {
+    let text = String::from_utf8_lossy(&bytes(path)?).into_owned();
+    read_splits(&text).map_err(|source| DataError::Faults { path: path.to_owned(), source })
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    let failed = |source| DataError::File { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // One byte more than is allowed tells a full file from one that is too large.
+    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(DataError::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+fn faults(file: &str, source: CsvFaults) -> DataError {
+    DataError::Faults { path: Path::new("data").join(file), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use conclave_domain::market::csv::write_csv;
+    use conclave_domain::market::door::Door;
+
+    use super::*;
+
+    #[test]
+    fn the_embedded_files_are_the_ones_that_were_checked() {
+        let mut listing = String::new();
+        for (file, text) in BARS.iter().chain([&ASSETS, &SPLITS]) {
+            writeln!(listing, "{}  {file}", blake3::hash(text.as_bytes()).to_hex()).unwrap();
+        }
+        assert_eq!(listing, include_str!("../data/checksums.txt"));
+    }
+
+    #[test]
+    fn adjusted_bars_have_the_published_closes_and_returns() {
+        let series = embedded().unwrap();
+        for (symbol, bars, first, last, total_return) in [
+            ("AAPL", 3_270, "32.5775", "430.47", 1_221.37),
+            ("FB", 196, "38.2318", "27.78", -27.34),
+            ("GOOG", 2_148, "100.335", "806.19", 703.50),
+            ("IBM", 3_270, "100.25", "202.91", 102.40),
+            ("MSFT", 3_270, "45.405", "27.95", -38.44),
+        ] {
+            let one = series.iter().find(|one| one.symbol.as_str() == symbol).unwrap();
+            let (open, close) = (one.bars[0].close, one.bars[one.bars.len() - 1].close);
+            let found = (close.to_f64() / open.to_f64() - 1.0) * 100.0;
+            assert_eq!(one.bars.len(), bars, "{symbol}");
+            assert_eq!((open.to_string(), close.to_string()), (first.into(), last.into()));
+            assert!((found - total_return).abs() < 0.005, "{symbol}: {found}");
+        }
+        assert_eq!(embedded_raw().unwrap()[0].bars[0].close.to_string(), "130.31");
+    }
+
+    #[test]
+    fn every_embedded_session_is_there_and_only_one_jump_is_no_split() {
+        for (series, jumps) in embedded().unwrap().iter().zip([1, 0, 0, 0, 0]) {
+            let mut door = Door::new(series.class, series.timeframe);
+            let strange = series.bars.iter().flat_map(|bar| door.admit(bar).unwrap());
+            let strange: Vec<String> = strange.map(|warning| warning.to_string()).collect();
+            assert_eq!(strange.len(), jumps, "{strange:?}");
+            assert!(strange.iter().all(|text| text.starts_with("split? 2000-09-29")));
+        }
+    }
+
+    #[test]
+    fn raw_bars_are_written_as_they_lie_in_the_repository() {
+        for (series, (file, text)) in embedded_raw().unwrap().iter().zip(BARS) {
+            let mut written = String::new();
+            write_csv(series, &mut written).unwrap();
+            assert_eq!(written, text, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error_that_names_it() {
+        let options = CsvOptions::new("X".parse().unwrap());
+        let error = read_file(Path::new("/nowhere/at/all.csv"), &options).unwrap_err();
+        assert_eq!(error.to_string(), "/nowhere/at/all.csv cannot be read");
+    }
+}
