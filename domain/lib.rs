@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod mode;
 pub mod order;
 pub mod order_state;
+pub mod pipeline;
 pub mod projection;
 pub mod protections;
 pub mod ratio;

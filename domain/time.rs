@@ -38,6 +38,11 @@ impl Time {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Whole days since 1970-01-01 in UTC, for grouping by date.
+    pub const fn utc_day(self) -> i64 {
+        self.0.div_euclid(86_400_000)
+    }
+
     /// As a calendar library's time stamp; times beyond its range (the year 9999) are its ends.
     pub fn timestamp(self) -> Timestamp {
         let end = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };

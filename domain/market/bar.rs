@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::symbol::AssetClass;
 use crate::fixed::{Price, Volume};
+use crate::ratio::Ratio;
 use crate::time::Time;
 
 /// Open, high, low, close and volume of one closed interval. The symbol is kept beside it.
@@ -84,6 +86,44 @@ impl Timeframe {
             Self::FourHours => "4h",
             Self::Day => "1d",
             Self::Week => "1w",
+        }
+    }
+
+    /// How many such bars a year has, by convention and not by counting: 252 sessions of 6½ hours
+    /// for shares, 365 whole days for coins.
+    pub fn bars_per_year(self, class: AssetClass) -> Ratio {
+        let (days, weeks, minutes_a_day) = match class {
+            AssetClass::Equity => (252.0, 52.0, 390.0),
+            AssetClass::Crypto => (365.0, 365.0 / 7.0, 1_440.0),
+        };
+        Ratio::or_zero(match self {
+            Self::Minute => days * minutes_a_day,
+            Self::FiveMinutes => days * minutes_a_day / 5.0,
+            Self::QuarterHour => days * minutes_a_day / 15.0,
+            Self::HalfHour => days * minutes_a_day / 30.0,
+            Self::Hour => days * minutes_a_day / 60.0,
+            Self::FourHours => days * minutes_a_day / 240.0,
+            Self::Day => days,
+            Self::Week => weeks,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_has_the_conventional_number_of_bars() {
+        for (timeframe, class, bars) in [
+            (Timeframe::Day, AssetClass::Equity, 252.0),
+            (Timeframe::Day, AssetClass::Crypto, 365.0),
+            (Timeframe::Minute, AssetClass::Equity, 98_280.0),
+            (Timeframe::Hour, AssetClass::Equity, 1_638.0),
+            (Timeframe::Hour, AssetClass::Crypto, 8_760.0),
+            (Timeframe::Week, AssetClass::Equity, 52.0),
+        ] {
+            assert_eq!(timeframe.bars_per_year(class), Ratio::of(bars), "{timeframe:?} {class:?}");
         }
     }
 }

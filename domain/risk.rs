@@ -1,1 +1,0 @@
-//! Value at risk, conditional value at risk and correlation from return windows.
