@@ -99,6 +99,9 @@ impl Bounded {
 
 impl Bounds {
     /// A constant interval; an inverted one does not compile.
+    ///
+    /// # Panics
+    /// Outside of constants, when the interval is inverted or not finite.
     pub const fn new(parameter: &'static str, min: f64, max: f64) -> Self {
         assert!(min <= max, "the bounds are inverted");
         assert!(min.is_finite() && max.is_finite(), "the bounds are not finite");

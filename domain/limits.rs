@@ -66,7 +66,7 @@ impl Default for RiskLimits {
             cooldown_sessions: 5,
             vix_warn: Ratio::of(30.0),
             vix_critical: Ratio::of(40.0),
-            symbol_cooldown: Duration::from_secs(60),
+            symbol_cooldown: Duration::from_mins(1),
             crypto_max: Ratio::of(0.20),
         }
     }

@@ -32,6 +32,9 @@ impl Ratio {
     }
 
     /// A constant; an infinite one does not compile.
+    ///
+    /// # Panics
+    /// Outside of constants, when the number is not finite.
     pub const fn of(value: f64) -> Self {
         assert!(value.is_finite(), "the constant is not finite");
         Self(value)

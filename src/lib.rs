@@ -2,5 +2,6 @@
 
 pub mod adapters;
 pub mod cli;
+pub mod config;
 pub mod data;
 pub mod http;

@@ -112,9 +112,8 @@ impl Control {
         let text = value.pointer("/message").and_then(Value::as_str).unwrap_or("it said no more");
         let code = match status.as_u16() {
             404 => ExitCode::NotFound,
-            409 => ExitCode::Denied,
             422 => ExitCode::Usage,
-            401 => ExitCode::Denied,
+            401 | 409 => ExitCode::Denied,
             _ => ExitCode::Failure,
         };
         Err(CliError::new(code, text))

@@ -318,25 +318,26 @@ fn show(value: &Value, format: Format, out: &mut (dyn Write + Send)) -> Result<(
 fn render(value: &Value) -> String {
     let Value::Object(fields) = value else { return format!("{}\n", cell(value)) };
     let mut pairs = Table::pairs();
-    let mut blocks = String::new();
+    let mut blocks = Vec::new();
     for (name, field) in fields.iter().filter(|(name, _)| *name != "schema") {
         match field {
             Value::Array(rows) if rows.iter().any(Value::is_object) => {
-                blocks.push_str(&format!("\n{name}\n{}", rows_table(rows)));
+                blocks.push((name, rows_table(rows)));
             }
             Value::Object(inner) if !inner.is_empty() => {
                 let mut table = Table::pairs();
                 for (key, value) in inner {
                     table.row([key.clone(), cell(value)]);
                 }
-                blocks.push_str(&format!("\n{name}\n{table}"));
+                blocks.push((name, table.to_string()));
             }
             other => {
                 pairs.row([name.clone(), cell(other)]);
             }
         }
     }
-    format!("{pairs}{blocks}")
+    let blocks = blocks.into_iter().map(|(name, text)| format!("\n{name}\n{text}"));
+    format!("{pairs}{}", blocks.collect::<String>())
 }
 
 fn rows_table(rows: &[Value]) -> String {

@@ -63,8 +63,9 @@ pub(super) fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn view(State(shared): State<Shared>, view: View) -> Response {
-    answer(shared.desk.view(view))
+/// A handler that answers with one view.
+fn view(State(shared): State<Shared>, view: View) -> std::future::Ready<Response> {
+    std::future::ready(answer(shared.desk.view(view)))
 }
 
 async fn status_page(State(shared): State<Shared>) -> Response {

@@ -1,0 +1,176 @@
+//! The validated configuration: plain types, grouped by who uses them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use conclave_actors::runtime::agent::Cadence;
+use conclave_actors::runtime::roster::{self, Seat};
+use conclave_domain::budget::BudgetConfig;
+use conclave_domain::fixed::{Bp, Money};
+use conclave_domain::limits::Limits;
+use conclave_domain::role::{AgentName, Tier};
+use serde::Serialize;
+
+/// Everything that can be configured, validated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// What is run, on what, and how it is filled.
+    pub run: RunSettings,
+    /// What raises signals.
+    pub strategy: StrategySettings,
+    /// What an order costs in the simulated broker.
+    pub costs: CostSettings,
+    /// The limits of risk, consensus, gates and sizing.
+    pub limits: Limits,
+    /// How often and how much.
+    pub budgets: BudgetConfig,
+    /// The approval queue.
+    pub approvals: ApprovalSettings,
+    /// The audit's files.
+    pub audit: AuditSettings,
+    /// The store of the shared context.
+    pub store: StoreSettings,
+    /// The HTTP side.
+    pub http: HttpSettings,
+    /// Each agent's switch, tier, brain and permits.
+    pub agents: BTreeMap<AgentName, AgentSettings>,
+}
+
+/// What is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunSettings {
+    /// `advisory`, `supervised` or `autonomous`.
+    pub mode: String,
+    /// `paper` or `live`.
+    pub money: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Cash at the start.
+    pub cash: Money,
+    /// `close` or `next-open`.
+    pub fill: String,
+    /// `long` or `long-short`.
+    pub direction: String,
+    /// Slices of bars that move through the mailboxes at once in a replay.
+    pub chunk: usize,
+}
+
+/// What raises signals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StrategySettings {
+    /// `sma-cross`, `momentum` or `mean-reversion`.
+    pub name: String,
+    /// SMA cross: bars of the fast mean.
+    pub fast: u32,
+    /// SMA cross: bars of the slow mean.
+    pub slow: u32,
+    /// Momentum and mean reversion: bars looked back on.
+    pub lookback: u32,
+}
+
+/// What an order costs in the simulated broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CostSettings {
+    /// Fee of one fill.
+    pub fee_per_trade: Money,
+    /// Slippage of shares.
+    pub slippage: Bp,
+    /// Slippage of coins.
+    pub slippage_crypto: Bp,
+}
+
+/// The approval queue of supervised mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ApprovalSettings {
+    /// How long an item waits before silence becomes no.
+    pub expiry: Duration,
+}
+
+/// The audit's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditSettings {
+    /// Size at which a new segment begins, megabytes.
+    pub segment_mb: u64,
+}
+
+/// The store of the shared context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreSettings {
+    /// `sled` or `redb`.
+    pub engine: String,
+}
+
+/// The HTTP side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HttpSettings {
+    /// Whether the process listens at all.
+    pub enabled: bool,
+    /// Address to bind.
+    pub host: IpAddr,
+    /// Port to bind; 0 has one chosen.
+    pub port: u16,
+}
+
+/// One agent's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentSettings {
+    /// Whether it is consulted.
+    pub enabled: bool,
+    /// The model tier it asks.
+    pub tier: Tier,
+    /// `rules`; other brains come with their step.
+    pub brain: String,
+    /// Consultations that may be in flight.
+    pub permits: u32,
+    /// Training only: consulted every so many validation cycles.
+    pub interval: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let agents = roster::roster().into_iter().map(|seat| (seat.role.name, defaults_of(&seat)));
+        Self {
+            run: RunSettings {
+                mode: "advisory".to_owned(),
+                money: "paper".to_owned(),
+                seed: 1,
+                cash: Money::from_raw(100_000 * Money::SCALE),
+                fill: "next-open".to_owned(),
+                direction: "long-short".to_owned(),
+                chunk: 64,
+            },
+            strategy: StrategySettings {
+                name: "sma-cross".to_owned(),
+                fast: 10,
+                slow: 20,
+                lookback: 20,
+            },
+            costs: CostSettings {
+                fee_per_trade: Money::from_raw(Money::SCALE),
+                slippage: Bp::whole(5),
+                slippage_crypto: Bp::whole(25),
+            },
+            limits: Limits::default(),
+            budgets: BudgetConfig::default(),
+            approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
+            audit: AuditSettings { segment_mb: 64 },
+            store: StoreSettings { engine: "sled".to_owned() },
+            http: HttpSettings { enabled: true, host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8740 },
+            agents: agents.collect(),
+        }
+    }
+}
+
+fn defaults_of(seat: &Seat) -> AgentSettings {
+    AgentSettings {
+        enabled: seat.on_by_default,
+        tier: seat.role.tier,
+        brain: "rules".to_owned(),
+        permits: 128,
+        interval: match seat.cadence {
+            Cadence::EveryCycles(cycles) => Some(cycles),
+            _ => None,
+        },
+    }
+}
