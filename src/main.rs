@@ -1,2 +1,20 @@
-//! m
-fn main() {}
+//! The `conclave` binary: reads the command line, runs one verb, and ends with its exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use conclave::cli::app::{self, App};
+
+fn main() -> ExitCode {
+    let app = App::parse();
+    let mut out = std::io::stdout();
+    match app::run(app, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where stderr is gone there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "conclave: {}", error.chain());
+            error.code.into()
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The whole command line: every verb in one enum, and one `match` that runs it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
+use super::error::{CliError, ExitCode};
+use super::format::{Format, write_json};
+use super::{config, metrics};
+
+/// A supervised council of AI agents around a trading system.
+///
+/// Without a verb it runs the embedded data through the council: `conclave run`.
+#[derive(Parser, Debug)]
+#[command(name = "conclave", version, propagate_version = true)]
+pub struct App {
+    /// Configuration file; see `conclave config init`.
+    #[arg(long, global = true, value_name = "FILE", env = "CONCLAVE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub format: Format,
+    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as `conclave=debug`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "warn",
+        env = "CONCLAVE_LOG"
+    )]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// One complete snapshot of the running process.
+    Status(Where),
+    /// The last rounds, or one of them with its whole record.
+    Rounds(RoundsArgs),
+    /// What waits for a person.
+    Approvals(ApprovalsArgs),
+    /// Shows or changes the mode.
+    Mode(ModeArgs),
+    /// No new risk and no consultations; protective exits, cancels and your orders go on.
+    Halt(WhyArgs),
+    /// No new risk; agents may still advise exits.
+    Reduce(WhyArgs),
+    /// Lifts a halt or a reduction.
+    Resume(WhyArgs),
+    /// Closes every position.
+    Flatten(WhyArgs),
+    /// Budgets: limit, spent, remaining.
+    Budgets(Where),
+    /// The account and its open positions.
+    Positions(Where),
+    /// Orders and what became of them.
+    Orders(Where),
+    /// Performance metrics of any price or equity series.
+    Metrics(metrics::MetricsArgs),
+    /// The configuration and where each value comes from.
+    Config(config::ConfigArgs),
+    /// Shell completions on stdout.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// The version and what it was built with.
+    Version,
+}
+
+/// Runs one command line.
+///
+/// # Errors
+/// With the exit code and the text that `main` ends with.
+pub fn run(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+    let App { config: file, format, log, verb } = app;
+    start_logging(&log)?;
+    let Some(verb) = verb else {
+        return Err(CliError::new(ExitCode::Usage, "say what to do; see --help"));
+    };
+    match verb {
+        Verb::Status(place) => block_on(control::plain(Plain::Status, &place, format, out)),
+        Verb::Budgets(place) => block_on(control::plain(Plain::Budgets, &place, format, out)),
+        Verb::Positions(place) => block_on(control::plain(Plain::Positions, &place, format, out)),
+        Verb::Orders(place) => block_on(control::plain(Plain::Orders, &place, format, out)),
+        Verb::Rounds(args) => block_on(control::rounds(&args, format, out)),
+        Verb::Approvals(args) => block_on(control::approvals(&args, format, out)),
+        Verb::Mode(args) => block_on(control::mode(&args, format, out)),
+        Verb::Halt(args) => block_on(control::state(StateVerb::Halt, &args, format, out)),
+        Verb::Reduce(args) => block_on(control::state(StateVerb::Reduce, &args, format, out)),
+        Verb::Resume(args) => block_on(control::state(StateVerb::Resume, &args, format, out)),
+        Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
+        Verb::Metrics(args) => metrics::run(&args, format, out),
+        Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut App::command(), "conclave", out);
+            Ok(())
+        }
+        Verb::Version => version(format, out),
+    }
+}
+
+/// Runs a client verb on a small runtime of its own.
+fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    runtime.block_on(work)
+}
+
+fn start_logging(filter: &str) -> Result<(), CliError> {
+    use std::io::IsTerminal as _;
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| CliError::new(ExitCode::Usage, format!("--log is no filter: {error}")))?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // A second call in one process (tests) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .try_init();
+    Ok(())
+}
+
+fn version(format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+    let version = env!("CARGO_PKG_VERSION");
+    if format == Format::Text {
+        return writeln!(out, "conclave {version}")
+            .map_err(|error| CliError::new(ExitCode::Failure, format!("cannot write: {error}")));
+    }
+    let value = serde_json::json!({"schema": "version/1", "version": version});
+    write_json(&value, format, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        App::command().debug_assert();
+    }
+}
