@@ -205,6 +205,9 @@ pub enum Fault {
         /// Records that there are.
         found: u64,
     },
+    /// A segment is not there although later ones are.
+    #[error("the segment is missing")]
+    Missing,
     /// The anchored record is another one.
     #[error("record {count} is not the one that was anchored: the log was rewritten")]
     Rewritten {
@@ -275,6 +278,13 @@ impl Verifier {
             }
             _ => Ok(line),
         }
+    }
+
+    /// The walk ends before a segment that should be there and is not.
+    pub fn missing(self, segment: String) -> BadRecord {
+        let place = Place { segment, line: 0 };
+        let seq = self.chain.head().count + 1;
+        BadRecord { stream: self.stream, place, seq, fault: Fault::Missing }
     }
 
     /// Ends the walk.

@@ -1,3 +1,4 @@
 //! Adapters: a file per outside thing.
 
+pub mod audit_files;
 pub mod control_http;

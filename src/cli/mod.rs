@@ -1,6 +1,7 @@
 //! The command line: a file per verb, and what all verbs share.
 
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod control;
 pub mod error;

@@ -1,0 +1,169 @@
+//! The audit's log: chained JSON lines in segment files, written by one plain thread.
+//!
+//! `audit-000001.jsonl`, `audit-000002.jsonl` … hold the decisions, `observations-….jsonl` what was
+//! observed beside them. A group of batches that wait at the same moment costs one `fdatasync`;
+//! batches nobody waits for are handed to the operating system at once and ride in the next one.
+//!
+//! - the chain verifies: a log is checked whole before it is opened. A torn last line is cut
+//!   and recorded (`log.cut`); any other damage refuses to open.
+//!
+//! A full disk refuses a batch and brings the log back to its last good record; the thread goes on.
+//! A failed `fdatasync` closes the log until a restart has read it again: what the disk holds is
+//! not known after one.
+
+mod read;
+mod segment;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use conclave_actors::audit;
+use conclave_actors::runtime::ports::{AuditError, AuditSink, Batch, Done, Safety};
+use conclave_domain::record::{Anchor, Chain, Record, Step, Stream};
+use conclave_domain::time::Time;
+use serde::Serialize;
+
+pub use read::{Follower, Lines, LogError, RawLine, Report, has_log, lines, replay, verify};
+use segment::Segment;
+use writer::Writer;
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A segment that would grow over this many bytes is closed and the next one begun.
+    pub segment_bytes: u64,
+    /// Batches that may wait for the writer.
+    pub queue: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, queue: 4_096 }
+    }
+}
+
+/// A log that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub files: AuditFiles,
+    /// Its end.
+    pub head: Anchor,
+    /// Torn tails that were cut.
+    pub cut: Vec<CutTail>,
+}
+
+/// A torn last line that was cut when a log was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CutTail {
+    /// Whose.
+    pub stream: Stream,
+    /// The segment's file name.
+    pub segment: String,
+    /// How much was cut.
+    pub bytes: u64,
+}
+
+/// The log's writer. Dropping the last handle brings everything to the disk and waits for it.
+pub struct AuditFiles {
+    queue: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for AuditFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditFiles")
+    }
+}
+
+impl AuditFiles {
+    /// Checks the log in `dir` (made when missing), cuts a torn tail, and starts the writer.
+    /// `anchor` is the log's head as it was kept elsewhere: a log that ends before it was cut.
+    ///
+    /// # Errors
+    /// When the log is damaged, cut or rewritten, or cannot be read or written.
+    pub fn open(
+        dir: &Path,
+        anchor: Option<&Anchor>,
+        options: LogOptions,
+    ) -> Result<Opened, LogError> {
+        std::fs::create_dir_all(dir).map_err(|source| LogError::io(dir, source))?;
+        let mut cut = Vec::new();
+        let [decisions, observations] = Stream::ALL
+            .map(|stream| open_stream(dir, stream, anchor, options.segment_bytes, &mut cut));
+        let (decisions, at) = decisions?;
+        let (observations, _) = observations?;
+        let writer = Writer::new([decisions, observations]);
+        let head = writer.head();
+        let (queue, batches) = sync_channel(options.queue.max(1));
+        let thread = std::thread::Builder::new()
+            .name("audit-writer".to_owned())
+            .spawn(move || writer.run(&batches))
+            .map_err(|source| LogError::io(dir, source))?;
+        let files = Self { queue: Some(queue), thread: Some(thread) };
+        let head = files.report(&cut, at)?.unwrap_or(head);
+        Ok(Opened { files, head, cut })
+    }
+
+    /// Records what was cut, before anybody else writes; the log's end behind that.
+    fn report(&self, cut: &[CutTail], at: Time) -> Result<Option<Anchor>, LogError> {
+        if cut.is_empty() {
+            return Ok(None);
+        }
+        let records: Result<Vec<Record>, _> =
+            cut.iter().map(|tail| audit::record(Step::LogCut, None, at, tail)).collect();
+        let records = records.map_err(|error| LogError::Write(error.into()))?;
+        let (answer, waiting) = std::sync::mpsc::channel();
+        let done = Done::new(move |result| drop(answer.send(result)));
+        self.submit(Batch { records, safety: Safety::AllSynced, done });
+        let result = waiting.recv().unwrap_or(Err(AuditError::Closed));
+        result.map(|committed| Some(committed.head)).map_err(LogError::Write)
+    }
+}
+
+/// Verifies a stream and opens its last segment; also the time of its last record.
+fn open_stream(
+    dir: &Path,
+    stream: Stream,
+    anchor: Option<&Anchor>,
+    limit: u64,
+    cut: &mut Vec<CutTail>,
+) -> Result<((Chain, Segment), Time), LogError> {
+    let anchor = anchor.map(|anchor| anchor.head(stream));
+    let walked = read::walk(dir, stream, anchor, read::Torn::Cut, |_, _| ())?;
+    if let Some(tail) = &walked.torn {
+        tracing::warn!(segment = tail.segment, bytes = tail.bytes, "cutting a torn tail");
+        cut.push(tail.clone());
+    }
+    let segment = Segment::open(dir, stream, walked.segments, walked.good_bytes, limit)
+        .map_err(|source| LogError::io(dir, source))?;
+    Ok(((walked.chain, segment), walked.last_at))
+}
+
+impl AuditSink for AuditFiles {
+    fn submit(&self, batch: Batch) {
+        let Some(queue) = &self.queue else { return };
+        match queue.try_send(batch) {
+            Ok(()) => {}
+            Err(TrySendError::Full(batch)) => batch.done.answer(Err(AuditError::Busy)),
+            // The writer is gone; dropping the batch says so.
+            Err(TrySendError::Disconnected(batch)) => drop(batch),
+        }
+    }
+}
+
+impl Drop for AuditFiles {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer was logged by the panic hook; there is nobody to tell here.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

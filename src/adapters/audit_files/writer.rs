@@ -1,0 +1,203 @@
+//! The writer's thread: takes what waits, writes it as one group, syncs once, answers everybody.
+
+use std::io;
+use std::mem;
+use std::ops::Range;
+use std::sync::mpsc::Receiver;
+
+use conclave_actors::runtime::ports::{AuditError, Batch, Committed, Safety, Written};
+use conclave_domain::record::{Anchor, Chain, Record, Stream};
+
+use super::segment::Segment;
+
+/// Batches that are written as one group.
+const GROUP_MAX: usize = 256;
+
+/// A stream's chain and its last segment.
+#[derive(Debug)]
+struct Log {
+    chain: Chain,
+    segment: Segment,
+}
+
+/// Owns both streams.
+#[derive(Debug)]
+pub(super) struct Writer {
+    decisions: Log,
+    observations: Log,
+    /// What is known to be on the disk.
+    synced: Anchor,
+    /// Batches nobody waits for that could not be written yet.
+    owed: Vec<Batch>,
+    /// Why nothing is written any more.
+    broken: Option<String>,
+    /// The line being written; kept to save allocations.
+    line: String,
+}
+
+impl Writer {
+    pub(super) fn new([decisions, observations]: [(Chain, Segment); 2]) -> Self {
+        let log = |(chain, segment)| Log { chain, segment };
+        let (decisions, observations) = (log(decisions), log(observations));
+        let synced = ends(&decisions, &observations);
+        Self {
+            decisions,
+            observations,
+            synced,
+            owed: Vec::new(),
+            broken: None,
+            line: String::new(),
+        }
+    }
+
+    pub(super) fn head(&self) -> Anchor {
+        ends(&self.decisions, &self.observations)
+    }
+
+    /// Writes until every sender is gone, then brings everything to the disk.
+    pub(super) fn run(mut self, batches: &Receiver<Batch>) {
+        while let Ok(first) = batches.recv() {
+            let mut group = mem::take(&mut self.owed);
+            group.push(first);
+            while group.len() < GROUP_MAX
+                && let Ok(batch) = batches.try_recv()
+            {
+                group.push(batch);
+            }
+            self.commit(group);
+        }
+        let owed = mem::take(&mut self.owed);
+        self.commit(owed);
+        if self.broken.is_none()
+            && let Err(error) = self.sync(Safety::AllSynced)
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "the audit was not synced");
+        }
+    }
+
+    /// Writes a group and answers each of its batches.
+    fn commit(&mut self, group: Vec<Batch>) {
+        if let Some(what) = &self.broken {
+            let broken = AuditError::Broken { what: what.clone() };
+            for batch in group {
+                batch.done.answer(Err(broken.clone()));
+            }
+            return;
+        }
+        let marks = (self.decisions.segment.mark(), self.observations.segment.mark());
+        let chains = (self.decisions.chain.clone(), self.observations.chain.clone());
+        let mut lines = Vec::new();
+        let safety = group.iter().map(|batch| batch.safety).max().unwrap_or(Safety::Written);
+        match self.write(&group, &mut lines) {
+            Ok(parts) => match self.sync(safety) {
+                Ok(()) => self.answer(group, lines, parts),
+                // What the disk holds after a failed sync is not known, so nothing is kept.
+                Err(error) => self.break_off(group, &error),
+            },
+            Err(error) => {
+                (self.decisions.chain, self.observations.chain) = chains;
+                let back = self.decisions.segment.go_back(marks.0);
+                match back.and_then(|()| self.observations.segment.go_back(marks.1)) {
+                    Ok(()) => self.refuse(group, &error),
+                    Err(error) => self.break_off(group, &error),
+                }
+            }
+        }
+    }
+
+    /// Writes every record of the group into the segments; says which lines belong to which batch.
+    fn write(
+        &mut self,
+        group: &[Batch],
+        lines: &mut Vec<Written>,
+    ) -> io::Result<Vec<(Range<usize>, Anchor)>> {
+        let mut parts = Vec::with_capacity(group.len());
+        for batch in group {
+            let start = lines.len();
+            for record in &batch.records {
+                let stream = record.step().stream();
+                let seq = self.push(stream, record, None, lines)?;
+                if let Some(observation) = record.observation() {
+                    let of = (stream == Stream::Decisions).then_some(seq);
+                    self.push(Stream::Observations, &observation, of, lines)?;
+                }
+            }
+            parts.push((start..lines.len(), self.head()));
+        }
+        self.decisions.segment.write()?;
+        self.observations.segment.write()?;
+        Ok(parts)
+    }
+
+    fn push(
+        &mut self,
+        stream: Stream,
+        record: &Record,
+        of: Option<u64>,
+        lines: &mut Vec<Written>,
+    ) -> io::Result<u64> {
+        let log = match stream {
+            Stream::Decisions => &mut self.decisions,
+            Stream::Observations => &mut self.observations,
+        };
+        let seq = log.chain.append(record, of, &mut self.line);
+        log.segment.push(&self.line)?;
+        lines.push(Written { stream, seq, text: self.line.as_str().into() });
+        Ok(seq)
+    }
+
+    fn sync(&mut self, safety: Safety) -> io::Result<()> {
+        let head = self.head();
+        if safety >= Safety::Synced {
+            self.decisions.segment.sync()?;
+            self.synced.decisions = head.decisions;
+            self.synced.record_hash = head.record_hash;
+        }
+        if safety >= Safety::AllSynced {
+            self.observations.segment.sync()?;
+            self.synced.observations = head.observations;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, group: Vec<Batch>, lines: Vec<Written>, parts: Vec<(Range<usize>, Anchor)>) {
+        let mut lines = lines.into_iter();
+        for (batch, (range, head)) in group.into_iter().zip(parts) {
+            let lines = lines.by_ref().take(range.len()).collect();
+            batch.done.answer(Ok(Committed { lines, head, synced: self.synced }));
+        }
+    }
+
+    /// The log is where it was before the group: whoever waits hears why, the rest is kept.
+    fn refuse(&mut self, group: Vec<Batch>, error: &io::Error) {
+        let refused = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AuditError::DiskFull,
+            _ => AuditError::Disk { what: error.to_string() },
+        };
+        for batch in group {
+            if batch.safety == Safety::Written {
+                self.owed.push(batch);
+            } else {
+                batch.done.answer(Err(refused.clone()));
+            }
+        }
+    }
+
+    fn break_off(&mut self, group: Vec<Batch>, error: &io::Error) {
+        let what = error.to_string();
+        tracing::error!(error = error as &dyn std::error::Error, "the audit is closed");
+        let broken = AuditError::Broken { what: what.clone() };
+        self.broken = Some(what);
+        for batch in group {
+            batch.done.answer(Err(broken.clone()));
+        }
+    }
+}
+
+fn ends(decisions: &Log, observations: &Log) -> Anchor {
+    Anchor {
+        decisions: decisions.chain.head(),
+        observations: observations.chain.head(),
+        record_hash: decisions.chain.record_hash(),
+    }
+}
