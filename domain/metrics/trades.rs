@@ -2,7 +2,8 @@
 
 use super::numerics::{float, is_constant, mean, sample_sd, sum};
 use super::{Metric, Metrics, Reason};
-use crate::fixed::Money;
+use crate::book::Trade;
+use crate::fixed::{FixedError, Money, notional};
 use crate::ratio::Ratio;
 use crate::time::Time;
 
@@ -17,6 +18,21 @@ pub struct TradeStat {
     pub entry_time: Time,
     /// When it was left.
     pub exit_time: Time,
+}
+
+impl TradeStat {
+    /// The figures of a closed trade.
+    ///
+    /// # Errors
+    /// When price times quantity is outside the range of [`Money`].
+    pub fn of(trade: &Trade) -> Result<Self, FixedError> {
+        Ok(Self {
+            pnl: trade.pnl,
+            entry_value: notional(trade.entry_price, trade.qty)?,
+            entry_time: trade.entry_time,
+            exit_time: trade.exit_time,
+        })
+    }
 }
 
 /// What a run did, beside its equity.

@@ -1,0 +1,213 @@
+//! Charts as SVG that stands inside HTML: text is text, nothing is fetched, no font is needed.
+//!
+//! Axes and words take the page's text colour, so one drawing serves dark and light. Curves are blue
+//! and orange, gains and losses differ in shape as well: nothing depends on telling red from green.
+
+use conclave_domain::book::Trade;
+use conclave_domain::signal::Direction;
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::TimeAxis;
+use super::sample::{POINTS_MAX, drawdowns, thin};
+use super::{EquityPoint, MoneyKind, PriceCurve};
+
+/// Drawn at twice the size that it is shown at, because the backend rounds to whole pixels.
+const WIDTH: u32 = 1_920;
+/// Stands for the page's text colour.
+const INK: RGBColor = RGBColor(1, 2, 3);
+/// What the run did.
+const BLUE: RGBColor = RGBColor(47, 129, 210);
+/// What it is compared with, and what lost.
+const ORANGE: RGBColor = RGBColor(217, 119, 6);
+
+/// The most trades that are marked on a price chart: those with the largest results.
+pub(super) const MARKS_MAX: usize = 250;
+
+/// A chart that could not be drawn.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TimeAxis, RangedCoordf64>>;
+
+/// The account against its benchmark. The page's legend names the colours.
+pub(super) fn equity(points: &[EquityPoint], money: MoneyKind) -> Result<Option<String>, Failure> {
+    let own: Vec<(i64, f64)> =
+        points.iter().map(|point| (point.time.ms(), point.equity.to_f64())).collect();
+    let other: Vec<(i64, f64)> = points
+        .iter()
+        .filter_map(|point| Some((point.time.ms(), point.benchmark?.to_f64())))
+        .collect();
+    let (own, other) = (thin(&own, POINTS_MAX), thin(&other, POINTS_MAX));
+    let Some((low, high)) = bounds(own.iter().chain(&other)) else { return Ok(None) };
+    let drawn = draw(680, |canvas| {
+        let mut plot = frame(canvas, span(&own), (low, high), money, &amount)?;
+        line(&mut plot, &other, ORANGE.mix(0.9), 3)?;
+        line(&mut plot, &own, BLUE.to_rgba(), 4)
+    })?;
+    Ok(Some(drawn))
+}
+
+/// How far the account was below its peak.
+pub(super) fn underwater(
+    points: &[EquityPoint],
+    money: MoneyKind,
+) -> Result<Option<String>, Failure> {
+    let falls: Vec<(i64, f64)> =
+        points.iter().map(|point| point.time.ms()).zip(drawdowns(points)).collect();
+    let falls = thin(&falls, POINTS_MAX);
+    let Some((low, _)) = bounds(falls.iter()) else { return Ok(None) };
+    let drawn = draw(380, |canvas| {
+        let range = (low.min(-0.01), 0.0);
+        let mut plot =
+            frame(canvas, span(&falls), range, money, &|share| format!("{:.0} %", share * 100.0))?;
+        let area = AreaSeries::new(falls.iter().copied(), 0.0, ORANGE.mix(0.25));
+        plot.draw_series(area.border_style(ORANGE.stroke_width(3)))?;
+        Ok(())
+    })?;
+    Ok(Some(drawn))
+}
+
+/// A symbol's closes with its trades: an entry is a filled triangle that points up for a long and
+/// down for a short, an exit a circle (gained) or a cross (lost). Beside it, how many are marked.
+pub(super) fn trades(
+    prices: &PriceCurve,
+    trades: &[&Trade],
+    money: MoneyKind,
+) -> Result<Option<(String, usize)>, Failure> {
+    let closes: Vec<(i64, f64)> =
+        prices.closes.iter().map(|(time, price)| (time.ms(), price.to_f64())).collect();
+    let closes = thin(&closes, POINTS_MAX);
+    let mut marked = trades.to_vec();
+    marked.sort_by_key(|trade| std::cmp::Reverse(trade.pnl.abs()));
+    marked.truncate(MARKS_MAX);
+    let marks: Vec<(i64, f64)> = marked
+        .iter()
+        .flat_map(|trade| {
+            let entry = (trade.entry_time.ms(), trade.entry_price.to_f64());
+            [entry, (trade.exit_time.ms(), trade.exit_price.to_f64())]
+        })
+        .collect();
+    let Some(range) = bounds(closes.iter().chain(&marks)) else { return Ok(None) };
+    let drawn = draw(520, |canvas| {
+        let mut plot = frame(canvas, span(&closes), range, money, &amount)?;
+        line(&mut plot, &closes, INK.mix(0.55), 2)?;
+        for trade in &marked {
+            mark(&mut plot, trade)?;
+        }
+        Ok(())
+    })?;
+    Ok(Some((drawn, marked.len())))
+}
+
+fn mark(plot: &mut Plot<'_, '_>, trade: &Trade) -> Result<(), Failure> {
+    let up = if trade.direction == Direction::Long { -1 } else { 1 };
+    let entry = (trade.entry_time.ms(), trade.entry_price.to_f64());
+    let exit = (trade.exit_time.ms(), trade.exit_price.to_f64());
+    let triangle = vec![(0, up * 9), (-9, -up * 9), (9, -up * 9)];
+    plot.draw_series(std::iter::once(
+        EmptyElement::at(entry) + Polygon::new(triangle, BLUE.mix(0.85)),
+    ))?;
+    if trade.pnl.raw() > 0 {
+        plot.draw_series(std::iter::once(Circle::new(exit, 8, BLUE.stroke_width(3))))?;
+    } else {
+        plot.draw_series(std::iter::once(Cross::new(exit, 8, ORANGE.stroke_width(4))))?;
+    }
+    Ok(())
+}
+
+/// Draws on a fresh canvas and makes the result fit into HTML.
+fn draw(
+    height: u32,
+    content: impl FnOnce(&Canvas<'_>) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    let mut svg = String::new();
+    {
+        let canvas = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        content(&canvas)?;
+        canvas.present()?;
+    }
+    // Inside HTML an SVG needs no namespace, and a size of its own would stop it from shrinking.
+    let size = format!("width=\"{WIDTH}\" height=\"{height}\" ");
+    Ok(svg
+        .replace(" xmlns=\"http://www.w3.org/2000/svg\"", "")
+        .replacen(&size, "", 1)
+        .replace("#010203", "currentColor")
+        .replace("font-family=\"sans-serif\"", "font-family=\"inherit\""))
+}
+
+/// Axes, a light grid and, on paper money, a watermark, because screenshots travel.
+fn frame<'a, 'b>(
+    canvas: &'a Canvas<'b>,
+    (from, to): (i64, i64),
+    (low, high): (f64, f64),
+    money: MoneyKind,
+    label: &dyn Fn(f64) -> String,
+) -> Result<Plot<'a, 'b>, Failure> {
+    if money == MoneyKind::Paper {
+        let (width, height) = canvas.dim_in_pixel();
+        let centre = (i32::try_from(width)? / 2, i32::try_from(height)? / 2);
+        let style = ("sans-serif", 150).into_font().color(&INK.mix(0.07));
+        canvas.draw(&Text::new(
+            "PAPER",
+            centre,
+            style.pos(Pos::new(HPos::Center, VPos::Center)),
+        ))?;
+    }
+    let room = ((high - low) * 0.05).max(high.abs() * 1e-6).max(1e-9);
+    let top = if high.abs() > 0.0 { high + room } else { 0.0 };
+    let mut plot = ChartBuilder::on(canvas)
+        .margin(16)
+        .margin_right(40)
+        .x_label_area_size(48)
+        .y_label_area_size(150)
+        .build_cartesian_2d(TimeAxis::new(from, to), low - room..top)?;
+    plot.configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(INK.mix(0.12))
+        .axis_style(INK.mix(0.4))
+        .label_style(("sans-serif", 30).into_font().color(&INK.mix(0.8)))
+        .x_labels(20)
+        .y_labels(6)
+        .y_label_formatter(&|value: &f64| label(*value))
+        .draw()?;
+    Ok(plot)
+}
+
+fn line(
+    plot: &mut Plot<'_, '_>,
+    points: &[(i64, f64)],
+    colour: RGBAColor,
+    width: u32,
+) -> Result<(), Failure> {
+    plot.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
+    Ok(())
+}
+
+/// The lowest and the highest value; `None` when there is no point.
+fn bounds<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> Option<(f64, f64)> {
+    points.fold(None, |bounds, &(_, value)| {
+        let (low, high) = bounds.unwrap_or((value, value));
+        Some((f64::min(low, value), f64::max(high, value)))
+    })
+}
+
+/// The first and the last time.
+fn span(points: &[(i64, f64)]) -> (i64, i64) {
+    let at = |point: Option<&(i64, f64)>| point.map_or(0, |(time, _)| *time);
+    (at(points.first()), at(points.last()))
+}
+
+/// A mark on an axis of prices or money.
+fn amount(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e9 => format!("{:.2} B", value / 1e9),
+        size if size >= 1e6 => format!("{:.2} M", value / 1e6),
+        size if size >= 1e4 => format!("{:.1} k", value / 1e3),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.5}"),
+    }
+}
