@@ -40,3 +40,4 @@ pub mod strategy;
 pub mod synthesis;
 pub mod tally;
 pub mod time;
+pub mod watch;

@@ -1,0 +1,226 @@
+//! The whole market's way from bars to signals: one pipeline per instrument, and what a decision
+//! needs to know of all of them at one moment.
+//!
+//! # Invariants
+//!
+//! - L-1: a signal carries the figures of its own slice; what later slices of the same chunk bring
+//!   is not in it, however the work is batched.
+
+use std::sync::Arc;
+
+use crate::fixed::Price;
+use crate::market::bar::Timeframe;
+use crate::market::symbol::AssetClass;
+use crate::market::tape::{Chunk, Instrument};
+use crate::pipeline::SymbolPipeline;
+use crate::ratio::Ratio;
+use crate::regime::VixLike;
+use crate::risk::DailyReturns;
+use crate::signal::{Features, Regime, Signal};
+use crate::strategy::{StrategyConfig, StrategyError};
+use crate::time::Time;
+
+/// One symbol at the end of a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SymbolSnapshot {
+    /// Average true range over 14 bars, fraction of the close.
+    pub atr_pct: Option<Ratio>,
+    /// Its daily returns.
+    pub returns: Arc<DailyReturns>,
+    /// When its last bar closed.
+    pub last_close_time: Option<Time>,
+}
+
+/// All symbols at the end of a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MarketSnapshot {
+    /// The slice's time.
+    pub at: Time,
+    /// Volatility level of the universe, annualised, percent.
+    pub vix_level: Option<Ratio>,
+    /// One entry per instrument, in the tape's order.
+    pub symbols: Vec<SymbolSnapshot>,
+}
+
+/// A signal, where it was raised, and the market around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raised {
+    /// The slice in its chunk.
+    pub slice: usize,
+    /// The tape's index of its symbol.
+    pub instrument: u16,
+    /// The signal.
+    pub signal: Signal,
+    /// The market at the end of that slice.
+    pub market: Arc<MarketSnapshot>,
+}
+
+/// What is known of one symbol at the close of one of its bars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pulse {
+    /// The feature engine's figures.
+    pub features: Features,
+    /// The regime filter's probabilities.
+    pub regime: Regime,
+}
+
+/// What came of a chunk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The signals, in the order of their bars.
+    pub raised: Vec<Raised>,
+    /// One pulse per tick of the chunk, in its order; empty for raw pipelines.
+    pub pulses: Vec<Pulse>,
+}
+
+/// Pipelines of all instruments of a tape.
+#[derive(Clone, Debug)]
+pub struct MarketWatch {
+    pipelines: Vec<SymbolPipeline>,
+    closes: Vec<Option<(Price, Time)>>,
+    vix: VixLike,
+    full: bool,
+}
+
+impl MarketWatch {
+    /// A watch over the instruments of a tape; `full` is for councils, otherwise it is raw.
+    ///
+    /// # Errors
+    /// When a parameter of the strategy is out of bounds.
+    pub fn new(
+        instruments: &[Instrument],
+        timeframe: Timeframe,
+        strategy: &StrategyConfig,
+        full: bool,
+    ) -> Result<Self, StrategyError> {
+        let pipeline = |of: &Instrument| {
+            SymbolPipeline::new(of.symbol.clone(), of.class, timeframe, strategy, full)
+        };
+        let pipelines = instruments.iter().map(pipeline).collect::<Result<Vec<_>, _>>()?;
+        let shares = instruments.iter().any(|of| of.class == AssetClass::Equity);
+        let class = if shares { AssetClass::Equity } else { AssetClass::Crypto };
+        let closes = vec![None; pipelines.len()];
+        Ok(Self { pipelines, closes, vix: VixLike::new(class), full })
+    }
+
+    /// Takes a chunk and says what the strategies make of it, slice by slice.
+    pub fn on_chunk(&mut self, chunk: &Chunk) -> Seen {
+        let mut seen = Seen::default();
+        if self.full {
+            seen.pulses.reserve(chunk.bars());
+        }
+        let mut signals = Vec::new();
+        for slice in 0..chunk.len() {
+            for tick in chunk.slice(slice) {
+                let index = usize::from(tick.instrument);
+                let Some(pipeline) = self.pipelines.get_mut(index) else { continue };
+                if let Some(signal) = pipeline.on_bar(&tick.bar) {
+                    signals.push((tick.instrument, signal));
+                }
+                if self.full {
+                    let pulse = Pulse { features: pipeline.features(), regime: pipeline.regime() };
+                    seen.pulses.push(pulse);
+                    let former = self.closes[index].replace((tick.bar.close, tick.bar.close_time));
+                    if let Some((former, _)) = former
+                        && let Ok(change) =
+                            Ratio::new(tick.bar.close.to_f64() / former.to_f64() - 1.0)
+                    {
+                        self.vix.observe(tick.bar.open_time, change);
+                    }
+                }
+            }
+            if signals.is_empty() {
+                continue;
+            }
+            let at = chunk.slice(slice).first().map_or(Time::EPOCH, |tick| tick.bar.close_time);
+            let market = Arc::new(self.snapshot(at));
+            seen.raised.extend(signals.drain(..).map(|(instrument, signal)| Raised {
+                slice,
+                instrument,
+                signal,
+                market: Arc::clone(&market),
+            }));
+        }
+        seen
+    }
+
+    /// All symbols as they are now.
+    pub fn snapshot(&mut self, at: Time) -> MarketSnapshot {
+        self.vix.close_step();
+        let symbols =
+            self.pipelines.iter().zip(&self.closes).map(|(pipeline, close)| SymbolSnapshot {
+                atr_pct: pipeline.features().atr14_pct,
+                returns: Arc::new(pipeline.daily_returns().cloned().unwrap_or_default()),
+                last_close_time: close.map(|(_, time)| time),
+            });
+        MarketSnapshot { at, vix_level: self.vix.level(), symbols: symbols.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixed::Volume;
+    use crate::market::bar::Bar;
+    use crate::market::series::Series;
+    use crate::market::symbol::Symbol;
+    use crate::market::tape::Tape;
+
+    fn tape(bars: usize) -> Tape {
+        let series = ["AAA", "BBB"].map(|name| {
+            let shift = if name == "AAA" { 0.0 } else { 1.3 };
+            let bars = (0..bars).map(|day| {
+                let wave = |day: usize| {
+                    #[expect(clippy::cast_precision_loss, reason = "a few hundred days")]
+                    let phase = day as f64 * 0.35 + shift;
+                    Price::from_f64(100.0 + 10.0 * phase.sin() + 0.01 * phase).unwrap()
+                };
+                let (open, close) = (wave(day), wave(day + 1));
+                let open_time = Time::from_ms(i64::try_from(day).unwrap() * 86_400_000);
+                let close_time = Time::from_ms(open_time.ms() + 3_600_000);
+                let (high, low) = (open.max(close), open.min(close));
+                Bar { open_time, close_time, open, high, low, close, volume: Volume::ZERO }
+            });
+            Series {
+                symbol: Symbol::new(name).unwrap(),
+                class: AssetClass::Equity,
+                timeframe: Timeframe::Day,
+                bars: bars.collect(),
+            }
+        });
+        Tape::new(series.to_vec()).unwrap()
+    }
+
+    fn seen(bars: usize, slices: usize) -> (Vec<(Signal, Arc<MarketSnapshot>)>, Vec<Pulse>) {
+        let mut tape = tape(bars);
+        let strategy = StrategyConfig::by_name("sma-cross").unwrap();
+        let instruments = Arc::clone(tape.instruments());
+        let mut watch = MarketWatch::new(&instruments, Timeframe::Day, &strategy, true).unwrap();
+        let (mut signals, mut pulses) = (Vec::new(), Vec::new());
+        while let Some(chunk) = tape.next_chunk(slices) {
+            let seen = watch.on_chunk(&chunk);
+            signals.extend(seen.raised.into_iter().map(|raised| (raised.signal, raised.market)));
+            pulses.extend(seen.pulses);
+        }
+        (signals, pulses)
+    }
+
+    /// L-1: what a signal carries does not depend on how many slices were handed over at once.
+    #[test]
+    fn the_size_of_a_chunk_changes_nothing() {
+        let one_by_one = seen(300, 1);
+        assert!(one_by_one.0.len() > 20, "{} signals", one_by_one.0.len());
+        for slices in [2, 7, 64, 1_000] {
+            assert_eq!(seen(300, slices), one_by_one, "{slices} slices");
+        }
+    }
+
+    /// L-1: cutting the data after a day changes nothing up to that day.
+    #[test]
+    fn what_comes_later_changes_nothing_before() {
+        let whole = seen(300, 64);
+        let cut = seen(200, 64);
+        assert_eq!(whole.0[..cut.0.len()], cut.0);
+        assert_eq!(whole.1[..cut.1.len()], cut.1);
+    }
+}
