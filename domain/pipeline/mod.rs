@@ -3,6 +3,10 @@
 //! The same code in a back-test, on paper and live. A raw pipeline computes what its strategy reads
 //! and nothing else; a full one adds everything that a brief shows. Both raise the same calls with
 //! the same confidence and magnitude.
+//!
+//! # Invariants
+//!
+//! - L-1: nothing that was known only after a bar's close is in what that bar raises.
 
 use serde::{Deserialize, Serialize};
 

@@ -85,6 +85,8 @@ fn a_repeated_late_or_broken_bar_changes_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
+    /// L-1: only what is known by then enters a signal.
+    ///
     /// Goal: no signal depends on what comes after it, and a restart changes none. Method: a
     /// pipeline is cut off, goes through a snapshot and continues; the signals of both parts must be
     /// those of an uncut one, bit for bit.

@@ -9,9 +9,9 @@
 //!
 //! | state    | mean a day | deviation | leaves it a day |
 //! |----------|------------|-----------|-----------------|
-//! | bull     | +0.20 σ    | 0.85 σ    | 2.0 %           |
-//! | bear     | −0.25 σ    | 1.25 σ    | 3.0 %           |
-//! | sideways | 0          | 0.60 σ    | 2.5 %           |
+//! | bull     | +0.20 σ    | 0.85 σ    | 1.0 %           |
+//! | bear     | −0.25 σ    | 1.25 σ    | 1.5 %           |
+//! | sideways | 0          | 0.70 σ    | 1.2 %           |
 //! | crash    | −1.00 σ    | 2.50 σ    | 10 %            |
 //!
 //! Returns above +2.5 σ count as +2.5 σ: a leap upwards is no sign of a crash. Returns below −8 σ
@@ -30,12 +30,12 @@ const STATES: usize = 4;
 /// Mean of a day's return in σ: bull, bear, sideways, crash.
 const MEANS: [f64; STATES] = [0.20, -0.25, 0.0, -1.0];
 /// Deviation of a return in σ.
-const DEVIATIONS: [f64; STATES] = [0.85, 1.25, 0.60, 2.50];
+const DEVIATIONS: [f64; STATES] = [0.85, 1.25, 0.70, 2.50];
 /// Chance a day of going from the row's state to the column's; the rest of each row is staying.
 const LEAVING: [[f64; STATES]; STATES] = [
-    [0.0, 0.007, 0.012, 0.001],
-    [0.010, 0.0, 0.015, 0.005],
-    [0.013, 0.010, 0.0, 0.002],
+    [0.0, 0.003, 0.006, 0.001],
+    [0.005, 0.0, 0.007, 0.003],
+    [0.006, 0.005, 0.0, 0.001],
     [0.010, 0.060, 0.030, 0.0],
 ];
 /// Sessions in the year that the parameters are stated for.
@@ -44,7 +44,7 @@ const DAYS_PER_YEAR: f64 = 252.0;
 const HALF_LIFE_DAYS: f64 = 120.0;
 /// A day's volatility before anything was seen, and how many days it counts for.
 const FIRST_VOL: f64 = 0.015;
-const FIRST_VOL_DAYS: f64 = 20.0;
+const FIRST_VOL_DAYS: f64 = 10.0;
 /// The range of a return that is believed, in σ.
 const LOWEST: f64 = -8.0;
 const HIGHEST: f64 = 2.5;

@@ -1,7 +1,9 @@
 //! How often a strategy's calls on one symbol were right: its confidence.
 //!
-//! A call is settled at the close of the next call or [`HORIZON_BARS`] bars later, whichever comes
-//! first. It is a hit if the price has moved in its direction by then; an unchanged price is a miss.
+//! A call is settled at the close [`HORIZON_BARS`] bars later, whatever was called in between. It is
+//! a hit if the price has moved in its direction by then; an unchanged price is a miss. (Settling at
+//! the next opposite call would measure how often a trend follower is whipsawed: less than one half
+//! by design even where it earns.)
 //! The rate is the mean of a Beta(5, 5) prior and the settled calls, (5 + hits) ÷ (10 + settled): one
 //! half before the first outcome, and moved by no single one by more than a twentieth. A call counts
 //! only from the bar on whose close it was settled, so the rate looks at nothing later.
@@ -14,6 +16,7 @@ use crate::signal::Direction;
 
 /// Bars after which a call is settled.
 pub const HORIZON_BARS: u16 = 20;
+const HORIZON: usize = HORIZON_BARS as usize;
 /// Hits, and misses, that the prior stands for.
 const PRIOR: f64 = 5.0;
 
@@ -22,42 +25,38 @@ const PRIOR: f64 = 5.0;
 pub struct HitRate {
     hits: u32,
     settled: u32,
-    open: Option<Pending>,
+    bars: u64,
+    open: [Option<Pending>; HORIZON],
 }
 
-/// A call whose outcome is not known yet.
+/// A call whose outcome is not known yet. It lies where its bar's number falls in the horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
     direction: Direction,
     price: Price,
-    bars: u16,
 }
 
 impl HitRate {
     /// Takes the next close; to be told of every bar, before a call on it.
     pub fn on_bar(&mut self, close: Price) {
-        if let Some(open) = &mut self.open {
-            open.bars += 1;
-            if open.bars >= HORIZON_BARS {
-                self.settle(close);
-            }
-        }
-    }
-
-    /// Settles what is open at this close and opens the new call.
-    pub fn on_call(&mut self, direction: Direction, close: Price) {
-        self.settle(close);
-        self.open = Some(Pending { direction, price: close, bars: 0 });
-    }
-
-    fn settle(&mut self, close: Price) {
-        let Some(open) = self.open.take() else { return };
-        let hit = match open.direction {
-            Direction::Long => close > open.price,
-            Direction::Short => close < open.price,
+        self.bars += 1;
+        let Some(due) = self.slot().take() else { return };
+        let hit = match due.direction {
+            Direction::Long => close > due.price,
+            Direction::Short => close < due.price,
         };
         self.hits = self.hits.saturating_add(u32::from(hit));
         self.settled = self.settled.saturating_add(1);
+    }
+
+    /// Takes a call at the close that [`HitRate::on_bar`] was told last.
+    pub fn on_call(&mut self, direction: Direction, close: Price) {
+        *self.slot() = Some(Pending { direction, price: close });
+    }
+
+    fn slot(&mut self) -> &mut Option<Pending> {
+        let index = usize::try_from(self.bars % u64::from(HORIZON_BARS)).unwrap_or(0);
+        &mut self.open[index]
     }
 
     /// The shrunken rate, above 0 and below 1.

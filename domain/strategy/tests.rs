@@ -126,14 +126,20 @@ fn a_hit_rate_starts_at_one_half_and_counts_only_what_is_settled() {
     rate.on_bar(price(101));
     assert_eq!((rate.settled(), rate.hits()), (1, 1));
     assert_eq!(rate.rate(), Ratio::of(6.0 / 11.0));
-    // A call is settled by the next one; an unchanged price is a miss.
+    // Calls are settled one by one, whatever is called in between; an unchanged price is a miss.
     rate.on_call(Short, price(101));
-    rate.on_bar(price(101));
-    rate.on_call(Long, price(101));
+    rate.on_bar(price(90));
+    rate.on_call(Long, price(90));
+    for _ in 1..HORIZON_BARS {
+        rate.on_bar(price(101));
+    }
     assert_eq!((rate.settled(), rate.hits()), (2, 1));
+    rate.on_bar(price(101));
+    assert_eq!((rate.settled(), rate.hits()), (3, 2));
     // Always wrong, it falls below the lowest confidence that a gate lets pass.
-    for _ in 0..20 {
+    for _ in 0..40 {
         rate.on_call(Long, price(100));
+        rate.on_bar(price(100));
     }
     assert!(rate.rate().get() < 0.38, "{}", rate.rate());
 }
