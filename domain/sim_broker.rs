@@ -1,1 +1,0 @@
-//! The simulated broker: fills, slippage, delays, rejections and gaps as pure events.
