@@ -187,6 +187,8 @@ pub struct BoundsTable {
     pub batch_multiplier: Bounds,
     /// Reward Engineer: change of one reward weight in one call.
     pub reward_weight_delta: Bounds,
+    /// Reward Engineer: sum of the changes of one reward weight in one run.
+    pub reward_weight_total: Bounds,
     /// Weight Optimizer: change of one score weight from its default.
     pub score_weight_delta: Bounds,
 }
@@ -204,6 +206,7 @@ impl BoundsTable {
         entropy_multiplier: Bounds::new("entropy_multiplier", 0.1, 5.0),
         batch_multiplier: Bounds::new("batch_multiplier", 0.5, 2.0),
         reward_weight_delta: Bounds::new("reward_weight_delta", -0.05, 0.05),
+        reward_weight_total: Bounds::new("reward_weight_total", -0.15, 0.15),
         score_weight_delta: Bounds::new("score_weight_delta", -0.10, 0.10),
     };
 }

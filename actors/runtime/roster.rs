@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::agent::{Cadence, Entry};
 use super::answer::percent;
 use super::prompt;
-use crate::trading;
+use crate::{trading, training};
 
 /// The orchestrator's place in the org chart. It stands above all three teams; the team named here
 /// is the one whose rounds it opens in `run`.
@@ -72,7 +72,9 @@ pub enum SwitchError {
 
 /// Every agent, in the order of the org chart: training, trading, selection.
 pub fn roster() -> Vec<Seat> {
-    trading::TEAM.iter().map(Seat::of).collect()
+    let training = training::TEAM.iter().map(Seat::of);
+    let trading = trading::TEAM.iter().map(Seat::of);
+    training.chain(trading).collect()
 }
 
 /// The agent of a name.

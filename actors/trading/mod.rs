@@ -8,8 +8,6 @@ pub mod execution_timer;
 pub mod exit_strategist;
 pub mod position_sizer;
 pub mod risk_guardian;
-#[cfg(test)]
-pub(crate) mod sample;
 pub mod signal_analyst;
 
 /// The team, in the order in which it is asked and listed.
@@ -20,3 +18,20 @@ pub const TEAM: &[Entry<TradingBrief>] = &[
     Entry::of::<execution_timer::ExecutionTimer>(),
     Entry::of::<exit_strategist::ExitStrategist>(),
 ];
+
+#[cfg(test)]
+pub(crate) mod sample {
+    //! The example briefs of `tests/briefs/`, for the tests of this team.
+
+    use super::TradingBrief;
+
+    /// A calm entry that nobody objects to.
+    pub(crate) fn entry() -> TradingBrief {
+        serde_json::from_str(include_str!("../../tests/briefs/trading_entry.json")).unwrap()
+    }
+
+    /// An open position that does well.
+    pub(crate) fn position() -> TradingBrief {
+        serde_json::from_str(include_str!("../../tests/briefs/trading_position.json")).unwrap()
+    }
+}

@@ -55,6 +55,7 @@ fn altered() -> Limits {
             entropy_multiplier: bounds(table.entropy_multiplier),
             batch_multiplier: bounds(table.batch_multiplier),
             reward_weight_delta: bounds(table.reward_weight_delta),
+            reward_weight_total: bounds(table.reward_weight_total),
             score_weight_delta: bounds(table.score_weight_delta),
         },
         risk: RiskLimits {
@@ -112,6 +113,11 @@ fn every_limit_in_a_prompt_is_the_live_one() {
     assert_eq!(
         counted,
         [
+            ("hyperparameter_tuner", 6), // six bounds
+            ("risk_analyst", 0),
+            ("reward_engineer", 4), // two bounds a call, two in a run
+            ("data_monitor", 0),
+            ("backtest_validator", 0),
             ("signal_analyst", 3),  // two bounds, the crash probability
             ("risk_guardian", 14),  // seven hard limits, seven soft ones
             ("position_sizer", 6),  // two bounds, three caps, the drawdown
@@ -140,6 +146,11 @@ fn no_digit_stands_in_the_text_of_any_instructions() {
 
 /// Every agent's file, by name, in the order of the roster.
 const SOURCES: &[(&str, &str)] = &[
+    ("hyperparameter_tuner", include_str!("../../training/hyperparameter_tuner.rs")),
+    ("risk_analyst", include_str!("../../training/risk_analyst.rs")),
+    ("reward_engineer", include_str!("../../training/reward_engineer.rs")),
+    ("data_monitor", include_str!("../../training/data_monitor.rs")),
+    ("backtest_validator", include_str!("../../training/backtest_validator.rs")),
     ("signal_analyst", include_str!("../../trading/signal_analyst.rs")),
     ("risk_guardian", include_str!("../../trading/risk_guardian.rs")),
     ("position_sizer", include_str!("../../trading/position_sizer.rs")),
