@@ -6,6 +6,7 @@ pub mod broker;
 pub mod consensus;
 pub mod context;
 pub mod council;
+pub mod driver;
 pub mod market;
 pub mod orchestrator;
 pub mod runtime;

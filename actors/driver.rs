@@ -1,0 +1,101 @@
+//! The order in which a tape is played: the same in a back-test without actors and through them.
+//!
+//! - D-1: bars of one time in symbol order, one decision after the other, and nothing of the next
+//!   slice before every effect of this one is booked.
+//!
+//! Work moves in chunks, decisions do not: the account is advanced exactly to the slice of a signal
+//! before that signal is decided.
+
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+
+use conclave_domain::market::tape::{Chunk, Tape};
+use conclave_domain::watch::{Pulse, Raised, Seen};
+
+/// A chunk with the pulses of its bars; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The bars.
+    pub chunk: Arc<Chunk>,
+    /// One pulse per bar, or none.
+    pub pulses: Arc<[Pulse]>,
+}
+
+/// How far the account was advanced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advanced<E> {
+    /// The slices before this index are done.
+    pub through: usize,
+    /// What happened in the last of them that somebody must attend to before time goes on.
+    pub events: Vec<E>,
+}
+
+/// The three stations of a bar, and what is in between.
+pub trait Stations: Send {
+    /// What somebody must attend to: an event of a position, a halt that is due.
+    type Event: Send;
+    /// Why the run cannot go on.
+    type Error: Send;
+
+    /// Steps 1 and 2: features and signals.
+    fn watch(
+        &mut self,
+        chunk: &Arc<Chunk>,
+    ) -> impl Future<Output = Result<Seen, Self::Error>> + Send;
+
+    /// Steps 7 and 8 of what rests: fills, exits, marks. May stop early, behind a slice with events.
+    fn advance(
+        &mut self,
+        played: &Played,
+        slices: Range<usize>,
+    ) -> impl Future<Output = Result<Advanced<Self::Event>, Self::Error>> + Send;
+
+    /// Attends to one event.
+    fn attend(&mut self, event: Self::Event)
+    -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Steps 3 to 8 of one signal.
+    fn decide(&mut self, raised: Raised) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Whether somebody asked to stop; looked at between chunks.
+    fn is_stopped(&self) -> bool;
+}
+
+/// Plays a tape to its end, or until somebody asks to stop; returns the bars played.
+///
+/// # Errors
+/// When a station cannot go on.
+pub async fn play<S: Stations>(
+    tape: &mut Tape,
+    slices: usize,
+    stations: &mut S,
+) -> Result<usize, S::Error> {
+    let mut bars = 0;
+    while !stations.is_stopped() {
+        let Some(chunk) = tape.next_chunk(slices) else { break };
+        bars += chunk.bars();
+        play_chunk(Arc::new(chunk), stations).await?;
+    }
+    Ok(bars)
+}
+
+async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<(), S::Error> {
+    let seen = stations.watch(&chunk).await?;
+    let played = Played { chunk, pulses: seen.pulses.into() };
+    let mut raised = seen.raised.into_iter().peekable();
+    let mut next = 0;
+    while next < played.chunk.len() {
+        let until = raised.peek().map_or(played.chunk.len(), |signal| signal.slice + 1);
+        let Advanced { through, events } = stations.advance(&played, next..until).await?;
+        // A station that does not move would never end.
+        next = through.max(next + 1);
+        for event in events {
+            stations.attend(event).await?;
+        }
+        while let Some(signal) = raised.next_if(|signal| signal.slice < next) {
+            stations.decide(signal).await?;
+        }
+    }
+    Ok(())
+}
