@@ -3,6 +3,7 @@
 //! Nothing in this crate awaits, reads a clock, touches a file or draws a random number without a
 //! seed; time is an argument. That is what makes a back-test, a replay and a live run the same code.
 
+pub mod account;
 pub mod advice;
 pub mod appeal;
 pub mod approvals;
@@ -12,6 +13,7 @@ pub mod brief;
 pub mod budget;
 pub mod clearance;
 pub mod code;
+pub mod decide;
 pub mod engine;
 pub mod exits;
 pub mod feasibility;
@@ -39,5 +41,7 @@ pub mod sizing;
 pub mod strategy;
 pub mod synthesis;
 pub mod tally;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod watch;

@@ -45,6 +45,17 @@ impl Ratio {
         Self::new(value).unwrap_or(Self::ZERO)
     }
 
+    /// The float moved into 0 to 1; NaN counts as 0.
+    pub fn within_unit(value: f64) -> Self {
+        if value >= 1.0 {
+            Self::ONE
+        } else if value > 0.0 {
+            Self(value)
+        } else {
+            Self::ZERO
+        }
+    }
+
     /// The float.
     pub const fn get(self) -> f64 {
         self.0
@@ -72,6 +83,15 @@ impl<'de> Deserialize<'de> for Ratio {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_moved_into_its_interval() {
+        for (value, share) in
+            [(-1.0, 0.0), (0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (f64::INFINITY, 1.0), (f64::NAN, 0.0)]
+        {
+            assert_eq!(Ratio::within_unit(value), Ratio::of(share), "{value}");
+        }
+    }
 
     #[test]
     fn only_finite_numbers_pass() {

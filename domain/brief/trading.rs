@@ -103,7 +103,8 @@ pub struct Projected {
     pub cvar95_pct: Ratio,
     /// Drawdown if every stop fills with a gap of one ATR.
     pub drawdown_if_all_stops_pct: Ratio,
-    /// Largest correlation of the symbol with a position in the same direction, −1 to 1.
+    /// Largest correlation of the symbol with a position, −1 to 1, seen from the profits: a long and a
+    /// short that move apart are the same bet.
     pub max_correlation: Ratio,
 }
 

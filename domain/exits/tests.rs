@@ -168,7 +168,8 @@ fn what_is_said_from_outside_comes_after_what_happened_within_the_bar() {
 #[test]
 fn a_position_entered_within_a_bar_takes_no_profit_from_before_its_entry() {
     let book = book(Side::Buy);
-    let position = Position { opened_at: Time::from_ms(190_000), ..book.positions()[&goog()].clone() };
+    let position =
+        Position { opened_at: Time::from_ms(190_000), ..book.positions()[&goog()].clone() };
     let mut guard = Protection::new(Direction::Long, price("100"), plan());
     let high_before = bar(1, ["119", "121", "99", "101"]);
     assert_eq!(guard.on_bar(&ExitRules::default(), &high_before, &position, None), None);
