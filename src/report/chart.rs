@@ -42,7 +42,7 @@ pub(super) fn equity(points: &[EquityPoint], money: MoneyKind) -> Result<Option<
     let (own, other) = (thin(&own, POINTS_MAX), thin(&other, POINTS_MAX));
     let Some((low, high)) = bounds(own.iter().chain(&other)) else { return Ok(None) };
     let drawn = draw(680, |canvas| {
-        let mut plot = frame(canvas, span(&own), (low, high), money, &amount)?;
+        let mut plot = frame(canvas, span(&own), (low, high), money, &amount(high))?;
         line(&mut plot, &other, ORANGE.mix(0.9), 3)?;
         line(&mut plot, &own, BLUE.to_rgba(), 4)
     })?;
@@ -91,7 +91,7 @@ pub(super) fn trades(
         .collect();
     let Some(range) = bounds(closes.iter().chain(&marks)) else { return Ok(None) };
     let drawn = draw(520, |canvas| {
-        let mut plot = frame(canvas, span(&closes), range, money, &amount)?;
+        let mut plot = frame(canvas, span(&closes), range, money, &amount(range.1))?;
         line(&mut plot, &closes, INK.mix(0.55), 2)?;
         for trade in &marked {
             mark(&mut plot, trade)?;
@@ -200,14 +200,15 @@ fn span(points: &[(i64, f64)]) -> (i64, i64) {
     (at(points.first()), at(points.last()))
 }
 
-/// A mark on an axis of prices or money.
-fn amount(value: f64) -> String {
-    match value.abs() {
-        size if size >= 1e9 => format!("{:.2} B", value / 1e9),
-        size if size >= 1e6 => format!("{:.2} M", value / 1e6),
-        size if size >= 1e4 => format!("{:.1} k", value / 1e3),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.5}"),
-    }
+/// How the marks of an axis of prices or money are written: all in the unit of the highest.
+fn amount(high: f64) -> impl Fn(f64) -> String {
+    let (size, unit, places) = match high.abs() {
+        high if high >= 1e9 => (1e9, " B", 2),
+        high if high >= 1e6 => (1e6, " M", 2),
+        high if high >= 2e4 => (1e3, " k", 1),
+        high if high >= 100.0 => (1.0, "", 0),
+        high if high >= 2.0 => (1.0, "", 2),
+        _ => (1.0, "", 5),
+    };
+    move |value| format!("{:.places$}{unit}", value / size)
 }
