@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout();
     match app::run(app, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
             // Where stderr is gone there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "conclave: {}", error.chain());

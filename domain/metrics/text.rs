@@ -7,7 +7,7 @@ impl Shown {
     /// The value as text, `n/a (reason)` when there is none.
     pub fn text(&self) -> String {
         match self.metric {
-            Ok(value) => shown(self.kind, value),
+            Ok(value) => self.kind.text(value),
             Err(reason) => format!("n/a ({reason})"),
         }
     }
@@ -30,15 +30,17 @@ impl Metrics {
     }
 }
 
-/// A value in the unit that people read.
-fn shown(kind: Kind, value: Ratio) -> String {
-    let value = value.get();
-    match kind {
-        Kind::Fraction => format!("{} %", plain(value * 100.0, 2)),
-        Kind::Number => plain(value, 2),
-        Kind::Money => grouped(value),
-        Kind::Count => plain(value, 0),
-        Kind::Seconds => span(value),
+impl Kind {
+    /// A value of this kind in the unit that people read.
+    pub fn text(self, value: Ratio) -> String {
+        let value = value.get();
+        match self {
+            Self::Fraction => format!("{} %", plain(value * 100.0, 2)),
+            Self::Number => plain(value, 2),
+            Self::Money => grouped(value),
+            Self::Count => plain(value, 0),
+            Self::Seconds => span(value),
+        }
     }
 }
 

@@ -86,6 +86,13 @@ impl CliError {
         self
     }
 
+    /// Whether the reader of our output has closed it (`| head`): nothing failed that a person would
+    /// want to hear of.
+    pub fn is_closed_output(&self) -> bool {
+        let cause = self.source.as_deref().and_then(|source| source.downcast_ref::<io::Error>());
+        cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The message and every cause below it, joined by `: `, as it is shown to a person.
     ///
     /// A cause whose text the text above it ends with already is not said twice.
@@ -131,6 +138,14 @@ mod tests {
     fn the_exit_codes_are_the_documented_numbers() {
         let numbers: Vec<u8> = ExitCode::ALL.iter().map(|code| code.number()).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130]);
+    }
+
+    #[test]
+    fn only_a_closed_pipe_is_a_closed_output() {
+        let closed = CliError::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        let full = CliError::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(closed.is_closed_output() && !full.is_closed_output());
+        assert!(!CliError::new(ExitCode::Failure, "other").is_closed_output());
     }
 
     #[test]

@@ -30,10 +30,12 @@ pub(super) fn html(report: &RunReport) -> Result<String, Failure> {
                 (head(report))
                 (tiles(report))
                 (charts)
-                div.pair { (metrics(report)) div { (exits(report)) (gates(report)) } }
+                (metrics(report))
                 (symbols(report))
+                (exits(report))
                 (open(report))
                 (agents(report))
+                (gates(report))
                 (council(report))
                 (identity(report))
             }
@@ -177,27 +179,32 @@ fn equity_figure(report: &RunReport, drawn: &str) -> Markup {
     }
 }
 
+/// All metrics in two columns, each ratio with its basis under its name.
 fn metrics(report: &RunReport) -> Markup {
+    let all = report.metrics.shown();
     let row = |shown: &Shown| {
         html! {
             tr {
-                td { (shown.title) }
                 td {
-                    @if let Err(reason) = shown.metric {
-                        span.dim { "n/a: " (words(reason)) }
-                    } @else { (shown.text()) }
+                    (shown.title)
+                    @if shown.on_basis && shown.metric.is_ok() {
+                        br; span.dim { (report.metrics.basis) }
+                    }
                 }
-                td.dim { @if shown.on_basis && shown.metric.is_ok() { (report.metrics.basis) } }
+                td {
+                    @if let Err(reason) = shown.metric { span.dim { "n/a: " (words(reason)) } }
+                    @else { (shown.text()) }
+                }
             }
         }
     };
     html! {
-        div {
-            h2 { "Metrics" }
-            div.wide {
+        h2 { "Metrics" }
+        div.pair {
+            @for half in all.chunks(all.len().div_ceil(2)) {
                 table {
-                    tr { th { "metric" } th { "value" } th { "basis" } }
-                    @for shown in &report.metrics.shown() { (row(shown)) }
+                    tr { th { "metric" } th { "value" } }
+                    @for shown in half { (row(shown)) }
                 }
             }
         }
@@ -309,12 +316,12 @@ fn gates(report: &RunReport) -> Markup {
             p.dim { "A gate that always says the same decides nothing." }
             div.wide {
                 table {
-                    tr { th { "gate" } th { "tested" } th { "passed" } th { "share" } th { "" } }
+                    tr { th { "gate" } th { "tested" } th { "passed" } th { "share" } th.words {} }
                     @for row in &report.gates {
                         tr {
                             td { (row.code) } td { (row.tested) } td { (row.passed) }
                             td { @if let Some(rate) = row.pass_rate() { (percent(rate.get())) } }
-                            td { @if let Some(text) = row.warning() { span.warn { "⚠ " (text) } } }
+                            td.text { @if let Some(text) = row.warning() { span.warn { "⚠ " (text) } } }
                         }
                     }
                 }

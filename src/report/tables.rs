@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use conclave_domain::book::Trade;
 use conclave_domain::fixed::Money;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::metrics::Kind;
 use conclave_domain::order::{ExitReason, Purpose};
+use conclave_domain::ratio::Ratio;
 
 /// Some trades, added up. Sums are floats, because they are only shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -97,9 +99,9 @@ pub(super) fn percent(fraction: f64) -> String {
     format!("{:.1} %", fraction * 100.0)
 }
 
-/// An amount with two places.
+/// An amount with two places and commas.
 pub(super) fn amount(value: f64) -> String {
-    format!("{value:.2}")
+    Kind::Money.text(Ratio::or_zero(value))
 }
 
 /// A cost in USD; small ones keep four places, because a call costs less than a cent.

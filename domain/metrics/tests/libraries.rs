@@ -158,3 +158,72 @@ fn a_loss_in_the_first_period_counts_from_the_first_value() {
         ],
     );
 }
+
+/// The closes of an embedded file, each divided by what `divisor` says for its date.
+fn embedded(csv: &str, divisor: impl Fn(&str) -> f64) -> Vec<f64> {
+    let rows = csv.lines().skip(1).filter(|line| !line.is_empty());
+    rows.map(|line| {
+        let fields: Vec<&str> = line.split(',').collect();
+        fields[4].parse::<f64>().unwrap() / divisor(fields[0])
+    })
+    .collect()
+}
+
+#[test]
+fn thirteen_years_of_aapl_and_ibm_are_measured_as_the_libraries_do() {
+    let aapl = embedded(include_str!("../../../data/AAPL.csv"), |date| match date {
+        date if date < "2000-06-21" => 4.0,
+        date if date < "2005-02-28" => 2.0,
+        _ => 1.0,
+    });
+    let ibm = embedded(include_str!("../../../data/IBM.csv"), |_| 1.0);
+    let metrics = measure(&aapl, Some(&ibm), (252.0, 0.0));
+    agrees(
+        &metrics,
+        &[
+            ("total_return", 12.213721126544431),
+            ("cagr", 0.22016160623283976),
+            ("annual_volatility", 0.4596481212838051),
+            ("sharpe", 0.6759425093085839),
+            ("sortino", 0.9513953264907675),
+            ("max_drawdown", -0.8180178930577712),
+            ("calmar", 0.2691403306715825),
+            ("omega", 1.1320549202530277),
+            ("ulcer_index", 0.4291584285798275),
+            ("value_at_risk_95", -0.04169070861332231),
+            ("cvar_95", -0.0624080251298598),
+            ("skew", -1.7203354043248282),
+            ("kurtosis", 34.19379179115151),
+            ("tail_ratio", 1.0974502784599247),
+            ("beta", 0.7002074634619123),
+            ("alpha", 0.27776791557637726),
+            ("information_ratio", 0.03225983614245554),
+            ("benchmark_return", 1.024039900249384),
+        ],
+    );
+}
+
+#[test]
+fn all_of_goog_is_measured_as_the_libraries_do() {
+    let goog = embedded(include_str!("../../../data/GOOG.csv"), |_| 1.0);
+    let metrics = measure(&goog, None, (252.0, 0.0));
+    agrees(
+        &metrics,
+        &[
+            ("total_return", 7.034982807594593),
+            ("cagr", 0.27708813487579587),
+            ("annual_volatility", 0.3440340556310436),
+            ("sharpe", 0.8815744596078819),
+            ("sortino", 1.3541588680824446),
+            ("max_drawdown", -0.6529475997249894),
+            ("calmar", 0.4243650409198238),
+            ("omega", 1.1797261206947895),
+            ("ulcer_index", 0.25124682439635665),
+            ("value_at_risk_95", -0.030780025087434947),
+            ("cvar_95", -0.04808917896331292),
+            ("skew", 0.7503800246400891),
+            ("kurtosis", 8.978297231532196),
+            ("tail_ratio", 1.0392406481625276),
+        ],
+    );
+}
