@@ -107,8 +107,8 @@ impl SimBroker {
         if matches!(intent.purpose, Purpose::Exit { .. }) {
             return Ok(false);
         }
-        let closes = self.closable(intent).min(qty);
-        let opens = qty.minus(closes)?;
+        let closing = self.closable(intent).min(qty);
+        let opens = qty.minus(closing)?;
         if opens.is_zero() {
             return Ok(false);
         }
@@ -117,7 +117,7 @@ impl SimBroker {
         let mut free = self.book.cash();
         for (symbol, held) in self.book.positions() {
             // What this order closes no longer binds cash: it brings in, or costs, its value now.
-            let closed = if *symbol == intent.symbol { closes } else { Qty::ZERO };
+            let closed = if *symbol == intent.symbol { closing } else { Qty::ZERO };
             let left = notional(held.mark, held.qty.minus(closed)?)?;
             let freed = notional(price, closed)?;
             free = match held.direction {

@@ -108,6 +108,19 @@ impl SimBroker {
         &self.book
     }
 
+    /// The account, when all is done.
+    pub fn into_book(self) -> Book {
+        self.book
+    }
+
+    /// Values a position at a price between two bars; see [`Book::mark`].
+    ///
+    /// # Errors
+    /// When the price is not positive, or on overflow.
+    pub fn mark(&mut self, symbol: &Symbol, price: Price) -> Result<(), BookError> {
+        self.book.mark(symbol, price)
+    }
+
     /// The last bar of a symbol.
     pub fn last(&self, symbol: &Symbol) -> Option<&Bar> {
         self.assets.get(symbol).and_then(|asset| asset.last.as_ref())
@@ -138,10 +151,8 @@ impl SimBroker {
         if let Some(first) = self.first_answer(&id, now) {
             return Ok(vec![first]);
         }
-        if let Some((code, text)) = self.objection(&intent)? {
-            self.ended.insert(id.clone(), Some(code));
-            let news = News::Rejected { code, text: text.to_owned() };
-            return Ok(vec![OrderEvent { order: id, at: now, news }]);
+        if let Some(rejected) = self.rejected(&intent, now)? {
+            return Ok(vec![rejected]);
         }
         let mut events = Vec::with_capacity(2);
         events.push(OrderEvent {
@@ -149,24 +160,44 @@ impl SimBroker {
             at: now,
             news: News::Accepted { venue_order_id: None },
         });
-        let best = self.last(&intent.symbol).map_or(intent.reference, |bar| bar.close);
-        let mut order = Resting {
-            intent,
-            filled: Qty::ZERO,
-            fills: 0,
-            wait: self.config.delay_bars,
-            best,
-            triggered: false,
-            expires_at: None,
-        };
+        let mut order = self.arrived(intent);
         let fills_now = self.at_once(&order);
         if let Some((offer, at)) = fills_now {
             self.execute(&mut order, offer, at, &mut events)?;
         }
-        let rests = !self.has_ended(&order)
-            && !(fills_now.is_some() && self.drop_rest(&mut order, now, &mut events));
-        if rests {
+        let over = self.has_ended(&order)
+            || (fills_now.is_some() && self.drop_rest(&mut order, now, &mut events));
+        if !over {
             self.resting.push(order);
+        }
+        Ok(events)
+    }
+
+    /// Takes an order and fills it at once at a price of the moment `at`: how a market order is
+    /// filled in an auction. The account has not seen the bar that the price belongs to.
+    ///
+    /// # Errors
+    /// On overflow of the ledger.
+    pub fn fill_at(
+        &mut self,
+        intent: OrderIntent,
+        price: Price,
+        at: Time,
+    ) -> Result<Vec<OrderEvent>, BookError> {
+        let id = intent.client_order_id.clone();
+        if let Some(first) = self.first_answer(&id, at) {
+            return Ok(vec![first]);
+        }
+        if let Some(rejected) = self.rejected(&intent, at)? {
+            return Ok(vec![rejected]);
+        }
+        let mut events = Vec::with_capacity(2);
+        events.push(OrderEvent { order: id, at, news: News::Accepted { venue_order_id: None } });
+        let mut order = self.arrived(intent);
+        let offer = Offer { moment: Moment::Open, price, slips: true };
+        self.execute(&mut order, offer, at, &mut events)?;
+        if !self.has_ended(&order) {
+            events.push(self.end(&order, at, News::Canceled));
         }
         Ok(events)
     }
@@ -334,6 +365,27 @@ impl SimBroker {
         known.then(|| OrderEvent { order: id.clone(), at: now, news })
     }
 
+    /// An order that was taken.
+    fn arrived(&self, intent: OrderIntent) -> Resting {
+        let best = self.last(&intent.symbol).map_or(intent.reference, |bar| bar.close);
+        let wait = self.config.delay_bars;
+        let filled = Qty::ZERO;
+        Resting { intent, filled, fills: 0, wait, best, triggered: false, expires_at: None }
+    }
+
+    /// The news that an order was not taken, if so.
+    fn rejected(
+        &mut self,
+        intent: &OrderIntent,
+        at: Time,
+    ) -> Result<Option<OrderEvent>, BookError> {
+        let Some((code, text)) = self.objection(intent)? else { return Ok(None) };
+        let order = intent.client_order_id.clone();
+        self.ended.insert(order.clone(), Some(code));
+        let news = News::Rejected { code, text: text.to_owned() };
+        Ok(Some(OrderEvent { order, at, news }))
+    }
+
     /// Why the broker does not take an order.
     fn objection(&self, intent: &OrderIntent) -> Result<Option<(Code, &'static str)>, FixedError> {
         let Some(asset) = self.assets.get(&intent.symbol) else {
@@ -350,8 +402,7 @@ impl SimBroker {
         if self.is_unlucky(&intent.client_order_id) {
             return Ok(Some((Code::BrokerRejected, "rejected by chance, as configured")));
         }
-        let price = asset.last.as_ref().map_or(intent.reference, |bar| bar.close);
-        let short_of_funds = self.lacks_funds(intent, intent.qty, price, true)?;
+        let short_of_funds = self.lacks_funds(intent, intent.qty, intent.reference, true)?;
         Ok(short_of_funds.then_some((Code::BrokerFunds, "the account cannot pay for the order")))
     }
 

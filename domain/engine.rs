@@ -1,1 +1,0 @@
-//! The in-process engine: bars, a strategy, fills and the ledger in one loop.
