@@ -52,8 +52,10 @@ pub trait Stations: Send {
     ) -> impl Future<Output = Result<Advanced<Self::Event>, Self::Error>> + Send;
 
     /// Attends to one event.
-    fn attend(&mut self, event: Self::Event)
-    -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn attend(
+        &mut self,
+        event: Self::Event,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Steps 3 to 8 of one signal.
     fn decide(&mut self, raised: Raised) -> impl Future<Output = Result<(), Self::Error>> + Send;

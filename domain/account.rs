@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::brief::trading::{OpenPosition, Session, TradingState};
-use crate::code::Code;
 use crate::fixed::{Money, Price, Qty};
 use crate::limits::RiskLimits;
 use crate::market::symbol::{AssetClass, Symbol};
@@ -108,20 +107,13 @@ impl Usage {
         }
     }
 
-    /// The first cap that this usage is over, if any. Position and coins may reach their limit,
-    /// exposure must stay below it, cash may fall to its buffer.
-    pub(crate) fn breach(&self, class: AssetClass, risk: &RiskLimits) -> Option<Code> {
-        if self.symbol > risk.position_max {
-            Some(Code::GuardPosition)
-        } else if self.exposure >= risk.exposure_max {
-            Some(Code::GuardExposure)
-        } else if self.free_cash < risk.cash_min {
-            Some(Code::GuardCash)
-        } else if class == AssetClass::Crypto && self.crypto > risk.crypto_max {
-            Some(Code::SizeZero)
-        } else {
-            None
-        }
+    /// Whether every cap holds. Position and coins may reach their limit, exposure must stay below
+    /// it, cash may fall to its buffer: as the guardian judges it.
+    pub(crate) fn is_within(&self, class: AssetClass, risk: &RiskLimits) -> bool {
+        self.symbol <= risk.position_max
+            && self.exposure < risk.exposure_max
+            && self.free_cash >= risk.cash_min
+            && (class == AssetClass::Equity || self.crypto <= risk.crypto_max)
     }
 }
 

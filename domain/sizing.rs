@@ -229,7 +229,7 @@ fn into_lots(
     let share = |qty: Qty| account.share(qty.to_f64() * terms.price.to_f64());
     for attempt in 0.. {
         let after = usage.plus(share(qty), terms.class);
-        if qty.is_zero() || after.breach(terms.class, &limits.risk).is_none() {
+        if qty.is_zero() || after.is_within(terms.class, &limits.risk) {
             break;
         }
         // Rounding is off by one lot; whatever is further off is no rounding and buys nothing.
