@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{config, metrics};
+use super::{config, data, metrics};
 
 /// A supervised council of AI agents around a trading system.
 ///
@@ -62,6 +62,8 @@ pub enum Verb {
     Positions(Where),
     /// Orders and what became of them.
     Orders(Where),
+    /// Bars: what ships with the binary, checks of files, imports, synthetic markets.
+    Data(data::DataArgs),
     /// Performance metrics of any price or equity series.
     Metrics(metrics::MetricsArgs),
     /// The configuration and where each value comes from.
@@ -97,6 +99,7 @@ pub fn run(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Reduce(args) => block_on(control::state(StateVerb::Reduce, &args, format, out)),
         Verb::Resume(args) => block_on(control::state(StateVerb::Resume, &args, format, out)),
         Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
+        Verb::Data(args) => data::run(&args, format, out),
         Verb::Metrics(args) => metrics::run(&args, format, out),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
         Verb::Completions { shell } => {

@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod config;
 pub mod control;
+pub mod data;
 pub mod error;
 pub mod format;
 pub mod metrics;

@@ -8,7 +8,7 @@ use super::model::{Dice, Purpose};
 use super::{SynthConfig, SynthFault};
 use crate::market::asset::Asset;
 use crate::market::bar::Bar;
-use crate::market::symbol::Symbol;
+use crate::market::symbol::{AssetClass, Symbol};
 use crate::ratio::Ratio;
 use crate::time::Time;
 
@@ -85,7 +85,7 @@ pub(super) fn tell(
         // Precise enough for a chance: the time that passed since the former close.
         let passed_ms = bar.close_time.since(former.close_time).as_secs_f64() * 1_000.0;
         let told = dice.hits(per_year * passed_ms / year_ms);
-        if next_filing <= bar.close_time {
+        if asset.class == AssetClass::Equity && next_filing <= bar.close_time {
             next_filing = next_filing + QUARTER;
             news.push(item(config, &mut dice, NewsKind::Filing, asset, &bar, change));
         }
@@ -152,9 +152,7 @@ fn text(kind: NewsKind, asset: &Asset, bar: &Bar, change: f64) -> (String, Strin
     match kind {
         NewsKind::News => (
             format!("{name} {way} {size:.1} %"),
-            format!(
-                "Shares of {symbol} closed at {close}; dealers in {sector} spoke of heavy orders."
-            ),
+            format!("{symbol} closed at {close}; dealers in {sector} spoke of heavy orders."),
         ),
         NewsKind::Filing => (
             format!("{name}: quarterly report"),

@@ -216,6 +216,10 @@ fn news_is_known_after_the_fact_and_faults_are_on_request_only() {
     let day = std::time::Duration::from_hours(24);
     let late = |item: &NewsItem| item.known_at.is_some_and(|known| known > item.event_at + day);
     assert!(spoilt.iter().any(late) && !plain.iter().any(late));
+    let coins =
+        generate(&SynthConfig { coins: 2, symbols: 0, ..small(Preset::Default) }, 7).unwrap();
+    assert!(!coins.news.is_empty(), "coins have news");
+    assert!(coins.news.iter().all(|item| item.kind != NewsKind::Filing), "and file nothing");
     for kind in [NewsKind::News, NewsKind::Filing, NewsKind::Post] {
         assert!(plain.iter().any(|item| item.kind == kind), "{kind:?}");
     }
