@@ -69,6 +69,11 @@ impl Protection {
         Self { direction, entry, plan, best: entry, due: None }
     }
 
+    /// Where its exits were planned to stand.
+    pub const fn plan(&self) -> ExitPlan {
+        self.plan
+    }
+
     /// The stop that stands now and why: the tightest of the plan's, break-even and trailing.
     pub fn stop(&self, rules: &ExitRules) -> (Price, ExitReason) {
         let mut tightest = (self.off(self.entry, -self.plan.stop_distance.get()), ExitReason::Stop);

@@ -13,6 +13,7 @@ pub mod brief;
 pub mod budget;
 pub mod clearance;
 pub mod code;
+pub mod custody;
 pub mod decide;
 pub mod engine;
 pub mod exits;

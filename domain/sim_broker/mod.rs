@@ -121,6 +121,11 @@ impl SimBroker {
         self.book.mark(symbol, price)
     }
 
+    /// What kind of thing a symbol is, as listed.
+    pub fn class_of(&self, symbol: &Symbol) -> Option<AssetClass> {
+        self.assets.get(symbol).map(|asset| asset.class)
+    }
+
     /// The last bar of a symbol.
     pub fn last(&self, symbol: &Symbol) -> Option<&Bar> {
         self.assets.get(symbol).and_then(|asset| asset.last.as_ref())

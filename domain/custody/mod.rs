@@ -1,0 +1,424 @@
+//! Custody of one simulated account: its orders, its positions, what protects them, and what each
+//! bar does to all of it. Pure; the broker actor moves it, and so does the engine without actors.
+//!
+//! # Invariants
+//!
+//! - O-1: an order comes in as `Cleared<OrderIntent>` and in no other way.
+//! - O-2: one intent, at most one live order: a known id gets its first answer again.
+//! - O-4: exits are never blocked: protective exits are found and sent here, without asking anybody.
+
+mod happening;
+mod view;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::book::{Book, BookError};
+use crate::clearance::{ClearanceError, Cleared};
+use crate::exits::{self, ExitRules, exit_intent};
+use crate::fixed::{FixedError, Money};
+use crate::limits::Limits;
+use crate::market::symbol::{AssetClass, Symbol};
+use crate::market::tape::{Chunk, Instrument};
+use crate::order::{ExitReason, OrderIntent, Purpose};
+use crate::order_state::{Added, News, OrderError, OrderEvent, Orders};
+use crate::protections::{ClosedTrade, HaltChange, HaltRule, Protections};
+use crate::ratio::Ratio;
+use crate::sim_broker::{SimBroker, SimConfig};
+use crate::time::Time;
+use crate::watch::Pulse;
+
+pub use happening::{EquityPoint, Happening, PositionEvent, PositionNews};
+
+/// Why custody cannot go on. None of these is an answer to an order: those are events.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CustodyError {
+    /// The ledger does not add up or overflows.
+    #[error("the ledger refused")]
+    Book(#[from] BookError),
+    /// An order was told something that contradicts its life.
+    #[error("an order's life makes no sense")]
+    Order(#[from] OrderError),
+    /// An amount is out of range.
+    #[error("an amount is out of range")]
+    Range(#[from] FixedError),
+    /// An exit was built that would not shrink its position.
+    #[error("an exit is none")]
+    Exit(#[from] ClearanceError),
+}
+
+/// Terms of an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustodyConfig {
+    /// The simulated broker's terms.
+    pub sim: SimConfig,
+    /// When positions are left by rule.
+    pub exits: ExitRules,
+    /// Whether cooldowns, the drawdown halt and position events are kept: for councils. A raw
+    /// strategy is run without.
+    pub guarded: bool,
+    /// Cash at the start.
+    pub cash: Money,
+}
+
+/// How far the account was advanced.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// The slices before this index are done.
+    pub through: usize,
+    /// What happened, in order.
+    pub happenings: Vec<Happening>,
+    /// Events of positions in the last slice, for whoever advises on exits.
+    pub events: Vec<PositionEvent>,
+    /// Whether the drawdown halt is due: the trading state must change before time goes on.
+    pub halt_due: Option<Ratio>,
+}
+
+/// One simulated account and everything that belongs to it. It is stored as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Custody {
+    broker: SimBroker,
+    orders: Orders,
+    guards: exits::Protections,
+    protections: Protections,
+    halt: HaltRule,
+    /// When each position's last event was, so that one is raised once.
+    noticed: BTreeMap<Symbol, view::Noticed>,
+    /// The present session's day and the equity that it opened with.
+    session: Option<(i64, Money)>,
+    last_equity: Money,
+    /// Trades of the ledger that were told already.
+    trades_seen: usize,
+    now: Time,
+    guarded: bool,
+}
+
+impl Custody {
+    /// An account that holds nothing but cash, for these instruments.
+    ///
+    /// # Errors
+    /// When the cash is not positive.
+    pub fn new(config: &CustodyConfig, instruments: &[Instrument]) -> Result<Self, CustodyError> {
+        let mut broker = SimBroker::new(config.sim.clone(), config.cash)?;
+        for instrument in instruments {
+            broker.list(instrument.symbol.clone(), instrument.class);
+        }
+        Ok(Self {
+            broker,
+            orders: Orders::default(),
+            guards: exits::Protections::new(config.exits.clone()),
+            protections: Protections::default(),
+            halt: HaltRule::new(config.cash),
+            noticed: BTreeMap::new(),
+            session: None,
+            last_equity: config.cash,
+            trades_seen: 0,
+            now: Time::EPOCH,
+            guarded: config.guarded,
+        })
+    }
+
+    /// The ledger.
+    pub const fn book(&self) -> &Book {
+        self.broker.book()
+    }
+
+    /// All orders and their lives.
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// Cooldowns, streaks, outcomes.
+    pub const fn protections(&self) -> &Protections {
+        &self.protections
+    }
+
+    /// The drawdown halt's memory.
+    pub const fn halt_rule(&self) -> &HaltRule {
+        &self.halt
+    }
+
+    /// The last time that was played.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// A person lifts the halt: drawdown is measured from the present equity on.
+    pub fn lift_halt(&mut self) {
+        self.halt.lift(self.last_equity);
+    }
+
+    /// A source of signals was asked for an entry.
+    pub fn on_call(&mut self, source: &str, limits: &Limits) {
+        self.protections.on_call(source, false, &limits.gates);
+    }
+
+    /// Plays slices of a chunk: fills of what rests, protective exits, marks, cooldowns. Stops early
+    /// behind a slice in which a halt falls due or a position has an event.
+    ///
+    /// # Errors
+    /// When the ledger or an order's life breaks; the run cannot go on.
+    pub fn advance(
+        &mut self,
+        instruments: &Arc<[Instrument]>,
+        chunk: &Chunk,
+        pulses: &[Pulse],
+        slices: Range<usize>,
+        limits: &Limits,
+    ) -> Result<Step, CustodyError> {
+        let mut step = Step { through: slices.start, ..Step::default() };
+        for slice in slices {
+            let Some(range) = chunk.range(slice) else { break };
+            let ticks = &chunk.ticks()[range.clone()];
+            let Some(first) = ticks.first() else {
+                step.through = slice + 1;
+                continue;
+            };
+            self.now = first.bar.close_time;
+            for tick in ticks {
+                let Some(of) = instruments.get(usize::from(tick.instrument)) else { continue };
+                let events = self.broker.on_bar(&of.symbol, &tick.bar)?;
+                self.take_in(events, limits, &mut step.happenings)?;
+            }
+            if !self.book().positions().is_empty() {
+                for tick in ticks {
+                    let Some(of) = instruments.get(usize::from(tick.instrument)) else { continue };
+                    self.protect(&of.symbol, &tick.bar, limits, &mut step.happenings)?;
+                }
+            }
+            step.happenings.push(Happening::Marked(self.settle(first.bar.open_time, limits)?));
+            step.through = slice + 1;
+            if self.guarded {
+                self.notice(
+                    instruments,
+                    ticks,
+                    pulses.get(range).unwrap_or(&[]),
+                    &mut step.events,
+                )?;
+                let change = self.halt.observe(self.last_equity, self.now, &limits.risk);
+                if change == HaltChange::Halted {
+                    step.halt_due = Some(self.drawdown());
+                }
+                if step.halt_due.is_some() || !step.events.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(step)
+    }
+
+    /// Takes a cleared order. A known id changes nothing and answers with where its order stands.
+    ///
+    /// # Errors
+    /// When the ledger or an order's life breaks.
+    pub fn submit(
+        &mut self,
+        cleared: Cleared<OrderIntent>,
+        limits: &Limits,
+    ) -> Result<Vec<Happening>, CustodyError> {
+        let mut happenings = Vec::new();
+        self.send(cleared, limits, &mut happenings)?;
+        Ok(happenings)
+    }
+
+    /// Closes one position, or all of them, for a reason that needs nobody's leave.
+    ///
+    /// # Errors
+    /// When the ledger or an order's life breaks.
+    pub fn flatten(
+        &mut self,
+        only: Option<&Symbol>,
+        reason: ExitReason,
+        limits: &Limits,
+    ) -> Result<Vec<Happening>, CustodyError> {
+        let held: Vec<Symbol> = self.book().positions().keys().cloned().collect();
+        let mut happenings = Vec::new();
+        for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
+            self.cancel_entries(&symbol, limits, &mut happenings)?;
+            let Some(position) = self.book().position(&symbol) else { continue };
+            let Some(bar) = self.broker.last(&symbol) else { continue };
+            let exit = exits::Exit { reason, kind: crate::order::OrderKind::Market };
+            let intent = exit_intent(&symbol, position, exit, bar);
+            let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
+            self.send(cleared, limits, &mut happenings)?;
+        }
+        Ok(happenings)
+    }
+
+    /// Cancels every entry order that has not filled: what a halt leaves behind.
+    ///
+    /// # Errors
+    /// When an order's life breaks.
+    pub fn cancel_all_entries(&mut self, limits: &Limits) -> Result<Vec<Happening>, CustodyError> {
+        let mut happenings = Vec::new();
+        let symbols: Vec<Symbol> =
+            self.broker.resting().map(|(intent, _)| intent.symbol.clone()).collect();
+        for symbol in symbols {
+            self.cancel_entries(&symbol, limits, &mut happenings)?;
+        }
+        Ok(happenings)
+    }
+
+    fn cancel_entries(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        let entries: Vec<_> = self
+            .broker
+            .resting()
+            .filter(|(intent, _)| &intent.symbol == symbol && intent.purpose == Purpose::Entry)
+            .map(|(intent, _)| intent.client_order_id.clone())
+            .collect();
+        for id in entries {
+            let events = self.broker.cancel(&id, self.now);
+            self.take_in(events, limits, happenings)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what a protective rule demands at this bar.
+    fn protect(
+        &mut self,
+        symbol: &Symbol,
+        bar: &crate::market::bar::Bar,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        let Some(intent) = self.guards.on_bar(symbol, bar, self.broker.book(), None) else {
+            return Ok(());
+        };
+        let Some(position) = self.book().position(symbol) else { return Ok(()) };
+        // An exit that rests already is on its way; a second one would sell more than there is.
+        let resting = |(order, _): &(&OrderIntent, _)| {
+            &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
+        };
+        if self.broker.resting().any(|order| resting(&order)) {
+            return Ok(());
+        }
+        let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
+        self.send(cleared, limits, happenings)
+    }
+
+    fn send(
+        &mut self,
+        cleared: Cleared<OrderIntent>,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        let intent = cleared.into_item();
+        match self.orders.add(intent.clone())? {
+            Added::Known(order) => {
+                happenings.push(Happening::Duplicate {
+                    order: order.intent.client_order_id.clone(),
+                    status: order.status(),
+                });
+                return Ok(());
+            }
+            Added::New(_) => happenings.push(Happening::Submitted { intent: intent.clone() }),
+        }
+        let id = intent.client_order_id.clone();
+        let sent = OrderEvent { order: id, at: self.now, news: News::Submitted };
+        self.orders.apply(&sent)?;
+        let events = self.broker.submit(intent, self.now)?;
+        self.take_in(events, limits, happenings)
+    }
+
+    /// Books what the broker says.
+    fn take_in(
+        &mut self,
+        events: Vec<OrderEvent>,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        for event in events {
+            self.orders.apply(&event)?;
+            match &event.news {
+                News::Fill { fill } => {
+                    let trades = self.trades_behind(fill.at, limits);
+                    let plan = self.orders.get(&event.order).and_then(|order| order.intent.exits);
+                    if let (Some(plan), Some(position)) =
+                        (plan, self.broker.book().position(&fill.symbol))
+                    {
+                        let position = position.clone();
+                        self.guards.guard(&fill.symbol, &position, plan)?;
+                    }
+                    self.protections.on_trade(&fill.symbol, fill.at);
+                    happenings.push(Happening::Filled { fill: fill.clone() });
+                    happenings.extend(trades);
+                }
+                News::Rejected { .. } => self.protections.on_rejection(&limits.risk),
+                News::Accepted { .. } => self.protections.on_acceptance(),
+                _ => {}
+            }
+            if !matches!(event.news, News::Fill { .. } | News::Submitted) {
+                happenings.push(Happening::Order { event });
+            }
+        }
+        Ok(())
+    }
+
+    /// The trades that the ledger has closed since it was last asked.
+    fn trades_behind(&mut self, at: Time, limits: &Limits) -> Vec<Happening> {
+        let trades = self.broker.book().trades().get(self.trades_seen..).unwrap_or(&[]).to_vec();
+        self.trades_seen += trades.len();
+        let happening = |trade: crate::book::Trade| {
+            let return_pct = trade.return_on_cost().unwrap_or(Ratio::ZERO);
+            let same_session = trade.entry_time.utc_day() == trade.exit_time.utc_day();
+            let symbol = trade.symbol.clone();
+            let closed = ClosedTrade { symbol, return_pct, at, same_session };
+            self.protections.on_trade_closed(&closed, &limits.risk);
+            let outcome = exits::Outcome::of(&trade);
+            Happening::TradeClosed { trade, outcome }
+        };
+        trades.into_iter().map(happening).collect()
+    }
+
+    /// Ends a slice: the session's figures and one point of the equity curve.
+    fn settle(&mut self, opened: Time, limits: &Limits) -> Result<EquityPoint, CustodyError> {
+        let equity = self.broker.settle()?;
+        let day = opened.utc_day();
+        if self.session.is_none_or(|(session, _)| session != day) {
+            self.session = Some((day, self.last_equity));
+            if self.guarded {
+                self.protections.on_session(opened, &limits.risk, &limits.gates);
+            }
+        }
+        self.last_equity = equity;
+        if self.guarded {
+            self.protections.on_daily_pnl(self.daily_pnl_pct(), &limits.risk);
+        }
+        let book = self.broker.book();
+        Ok(EquityPoint {
+            at: self.now,
+            equity,
+            cash: book.cash(),
+            exposure: if book.positions().is_empty() { Ratio::ZERO } else { book.exposure()? },
+            drawdown: book.drawdown(),
+        })
+    }
+
+    /// Profit or loss of the present session, fraction of its opening equity.
+    pub fn daily_pnl_pct(&self) -> Ratio {
+        let opening = self.session.map_or(self.last_equity, |(_, opening)| opening);
+        if opening <= Money::ZERO {
+            return Ratio::ZERO;
+        }
+        Ratio::or_zero(self.last_equity.to_f64() / opening.to_f64() - 1.0)
+    }
+
+    /// Fall of equity from the peak that the halt is measured from, fraction, 0 to 1.
+    pub fn drawdown(&self) -> Ratio {
+        let (equity, peak) = (self.last_equity.to_f64(), self.halt.peak().to_f64());
+        Ratio::or_zero((1.0 - equity / peak).max(0.0))
+    }
+
+    /// What kind of thing a symbol is, as listed.
+    pub fn class_of(&self, symbol: &Symbol) -> Option<AssetClass> {
+        self.broker.class_of(symbol)
+    }
+}
