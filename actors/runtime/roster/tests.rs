@@ -94,6 +94,8 @@ fn altered() -> Limits {
             appeal_confidence_min: ratio(consensus.appeal_confidence_min),
             appeal_headroom_min: ratio(consensus.appeal_headroom_min),
         },
+        // No prompt shows these: gates and sizing are not the agents' business.
+        ..Limits::default()
     }
 }
 
