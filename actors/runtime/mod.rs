@@ -4,6 +4,7 @@ pub mod agent;
 pub mod answer;
 #[cfg(test)]
 pub(crate) mod answer_cases;
+pub mod balance;
 pub mod brain;
 pub mod directory;
 pub mod faults;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::agent::{Cadence, Entry};
 use super::answer::percent;
 use super::prompt;
-use crate::{trading, training};
+use crate::{selection, trading, training};
 
 /// The orchestrator's place in the org chart. It stands above all three teams; the team named here
 /// is the one whose rounds it opens in `run`.
@@ -74,7 +74,8 @@ pub enum SwitchError {
 pub fn roster() -> Vec<Seat> {
     let training = training::TEAM.iter().map(Seat::of);
     let trading = trading::TEAM.iter().map(Seat::of);
-    training.chain(trading).collect()
+    let selection = selection::TEAM.iter().map(Seat::of);
+    training.chain(trading).chain(selection).collect()
 }
 
 /// The agent of a name.

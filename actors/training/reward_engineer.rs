@@ -34,6 +34,7 @@ use super::{
 };
 use crate::runtime::agent::{Agent, Cadence, ConsultError};
 use crate::runtime::answer::{Ballot, Draft, percent, shown};
+use crate::runtime::balance::{Row, balanced};
 
 /// A HOLD share above this is a bias.
 const HOLD_HIGH: f64 = 0.70;
@@ -184,7 +185,7 @@ impl Agent for RewardEngineer {
         } else if moves && !reward_may_move(brief) {
             remarks.push("weights stay: too few declining validations".to_owned());
         } else if moves {
-            for (part, delta) in balanced(&wanted, brief, limits)? {
+            for (part, delta) in balance(&wanted, brief, limits)? {
                 let bounds = interval(part, limits)?;
                 let delta = bounds.admit(delta, &mut Vec::new())?;
                 if delta.get().abs() > UNTOUCHED {
@@ -279,35 +280,18 @@ fn admit_changes(
     Ok(wanted)
 }
 
-/// The wanted changes with all parts giving way in proportion to their weights, each within its
-/// interval, so that the weights sum to one: the one number λ for which `clamp(wanted − λ·weight)`
-/// sums to what is missing, found by bisection (the sum falls as λ grows).
-fn balanced<'a>(
+/// The wanted changes with all parts giving way, so that the weights sum to one.
+fn balance<'a>(
     wanted: &BTreeMap<String, f64>,
     brief: &'a TrainingBrief,
     limits: &Limits,
 ) -> Result<Vec<(&'a RewardPart, f64)>, BoundsError> {
-    let mut rows = Vec::new();
-    for part in &brief.reward_parts {
+    let row = |part: &RewardPart| {
         let want = wanted.get(&part.name).copied().unwrap_or_default();
-        rows.push((part, want, interval(part, limits)?));
-    }
-    let missing = 1.0 - rows.iter().map(|(part, ..)| part.weight.get()).sum::<f64>();
-    let at = |lambda: f64, row: &(&RewardPart, f64, Bounds)| {
-        (row.1 - lambda * row.0.weight.get().max(WEIGHT_FLOOR)).max(row.2.min()).min(row.2.max())
+        Ok(Row { weight: part.weight.get(), want, bounds: interval(part, limits)? })
     };
-    let (mut low, mut high) = (-100.0_f64, 100.0_f64);
-    for _ in 0..80 {
-        let middle = f64::midpoint(low, high);
-        let sum: f64 = rows.iter().map(|row| at(middle, row)).sum();
-        if sum > missing {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    let lambda = f64::midpoint(low, high);
-    Ok(rows.iter().map(|row| (row.0, at(lambda, row))).collect())
+    let rows = brief.reward_parts.iter().map(row).collect::<Result<Vec<_>, BoundsError>>()?;
+    Ok(brief.reward_parts.iter().zip(balanced(&rows)).collect())
 }
 
 /// The weights after an advice's changes, by part: what the run would go on with.

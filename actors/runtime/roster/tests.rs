@@ -33,7 +33,7 @@ fn numbers_in(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Limits in which every number differs from the default.
+/// Limits in which every number that a prompt may name differs from the default.
 fn altered() -> Limits {
     let bounds = |bounds: Bounds| {
         let third = (bounds.max() - bounds.min()) / 64.0;
@@ -125,6 +125,10 @@ fn every_limit_in_a_prompt_is_the_live_one() {
             ("position_sizer", 6),  // two bounds, three caps, the drawdown
             ("execution_timer", 2), // two bounds
             ("exit_strategist", 4), // four bounds
+            ("symbol_scorer", 0),
+            ("weight_optimizer", 2), // two bounds
+            ("compatibility_auditor", 0),
+            ("portfolio_coherence", 0),
         ]
     );
     assert_eq!(moved(orchestrator_instructions), 9);
@@ -158,6 +162,10 @@ const SOURCES: &[(&str, &str)] = &[
     ("position_sizer", include_str!("../../trading/position_sizer.rs")),
     ("execution_timer", include_str!("../../trading/execution_timer.rs")),
     ("exit_strategist", include_str!("../../trading/exit_strategist.rs")),
+    ("symbol_scorer", include_str!("../../selection/symbol_scorer.rs")),
+    ("weight_optimizer", include_str!("../../selection/weight_optimizer.rs")),
+    ("compatibility_auditor", include_str!("../../selection/compatibility_auditor.rs")),
+    ("portfolio_coherence", include_str!("../../selection/portfolio_coherence.rs")),
 ];
 
 #[test]
@@ -199,4 +207,6 @@ fn the_org_chart_shows_everybody() {
     }
     assert!(chart.starts_with("Orchestrator\n├─ training\n"), "{chart}");
     assert!(chart.contains("Risk Guardian (veto)"), "{chart}");
+    assert!(chart.contains("Data Monitor (off by default)"), "{chart}");
+    assert_eq!(roster().len(), 14);
 }
