@@ -15,6 +15,7 @@ pub mod clearance;
 pub mod code;
 pub mod custody;
 pub mod decide;
+pub mod context;
 pub mod engine;
 pub mod exits;
 pub mod feasibility;
