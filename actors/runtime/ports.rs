@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use conclave_domain::context::Part;
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
 
 /// An answer that is owed. It is given exactly once: whoever drops it unanswered answers that the
@@ -232,4 +233,22 @@ impl Gone for StoreError {
     fn gone() -> Self {
         Self::Closed
     }
+}
+
+/// Where the context's parts are written down, on a thread of its own.
+pub trait ContextSink: fmt::Debug + Send + Sync {
+    /// Takes a commit; commits are written in the order in which they were taken. Never blocks: a
+    /// sink that has too much to do answers [`StoreError::Busy`].
+    fn submit(&self, commit: Commit);
+}
+
+/// Parts that are written together; answered once they would survive the loss of power.
+#[derive(Debug)]
+pub struct Commit {
+    /// The parts.
+    pub parts: Vec<Part>,
+    /// The audit's end as it is known to be on the disk, kept beside them.
+    pub anchor: Option<Anchor>,
+    /// Who waits.
+    pub done: Done<(), StoreError>,
 }

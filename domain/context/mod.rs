@@ -7,7 +7,7 @@
 //! - C-1: an acknowledged update survives `kill -9`: an update either is in a synced audit record,
 //!   and is applied again from there, or its part was flushed before the answer.
 
-mod account;
+mod book_state;
 mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use account::Account;
+pub use book_state::BookState;
 pub use part::{Part, PartKey, PartValue};
 
 use crate::book::{Book, BookError};
@@ -157,28 +157,28 @@ pub struct Prediction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Update {
-    /// An account begins; nothing happens where there is one already.
-    AccountOpened {
+    /// A book begins; nothing happens where there is one already.
+    BookOpened {
         /// Which book.
         book: BookKind,
         /// What it begins with.
         cash: Money,
     },
     /// Reconciliation: the broker's account takes the place of ours.
-    AccountReplaced {
+    BookReplaced {
         /// Which book.
         book: BookKind,
         /// What it is now.
         now: Box<Book>,
     },
-    /// A price was seen; every account values its position at it.
+    /// A price was seen; every book values its position at it.
     Marked {
         /// The symbol.
         symbol: Symbol,
         /// The price.
         price: Price,
     },
-    /// A bar closed; every account values its position, which is one bar older.
+    /// A bar closed; every book values its position, which is one bar older.
     BarClosed {
         /// The symbol.
         symbol: Symbol,
@@ -327,13 +327,13 @@ impl Update {
         )
     }
 
-    /// The part that it changes; `None` for marks, which change both accounts and are not replayed.
+    /// The part that it changes; `None` for marks, which change both books and are not replayed.
     pub fn key(&self) -> Option<PartKey> {
         Some(match self {
-            Self::AccountOpened { book, .. }
-            | Self::AccountReplaced { book, .. }
+            Self::BookOpened { book, .. }
+            | Self::BookReplaced { book, .. }
             | Self::Filled { book, .. }
-            | Self::WindowReset { book } => PartKey::Account(*book),
+            | Self::WindowReset { book } => PartKey::Book(*book),
             Self::Marked { .. } | Self::BarClosed { .. } | Self::Settled | Self::DayOpened => {
                 return None;
             }
@@ -353,8 +353,8 @@ impl Update {
 pub struct Context {
     /// Counts the updates since the process began.
     pub version: u64,
-    /// The accounts, in the order of [`BookKind::ALL`]; `None` where none was opened.
-    accounts: [Option<Arc<Account>>; 2],
+    /// The books, in the order of [`BookKind::ALL`]; `None` where none was opened.
+    books: [Option<Arc<BookState>>; 2],
     /// The market as a whole.
     pub market: Arc<MarketView>,
     /// Modes and trading state.
@@ -371,8 +371,8 @@ pub struct Context {
 
 impl Context {
     /// An account, if it was opened.
-    pub fn account(&self, book: BookKind) -> Option<&Account> {
-        self.accounts[book as usize].as_deref()
+    pub fn book(&self, book: BookKind) -> Option<&BookState> {
+        self.books[book as usize].as_deref()
     }
 
     /// The last audit record that was applied to a part; 0 when none was.
@@ -414,21 +414,21 @@ impl Context {
 
     fn change(&mut self, update: Update) -> Result<(), ContextError> {
         match update {
-            Update::AccountOpened { book, cash } => return self.open(book, cash),
-            Update::AccountReplaced { book, now } => {
+            Update::BookOpened { book, cash } => return self.open(book, cash),
+            Update::BookReplaced { book, now } => {
                 now.check().map_err(|source| ContextError::Book { book, source })?;
-                let account = Account::of(*now);
-                self.accounts[book as usize] =
+                let account = BookState::of(*now);
+                self.books[book as usize] =
                     Some(Arc::new(account.map_err(|source| ContextError::Book { book, source })?));
             }
             Update::Marked { symbol, price } => {
-                return self.each_account(|account| account.book.mark(&symbol, price));
+                return self.each_book(|account| account.book.mark(&symbol, price));
             }
             Update::BarClosed { symbol, close } => {
-                return self.each_account(|account| account.book.close_bar(&symbol, close));
+                return self.each_book(|account| account.book.close_bar(&symbol, close));
             }
-            Update::Settled => return self.each_account(|account| account.book.settle().map(drop)),
-            Update::DayOpened => return self.each_account(Account::open_day),
+            Update::Settled => return self.each_book(|account| account.book.settle().map(drop)),
+            Update::DayOpened => return self.each_book(BookState::open_day),
             Update::Filled { book, fill, purpose, decision } => {
                 let applied = self.held(book)?.book.apply(&fill, purpose, decision.as_ref());
                 applied.map_err(|source| ContextError::Book { book, source })?;
@@ -485,26 +485,26 @@ impl Context {
     }
 
     fn open(&mut self, book: BookKind, cash: Money) -> Result<(), ContextError> {
-        let place = &mut self.accounts[book as usize];
+        let place = &mut self.books[book as usize];
         if place.is_none() {
-            let account = Book::new(cash).and_then(Account::of);
+            let account = Book::new(cash).and_then(BookState::of);
             let account = account.map_err(|source| ContextError::Book { book, source })?;
             *place = Some(Arc::new(account));
         }
         Ok(())
     }
 
-    fn held(&mut self, book: BookKind) -> Result<&mut Account, ContextError> {
-        let account = self.accounts[book as usize].as_mut().map(Arc::make_mut);
+    fn held(&mut self, book: BookKind) -> Result<&mut BookState, ContextError> {
+        let account = self.books[book as usize].as_mut().map(Arc::make_mut);
         account.ok_or(ContextError::NoBook { book })
     }
 
-    fn each_account(
+    fn each_book(
         &mut self,
-        change: impl Fn(&mut Account) -> Result<(), BookError>,
+        change: impl Fn(&mut BookState) -> Result<(), BookError>,
     ) -> Result<(), ContextError> {
         for book in BookKind::ALL {
-            if let Some(account) = &mut self.accounts[book as usize] {
+            if let Some(account) = &mut self.books[book as usize] {
                 change(Arc::make_mut(account))
                     .map_err(|source| ContextError::Book { book, source })?;
             }

@@ -1,20 +1,20 @@
 //! The context in parts: what is stored as one value each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, AgentState, BookKind, Context, Control, MarketView, Prediction};
+use super::{AgentState, BookKind, BookState, Context, Control, MarketView, Prediction};
 use crate::order::DecisionId;
 
 /// The name of a part; its text is its key in a store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartKey {
     /// An account.
-    Account(BookKind),
+    Book(BookKind),
     /// The market as a whole.
     Market,
     /// Modes and trading state.
@@ -32,7 +32,7 @@ const DOCUMENT: &str = "document/";
 impl fmt::Display for PartKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Account(book) => write!(f, "account/{}", book.name()),
+            Self::Book(book) => write!(f, "book/{}", book.name()),
             Self::Market => f.write_str("market"),
             Self::Control => f.write_str("control"),
             Self::Agents => f.write_str("agents"),
@@ -54,7 +54,7 @@ impl FromStr for PartKey {
         if let Some(name) = text.strip_prefix(DOCUMENT) {
             return Ok(Self::Document(name.to_owned()));
         }
-        let fixed = BookKind::ALL.map(Self::Account).into_iter().chain([
+        let fixed = BookKind::ALL.map(Self::Book).into_iter().chain([
             Self::Market,
             Self::Control,
             Self::Agents,
@@ -69,7 +69,7 @@ impl FromStr for PartKey {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PartValue {
     /// An account.
-    Account(Arc<Account>),
+    Book(Arc<BookState>),
     /// The market as a whole.
     Market(Arc<MarketView>),
     /// Modes and trading state.
@@ -96,10 +96,25 @@ pub struct Part {
 }
 
 impl Context {
+    /// The books that were opened.
+    pub fn opened_books(&self) -> impl Iterator<Item = BookKind> {
+        BookKind::ALL.into_iter().filter(|&book| self.books[book as usize].is_some())
+    }
+
+    /// The names of all parts that hold something or once did.
+    pub fn keys(&self) -> impl Iterator<Item = PartKey> {
+        let fixed = [PartKey::Market, PartKey::Control, PartKey::Agents, PartKey::Predictions];
+        let mut keys: BTreeSet<PartKey> = fixed.into_iter().collect();
+        keys.extend(self.opened_books().map(PartKey::Book));
+        keys.extend(self.documents.keys().cloned().map(PartKey::Document));
+        keys.extend(self.applied.keys().cloned());
+        keys.into_iter()
+    }
+
     /// One part as it is now.
     pub fn part(&self, key: &PartKey) -> Part {
         let value = match key {
-            PartKey::Account(book) => self.accounts[*book as usize].clone().map(PartValue::Account),
+            PartKey::Book(book) => self.books[*book as usize].clone().map(PartValue::Book),
             PartKey::Market => Some(PartValue::Market(Arc::clone(&self.market))),
             PartKey::Control => Some(PartValue::Control(Arc::clone(&self.control))),
             PartKey::Agents => Some(PartValue::Agents(Arc::clone(&self.agents))),
@@ -115,8 +130,8 @@ impl Context {
         let mut context = Self::default();
         for Part { key, applied, value } in parts {
             match (&key, value) {
-                (PartKey::Account(book), PartValue::Account(account)) => {
-                    context.accounts[*book as usize] = Some(account);
+                (PartKey::Book(book), PartValue::Book(account)) => {
+                    context.books[*book as usize] = Some(account);
                 }
                 (PartKey::Market, PartValue::Market(market)) => context.market = market,
                 (PartKey::Control, PartValue::Control(control)) => context.control = control,

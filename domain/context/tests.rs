@@ -30,7 +30,7 @@ fn fill(nth: u32, side: Side, price: &str) -> Update {
 fn opened() -> Context {
     let mut context = Context::default();
     let cash = Money::from_units(10_000).unwrap();
-    context.apply(Update::AccountOpened { book: BookKind::Real, cash }, Some(1)).unwrap();
+    context.apply(Update::BookOpened { book: BookKind::Real, cash }, Some(1)).unwrap();
     context
 }
 
@@ -45,15 +45,15 @@ fn figures_follow_fills_and_marks() {
     let price = "110".parse().unwrap();
     context.apply(Update::Marked { symbol: symbol(), price }, None).unwrap();
     context.apply(Update::Settled, None).unwrap();
-    let view = context.account(BookKind::Real).unwrap().view(1, true).unwrap();
+    let view = context.book(BookKind::Real).unwrap().view(1, true).unwrap();
     assert_eq!(view.equity, Money::from_units(10_100).unwrap());
     assert!((view.daily_pnl_pct.get() - 0.01).abs() < 1e-12);
     assert_eq!((view.positions, view.win_rate, view.open_orders), (1, None, 1));
     context.apply(fill(2, Side::Sell, "90"), Some(3)).unwrap();
-    let account = context.account(BookKind::Real).unwrap();
+    let account = context.book(BookKind::Real).unwrap();
     assert_eq!((account.loss_streak(), account.win_rate()), (1, Some(Ratio::ZERO)));
     context.apply(Update::WindowReset { book: BookKind::Real }, Some(4)).unwrap();
-    assert_eq!(context.account(BookKind::Real).unwrap().loss_streak(), 0);
+    assert_eq!(context.book(BookKind::Real).unwrap().loss_streak(), 0);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let senseless = [
         fill(1, Side::Buy, "0"),
         Update::WindowReset { book: BookKind::Shadow },
-        Update::AccountOpened { book: BookKind::Shadow, cash: Money::ZERO },
+        Update::BookOpened { book: BookKind::Shadow, cash: Money::ZERO },
     ];
     for update in senseless {
         assert!(context.apply(update.clone(), Some(2)).is_err(), "{update:?}");
@@ -97,7 +97,7 @@ fn a_context_is_repaired_from_the_tail_of_the_audit() {
                 }
             }
         }
-        let keys = [PartKey::Account(BookKind::Real), PartKey::Control];
+        let keys = [PartKey::Book(BookKind::Real), PartKey::Control];
         let mut repaired = Context::restore(keys.iter().map(|key| stored.part(key)));
         for (seq, updates) in log.clone() {
             repaired.repair(seq, updates).unwrap();
@@ -121,7 +121,7 @@ fn every_part_has_a_key_that_reads_back() {
         lasting: Lasting::AtOnce,
     };
     context.apply(document(Some("{}")), None).unwrap();
-    let keys = ["account/real", "account/shadow", "market", "control", "agents", "predictions"];
+    let keys = ["book/real", "book/shadow", "market", "control", "agents", "predictions"];
     let keys = keys.map(|key| key.parse::<PartKey>().unwrap());
     let budgets: PartKey = "document/budgets".parse().unwrap();
     for key in keys.iter().chain([&budgets]) {
@@ -130,10 +130,10 @@ fn every_part_has_a_key_that_reads_back() {
     let parts = keys.iter().chain([&budgets]).map(|key| context.part(key));
     let restored = Context::restore(parts);
     assert_eq!(restored.documents, context.documents);
-    assert_eq!(restored.account(BookKind::Real), context.account(BookKind::Real));
+    assert_eq!(restored.book(BookKind::Real), context.book(BookKind::Real));
     context.apply(document(None), None).unwrap();
     assert_eq!(context.part(&budgets).value, PartValue::Removed);
-    assert!("account/other".parse::<PartKey>().is_err());
+    assert!("book/other".parse::<PartKey>().is_err());
 }
 
 #[test]
@@ -141,5 +141,5 @@ fn a_snapshot_does_not_change_under_its_reader() {
     let mut context = opened();
     let snapshot = context.clone();
     context.apply(fill(1, Side::Buy, "100"), Some(2)).unwrap();
-    assert!(snapshot.account(BookKind::Real).unwrap().book.positions().is_empty());
+    assert!(snapshot.book(BookKind::Real).unwrap().book.positions().is_empty());
 }

@@ -9,7 +9,7 @@ use crate::ratio::Ratio;
 
 /// A ledger with the moments that its figures are measured from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Account {
+pub struct BookState {
     /// The ledger.
     pub book: Book,
     /// Equity when the trading day began.
@@ -18,7 +18,7 @@ pub struct Account {
     pub window_from: usize,
 }
 
-impl Account {
+impl BookState {
     /// An account whose day and window begin now.
     ///
     /// # Errors

@@ -1,1 +1,0 @@
-//! The shared context: its only writer, and consistent snapshots for everyone.
