@@ -4,5 +4,6 @@ pub mod adapters;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod docs;
 pub mod http;
 pub mod report;

@@ -1,1 +1,5 @@
-//! t
+//! The one binary of integration tests: a module per subject.
+#![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
+
+mod documents;
+mod tidy;

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use conclave_actors::runtime::roster;
+use conclave_domain::role::Team;
+
 /// Every invariant in the catalogue of docs/ARCHITECTURE.md that exists in the code by now.
 const INVARIANTS: &[&str] = &[
     "B-1", "T-1", "T-2", "T-3", "T-4", "G-1", "G-2", "G-3", "O-1", "O-2", "O-3", "O-4", "A-1",
-    "A-2", "C-1", "P-1", "L-1", "D-1", "F-1",
+    "A-2", "P-1", "L-1", "D-1", "F-1",
 ];
 
 /// Where an outside library may be used; everything else must go through our own types.
@@ -51,7 +54,15 @@ const REASONS: &[(&str, &str)] = &[
 
 /// The packages of the card.
 const CARD: &[&str] = &[
-    "ractor", "tokio", "serde", "reqwest", "tracing", "dashmap", "bincode", "sled", "humantime",
+    "ractor",
+    "tokio",
+    "serde",
+    "reqwest",
+    "tracing",
+    "dashmap",
+    "bincode",
+    "sled",
+    "humantime",
     "metrics",
 ];
 
@@ -130,7 +141,8 @@ fn long_functions(name: &str, text: &str) -> Vec<String> {
     for (number, line) in text.lines().enumerate() {
         let indent = line.len() - line.trim_start().len();
         let bare = line.trim_start();
-        let starts = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "const fn "];
+        let starts =
+            ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "const fn "];
         let starts_more = ["pub async fn ", "pub const fn ", "pub(crate) async fn "];
         if starts.iter().chain(&starts_more).any(|start| bare.starts_with(start)) {
             open.push((indent, number, bare.to_owned()));
@@ -142,12 +154,31 @@ fn long_functions(name: &str, text: &str) -> Vec<String> {
         {
             found.push(format!("{name}:{} has {} lines: {head}", from + 1, number - from + 1));
         }
-        if bare.ends_with(';') && open.last().is_some_and(|(opened, at, _)| *opened == indent && *at == number)
+        if bare.ends_with(';')
+            && open.last().is_some_and(|(opened, at, _)| *opened == indent && *at == number)
         {
             open.pop();
         }
     }
     found
+}
+
+#[test]
+fn the_roster_and_the_files_of_the_teams_are_the_same_agents() {
+    let mut files = BTreeSet::new();
+    for team in Team::ALL {
+        let folder = root().join("actors").join(team.name());
+        let entries = fs::read_dir(&folder).expect("a folder per team");
+        for entry in entries.map(|entry| entry.expect("a readable folder").path()) {
+            let name = entry.file_stem().expect("a name").to_string_lossy().into_owned();
+            if !["mod", "sample", "tests"].contains(&name.as_str()) {
+                files.insert((team.name(), name));
+            }
+        }
+    }
+    let seats = roster::roster().into_iter().map(|seat| seat.role);
+    let seats: BTreeSet<_> = seats.map(|role| (role.team.name(), role.name.to_owned())).collect();
+    assert_eq!(seats, files, "an agent is one file of its name and one line in its team");
 }
 
 #[test]

@@ -250,58 +250,25 @@ fn breaches(brief: &TradingBrief, limits: &Limits) -> Vec<(Code, Figure)> {
     let (after, book, risk) = (&brief.projected, &brief.book, &limits.risk);
     let size = Ratio::or_zero(after.position_pct.get().abs());
     let loss = Ratio::or_zero(-book.daily_pnl_pct.get());
-    let stops = after.drawdown_if_all_stops_pct;
+    let (exposure, cash) = (after.exposure_pct, after.cash_pct);
+    let (var, cvar) = (after.var95_pct, after.cvar95_pct);
+    let (fall, stops) = (book.drawdown, after.drawdown_if_all_stops_pct);
+    let (fall_max, loss_max) = (risk.drawdown_halt, risk.daily_loss_max);
     let rows = [
         (Code::GuardPosition, "position_pct", size, risk.position_max, size > risk.position_max),
         (
             Code::GuardExposure,
             "exposure_pct",
-            after.exposure_pct,
+            exposure,
             risk.exposure_max,
-            after.exposure_pct >= risk.exposure_max,
+            exposure >= risk.exposure_max,
         ),
-        (
-            Code::GuardCash,
-            "cash_pct",
-            after.cash_pct,
-            risk.cash_min,
-            after.cash_pct < risk.cash_min,
-        ),
-        (
-            Code::GuardVar,
-            "var95_pct",
-            after.var95_pct,
-            risk.var_max,
-            after.var95_pct > risk.var_max,
-        ),
-        (
-            Code::GuardCvar,
-            "cvar95_pct",
-            after.cvar95_pct,
-            risk.cvar_max,
-            after.cvar95_pct > risk.cvar_max,
-        ),
-        (
-            Code::GuardDrawdown,
-            "drawdown_pct",
-            book.drawdown,
-            risk.drawdown_halt,
-            book.drawdown >= risk.drawdown_halt,
-        ),
-        (
-            Code::GuardStops,
-            "drawdown_if_all_stops_pct",
-            stops,
-            risk.drawdown_halt,
-            stops >= risk.drawdown_halt,
-        ),
-        (
-            Code::GuardDailyLoss,
-            "daily_loss_pct",
-            loss,
-            risk.daily_loss_max,
-            loss >= risk.daily_loss_max,
-        ),
+        (Code::GuardCash, "cash_pct", cash, risk.cash_min, cash < risk.cash_min),
+        (Code::GuardVar, "var95_pct", var, risk.var_max, var > risk.var_max),
+        (Code::GuardCvar, "cvar95_pct", cvar, risk.cvar_max, cvar > risk.cvar_max),
+        (Code::GuardDrawdown, "drawdown_pct", fall, fall_max, fall >= fall_max),
+        (Code::GuardStops, "drawdown_if_all_stops_pct", stops, fall_max, stops >= fall_max),
+        (Code::GuardDailyLoss, "daily_loss_pct", loss, loss_max, loss >= loss_max),
     ];
     rows.into_iter()
         .filter(|row| row.4)

@@ -1,3 +1,5 @@
+//! Deciding one candidate, from gates to an order.
+
 use proptest::prelude::*;
 
 use super::*;

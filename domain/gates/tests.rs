@@ -1,3 +1,5 @@
+//! Gates: each blocks alone, and what a snapshot must say of each.
+
 use std::time::Duration;
 
 use super::*;

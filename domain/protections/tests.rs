@@ -1,3 +1,5 @@
+//! Protections: when entries rest and when they may go on.
+
 use std::time::Duration;
 
 use super::*;

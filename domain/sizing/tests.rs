@@ -1,3 +1,5 @@
+//! Sizes: what the caps leave of a wish.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Synthesis: the more cautious wins.
+
 use super::*;
 use crate::advice::{Stance, Vote};
 use crate::bounds::BoundsTable;

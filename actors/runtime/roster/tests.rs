@@ -33,6 +33,30 @@ fn numbers_in(text: &str) -> Vec<f64> {
         .collect()
 }
 
+/// Limits of risk in which every number differs from the default.
+fn altered_risk(ratio: impl Fn(Ratio) -> Ratio) -> RiskLimits {
+    let risk = RiskLimits::default();
+    RiskLimits {
+        position_max: ratio(risk.position_max),
+        exposure_max: ratio(risk.exposure_max),
+        cash_min: ratio(risk.cash_min),
+        var_max: ratio(risk.var_max),
+        cvar_max: ratio(risk.cvar_max),
+        drawdown_half: ratio(risk.drawdown_half),
+        drawdown_halt: ratio(risk.drawdown_halt),
+        daily_loss_max: ratio(risk.daily_loss_max),
+        win_rate_min: ratio(risk.win_rate_min),
+        win_rate_trades: risk.win_rate_trades + 1,
+        loss_streak_max: risk.loss_streak_max + 1,
+        rejection_streak_max: risk.rejection_streak_max + 1,
+        cooldown_sessions: risk.cooldown_sessions + 1,
+        vix_warn: ratio(risk.vix_warn),
+        vix_critical: ratio(risk.vix_critical),
+        symbol_cooldown: risk.symbol_cooldown + Duration::from_secs(1),
+        crypto_max: ratio(risk.crypto_max),
+    }
+}
+
 /// Limits in which every number that a prompt may name differs from the default.
 fn altered() -> Limits {
     let bounds = |bounds: Bounds| {
@@ -41,7 +65,7 @@ fn altered() -> Limits {
     };
     let table = BoundsTable::default();
     let ratio = |ratio: Ratio| Ratio::of(ratio.get() * 0.96875);
-    let (risk, soft) = (RiskLimits::default(), SoftLimits::default());
+    let soft = SoftLimits::default();
     let consensus = ConsensusRules::default();
     Limits {
         bounds: BoundsTable {
@@ -58,25 +82,7 @@ fn altered() -> Limits {
             reward_weight_total: bounds(table.reward_weight_total),
             score_weight_delta: bounds(table.score_weight_delta),
         },
-        risk: RiskLimits {
-            position_max: ratio(risk.position_max),
-            exposure_max: ratio(risk.exposure_max),
-            cash_min: ratio(risk.cash_min),
-            var_max: ratio(risk.var_max),
-            cvar_max: ratio(risk.cvar_max),
-            drawdown_half: ratio(risk.drawdown_half),
-            drawdown_halt: ratio(risk.drawdown_halt),
-            daily_loss_max: ratio(risk.daily_loss_max),
-            win_rate_min: ratio(risk.win_rate_min),
-            win_rate_trades: risk.win_rate_trades + 1,
-            loss_streak_max: risk.loss_streak_max + 1,
-            rejection_streak_max: risk.rejection_streak_max + 1,
-            cooldown_sessions: risk.cooldown_sessions + 1,
-            vix_warn: ratio(risk.vix_warn),
-            vix_critical: ratio(risk.vix_critical),
-            symbol_cooldown: risk.symbol_cooldown + Duration::from_secs(1),
-            crypto_max: ratio(risk.crypto_max),
-        },
+        risk: altered_risk(ratio),
         soft: SoftLimits {
             correlation_max: ratio(soft.correlation_max),
             crash_max: ratio(soft.crash_max),

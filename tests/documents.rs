@@ -1,0 +1,44 @@
+//! Documents that are written from the code equal their files. `UPDATE=1` writes the files.
+
+use std::fs;
+use std::path::Path;
+
+use conclave::docs;
+
+/// Compares, or writes when the environment says `UPDATE=1`.
+fn settle(file: &str, expected: impl FnOnce(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let expected = expected(&found);
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        fs::write(&path, expected).expect("a writable document");
+        return;
+    }
+    assert!(found == expected, "{file} is out of date; UPDATE=1 writes it anew:\n{expected}");
+}
+
+#[test]
+fn the_refusals_are_the_catalogue_of_codes() {
+    settle("docs/REFUSALS.md", |_| docs::refusals_md());
+}
+
+#[test]
+fn the_readme_shows_the_roster_and_the_verbs_of_the_command_line() {
+    settle("README.md", |page| {
+        let sections = [("org-chart", docs::org_chart_md()), ("verbs", docs::verbs_md())];
+        sections.iter().fold(page.to_owned(), |page, (name, content)| {
+            let with = docs::with_section(&page, name, content);
+            with.unwrap_or_else(|| panic!("README.md has no section `{name}`"))
+        })
+    });
+}
+
+#[test]
+fn the_readme_begins_with_the_command_that_runs_and_the_command_that_tests() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let page = fs::read_to_string(path).expect("README.md");
+    let blocks = page.split("```").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("cargo "));
+    let first: Vec<&str> = lines.take(2).collect();
+    assert_eq!(first, ["cargo run --release", "cargo test --workspace"]);
+}
