@@ -27,10 +27,7 @@ pub fn series_hash(series: &[Series]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"conclave-series/1\n");
     for one in sorted {
-        let class = match one.class {
-            AssetClass::Equity => "equity",
-            AssetClass::Crypto => "crypto",
-        };
+        let class = one.class.name();
         let head = format!("{} {class} {} {}\n", one.symbol, one.timeframe.name(), one.bars.len());
         hasher.update(head.as_bytes());
         for bars in one.bars.chunks(64) {

@@ -99,6 +99,16 @@ pub enum AssetClass {
     Crypto,
 }
 
+impl AssetClass {
+    /// The word in tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equity => "equity",
+            Self::Crypto => "crypto",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use conclave_domain::market::symbol::Symbol;
 use conclave_domain::time::Time;
 use serde::Serialize;
 
-use super::{CheckArgs, class_name};
+use super::CheckArgs;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
 use crate::data::{DataError, read_file, read_splits_file};
@@ -61,7 +61,7 @@ pub(super) fn run(args: &CheckArgs, format: Format, out: &mut dyn Write) -> Resu
         schema: "data-check/1",
         file: path.display().to_string(),
         symbol: &series.symbol,
-        class: class_name(series.class),
+        class: series.class.name(),
         timeframe: series.timeframe.name(),
         bars: series.bars.len(),
         first: series.bars.first().map(|bar| bar.open_time),

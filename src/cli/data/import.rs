@@ -5,9 +5,9 @@ use std::io::Write;
 use conclave_domain::market::csv::write_csv;
 use serde_json::json;
 
+use super::ImportArgs;
 use super::check::shown;
 use super::files::{make_dir, refuse_existing, write_whole};
-use super::{ImportArgs, class_name};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
 use crate::data::read_file;
@@ -28,7 +28,7 @@ pub(super) fn run(args: &ImportArgs, format: Format, out: &mut dyn Write) -> Res
             "schema": "data-import/1",
             "file": target.display().to_string(),
             "symbol": args.symbol,
-            "class": class_name(read.series.class),
+            "class": read.series.class.name(),
             "timeframe": read.series.timeframe.name(),
             "bars": bars,
             "warnings": warnings,

@@ -6,7 +6,6 @@ use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::series::series_hash;
 use serde::Serialize;
 
-use super::class_name;
 use crate::cli::error::CliError;
 use crate::cli::format::{Align, Format, Table, write_json};
 use crate::data::{embedded, embedded_assets, embedded_splits};
@@ -78,7 +77,7 @@ fn document() -> Result<Document, CliError> {
         Row {
             symbol: one.symbol.to_string(),
             name: asset.map_or_else(String::new, |asset| asset.name.clone()),
-            class: class_name(one.class),
+            class: one.class.name(),
             sector: asset.map_or_else(String::new, |asset| asset.sector.clone()),
             timeframe: one.timeframe.name(),
             bars: one.bars.len(),

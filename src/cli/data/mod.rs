@@ -116,14 +116,6 @@ impl SourceArgs {
     }
 }
 
-/// The word of a class in tables and files.
-const fn class_name(class: AssetClass) -> &'static str {
-    match class {
-        AssetClass::Equity => "equity",
-        AssetClass::Crypto => "crypto",
-    }
-}
-
 /// Our word or Alpaca's for a bar's length.
 fn timeframe(text: &str) -> Result<Timeframe, String> {
     match text {

@@ -11,7 +11,6 @@ use conclave_domain::market::synth::{Preset, SynthConfig, SynthFault, SynthMarke
 use serde_json::json;
 
 use super::check::shown;
-use super::class_name;
 use super::files::{make_dir, refuse_existing, write_whole};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
@@ -150,7 +149,7 @@ fn files(args: &SynthArgs, market: &SynthMarket) -> Result<Vec<(PathBuf, String)
     }
     let mut assets = String::from("symbol,class,sector,name\n");
     for asset in &market.assets {
-        let class = class_name(asset.class);
+        let class = asset.class.name();
         writeln!(assets, "{},{class},{},{}", asset.symbol, asset.sector, asset.name)
             .map_err(no_text)?;
     }
