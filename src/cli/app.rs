@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{config, data, metrics};
+use super::{backtest, config, data, metrics};
 
 /// A supervised council of AI agents around a trading system.
 ///
@@ -66,6 +66,8 @@ pub enum Verb {
     Data(data::DataArgs),
     /// Performance metrics of any price or equity series.
     Metrics(metrics::MetricsArgs),
+    /// A strategy alone through engine and ledger, or a grid of its parameters.
+    Backtest(Box<backtest::BacktestArgs>),
     /// The configuration and where each value comes from.
     Config(config::ConfigArgs),
     /// Shell completions on stdout.
@@ -101,6 +103,7 @@ pub fn run(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
         Verb::Data(args) => data::run(&args, format, out),
         Verb::Metrics(args) => metrics::run(&args, format, out),
+        Verb::Backtest(args) => backtest::run(&args, format, out),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut App::command(), "conclave", out);

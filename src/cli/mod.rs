@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod backtest;
 pub mod config;
 pub mod control;
 pub mod data;

@@ -1,0 +1,276 @@
+//! `backtest`: a strategy alone through engine and ledger, or a grid of its parameters on all cores.
+//!
+//! No council, no gates, no caps, no protective exits. Without `--data` it runs on the embedded bars,
+//! adjusted for splits; a file is taken raw unless `--splits` names a table.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use conclave_domain::engine::{Directions, EngineError, RawTerms, Size, run_raw};
+use conclave_domain::fixed::{Bp, Money};
+use conclave_domain::market::csv::CsvOptions;
+use conclave_domain::market::series::Series;
+use conclave_domain::market::splits::adjust;
+use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::metrics::Metrics;
+use conclave_domain::sim_broker::{FillAt, SimConfig};
+use conclave_domain::strategy::StrategyConfig;
+use serde::Serialize;
+
+use super::error::{CliError, ExitCode};
+use super::format::{Format, write_json};
+use crate::data::{self, DataError};
+use crate::report::{self, summary_table};
+
+mod grid;
+mod outcome;
+
+#[cfg(test)]
+mod tests;
+
+/// `backtest`
+#[derive(Args, Clone, Debug)]
+pub struct BacktestArgs {
+    /// CSV of bars with a header, oldest first; the embedded bars without it.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// The symbol of the file; its name without the ending when that is one.
+    #[arg(long, requires = "data")]
+    pub symbol: Option<Symbol>,
+    /// What kind of thing the file's symbol is.
+    #[arg(long, value_enum, default_value_t, requires = "data")]
+    pub class: Class,
+    /// A table of splits (symbol,date,ratio) to adjust the file's bars by.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub splits: Option<PathBuf>,
+    /// Who calls: sma-cross, momentum, mean-reversion.
+    #[arg(long, default_value = "sma-cross", value_parser = strategy)]
+    pub strategy: StrategyConfig,
+    /// Bars in the fast average of sma-cross.
+    #[arg(long, value_name = "N")]
+    pub fast: Option<u16>,
+    /// Bars in the slow average of sma-cross.
+    #[arg(long, value_name = "N")]
+    pub slow: Option<u16>,
+    /// When a call is filled.
+    #[arg(long, value_enum, default_value_t)]
+    pub fill: Fill,
+    /// Whole units of each trade, or all-in: what the symbol's share of equity pays for.
+    #[arg(long, default_value = "all-in")]
+    pub size: Size,
+    /// Fee on the value of each fill, basis points with at most two decimals.
+    #[arg(long, value_name = "BP", default_value = "0", value_parser = basis_points)]
+    pub fees: Bp,
+    /// Whether a call short sells short or only closes.
+    #[arg(long, value_enum, default_value_t)]
+    pub direction: Direction,
+    /// The account before the first bar.
+    #[arg(long, default_value = "100000", value_parser = cash)]
+    pub cash: Money,
+    /// Directory for summary.json, trades.csv, equity.csv, orders.csv, run.json and report.html.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Runs every combination, on all cores: `fast=5:50:5,slow=20:200:10` (from:to:step).
+    #[arg(long, value_name = "RANGES", conflicts_with_all = ["out", "fast", "slow"])]
+    pub grid: Option<grid::Grid>,
+}
+
+/// An asset class on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Class {
+    /// A US share or fund: New York's sessions.
+    #[default]
+    Equity,
+    /// A coin: round the clock, long only.
+    Crypto,
+}
+
+/// When a call is filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Fill {
+    /// At the close of the bar that raised it.
+    Close,
+    /// At the open of the next bar.
+    #[default]
+    NextOpen,
+}
+
+/// What a call short does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// It closes what is long.
+    Long,
+    /// It closes what is long and sells short.
+    #[default]
+    LongShort,
+}
+
+fn strategy(name: &str) -> Result<StrategyConfig, String> {
+    let known = || format!("one of {} is wanted", StrategyConfig::NAMES.join(", "));
+    StrategyConfig::by_name(name).ok_or_else(known)
+}
+
+fn basis_points(text: &str) -> Result<Bp, String> {
+    let wanted = "basis points from 0 to 1000 with at most two decimals are wanted";
+    // Money has the decimals to tell whether a hundredth of a basis point is whole.
+    let money: Money = text.parse().map_err(|_| wanted)?;
+    let step = Money::SCALE / 100;
+    let hundredths = money.raw() / step;
+    let whole = money.raw() % step == 0 && (0..=100_000).contains(&hundredths);
+    let hundredths = u32::try_from(hundredths).ok().filter(|_| whole).ok_or(wanted)?;
+    Ok(Bp::hundredths(hundredths))
+}
+
+fn cash(text: &str) -> Result<Money, String> {
+    let money: Result<Money, _> = text.parse();
+    money.ok().filter(|money| money.raw() > 0).ok_or_else(|| "an amount above 0 is wanted".into())
+}
+
+impl BacktestArgs {
+    /// The strategy with its parameters.
+    fn strategy(&self) -> Result<StrategyConfig, CliError> {
+        let config = match self.strategy {
+            StrategyConfig::SmaCross { fast, slow } => StrategyConfig::SmaCross {
+                fast: self.fast.unwrap_or(fast),
+                slow: self.slow.unwrap_or(slow),
+            },
+            other if self.fast.is_some() || self.slow.is_some() => {
+                let text =
+                    format!("--fast and --slow belong to sma-cross, not to {}", other.name());
+                return Err(CliError::new(ExitCode::Usage, text));
+            }
+            other => other,
+        };
+        let usage = |error| CliError::new(ExitCode::Usage, format!("{error}"));
+        config.validate().map_err(usage)?;
+        Ok(config)
+    }
+
+    /// On which terms it trades.
+    fn terms(&self) -> RawTerms {
+        let fill_at = match self.fill {
+            Fill::Close => FillAt::Close,
+            Fill::NextOpen => FillAt::NextOpen,
+        };
+        let directions = match self.direction {
+            Direction::Long => Directions::Long,
+            Direction::LongShort => Directions::LongShort,
+        };
+        let broker = SimConfig::raw(fill_at, self.fees);
+        RawTerms { size: self.size, directions, broker, cash: self.cash }
+    }
+
+    /// The bars to run on, in symbol order.
+    fn series(&self) -> Result<Vec<Series>, CliError> {
+        let Some(path) = &self.data else { return Ok(data::embedded()?) };
+        let mut options = CsvOptions::new(self.symbol(path)?);
+        options.class = match self.class {
+            Class::Equity => AssetClass::Equity,
+            Class::Crypto => AssetClass::Crypto,
+        };
+        let mut series = data::read_file(path, &options)?.series;
+        if let Some(table) = &self.splits {
+            let splits = data::read_splits_file(table)?;
+            series = adjust(&series, &splits).map_err(DataError::from)?;
+        }
+        Ok(vec![series])
+    }
+
+    fn symbol(&self, path: &Path) -> Result<Symbol, CliError> {
+        if let Some(symbol) = &self.symbol {
+            return Ok(symbol.clone());
+        }
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let cannot = |_| {
+            let text = format!("{} names no symbol; give --symbol", path.display());
+            CliError::new(ExitCode::Usage, text)
+        };
+        Symbol::new(&stem.to_ascii_uppercase()).map_err(cannot)
+    }
+}
+
+/// What `--format json` prints.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    strategy: &'a str,
+    fill: &'a str,
+    size: String,
+    direction: &'a str,
+    fees_bp: f64,
+    data_hash: &'a str,
+    bars: u64,
+    #[serde(flatten)]
+    metrics: &'a Metrics,
+}
+
+/// Runs the back-test, prints its summary and writes its files.
+///
+/// # Errors
+/// [`ExitCode::Usage`] when a parameter makes no sense, [`ExitCode::Data`] when the bars are invalid
+/// (each fault is named with its line), [`ExitCode::NotFound`] when a file is not there,
+/// [`ExitCode::Failure`] when a figure leaves the range of the ledger or a file cannot be written.
+pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+    let terms = args.terms();
+    if let Some(grid) = &args.grid {
+        if !matches!(args.strategy, StrategyConfig::SmaCross { .. }) {
+            return Err(CliError::new(
+                ExitCode::Usage,
+                "--grid is over fast and slow of sma-cross",
+            ));
+        }
+        return grid::run(grid, &args.series()?, &terms, format, out);
+    }
+    let strategy = args.strategy()?;
+    let series = args.series()?;
+    let result = run_raw(&series, &strategy, &terms).map_err(failed)?;
+    let report = outcome::report(&series, &strategy, &terms, &result)?;
+    if let Some(dir) = &args.out {
+        report::write(&report, dir).map_err(|error| {
+            CliError::new(ExitCode::Failure, "the report could not be written").caused_by(error)
+        })?;
+    }
+    if format == Format::Text {
+        writeln!(out, "{}", headline(&report, &terms))?;
+        write!(out, "{}", summary_table(&report))?;
+        return Ok(());
+    }
+    let document = Document {
+        schema: "backtest/1",
+        strategy: &report.header.strategy,
+        fill: &report.header.fill_rule,
+        size: terms.size.to_string(),
+        direction: terms.directions.name(),
+        fees_bp: f64::from(terms.broker.fee.as_hundredths()) / 100.0,
+        data_hash: &report.header.data_hash,
+        bars: report.header.bars,
+        metrics: &report.metrics,
+    };
+    write_json(&document, format, out)
+}
+
+/// What was run, in one line.
+fn headline(report: &report::RunReport, terms: &RawTerms) -> String {
+    let header = &report.header;
+    let symbols: Vec<&str> = header.symbols.iter().map(Symbol::as_str).collect();
+    format!(
+        "{} on {}: {} bars, fill at {}, {}, {}, {}",
+        header.strategy,
+        symbols.join(" "),
+        header.bars,
+        header.fill_rule,
+        terms.size,
+        terms.directions.name(),
+        header.costs,
+    )
+}
+
+/// An engine's failure as a verb's.
+fn failed(error: EngineError) -> CliError {
+    let code = match &error {
+        EngineError::Strategy(_) => ExitCode::Usage,
+        EngineError::Desk(_) | EngineError::Tape(_) => ExitCode::Failure,
+    };
+    CliError::new(code, "the back-test cannot go on").caused_by(error)
+}
