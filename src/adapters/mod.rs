@@ -1,4 +1,8 @@
 //! Adapters: a file per outside thing.
 
 pub mod audit_files;
+pub mod context_redb;
+pub mod context_sled;
 pub mod control_http;
+pub mod lock;
+pub mod store_writer;

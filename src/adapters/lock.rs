@@ -1,0 +1,157 @@
+//! The store's directory: one process at a time, one kind of money for ever, nobody else's eyes.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Which money a store belongs to; paper and live never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoneyKind {
+    /// Simulated, or a broker's paper account.
+    Paper,
+    /// Real money.
+    Live,
+}
+
+impl MoneyKind {
+    /// The word in the marker and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// Why a store's directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process uses it.
+    #[error(
+        "the store `{}` is in use by process {pid}; stop that process, or choose another store",
+        dir.display()
+    )]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// The process, as it wrote itself down.
+        pid: String,
+    },
+    /// It belongs to the other kind of money.
+    #[error(
+        "the store `{}` was made for {found} money, not for {wanted}; choose another store",
+        dir.display()
+    )]
+    OtherMoney {
+        /// The directory.
+        dir: PathBuf,
+        /// What it was made for.
+        found: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// It cannot be made, read or locked.
+    #[error("the store `{}` cannot be used", dir.display())]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// A directory that this process alone uses, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct StoreDir {
+    path: PathBuf,
+    /// The lock is the open file's.
+    _lock: File,
+}
+
+impl StoreDir {
+    /// Makes the directory (mode 0700) where it is missing, locks it, and checks or writes the kind
+    /// of money that it belongs to.
+    ///
+    /// # Errors
+    /// When another process holds it, it belongs to the other money, or it cannot be used.
+    pub fn open(path: &Path, money: MoneyKind) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { dir: path.to_owned(), source };
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(io)?;
+        let pid_file = path.join("pid");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(pid_file).unwrap_or_default();
+                let pid = if pid.is_empty() { "(unknown)".to_owned() } else { pid };
+                return Err(LockError::Held { dir: path.to_owned(), pid });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        fs::write(pid_file, std::process::id().to_string()).map_err(io)?;
+        let marker = path.join("money");
+        match fs::read_to_string(&marker) {
+            Ok(found) if found.trim() == money.name() => {}
+            Ok(found) => {
+                let found = found.trim().chars().take(20).collect();
+                let wanted = money.name();
+                return Err(LockError::OtherMoney { dir: path.to_owned(), found, wanted });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut file = File::create(marker).map_err(io)?;
+                file.write_all(money.name().as_bytes()).map_err(io)?;
+                file.sync_all().and_then(|()| File::open(path)?.sync_all()).map_err(io)?;
+            }
+            Err(source) => return Err(io(source)),
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_store_is_used_by_one_process_and_its_holder_is_named() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("store");
+        let held = StoreDir::open(&path, MoneyKind::Paper).unwrap();
+        let mode = fs::metadata(held.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let refused = StoreDir::open(&path, MoneyKind::Paper).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {};", std::process::id())), "{refused}");
+        drop(held);
+        StoreDir::open(&path, MoneyKind::Paper).unwrap();
+    }
+
+    #[test]
+    fn paper_and_live_never_share_a_store() {
+        let dir = TempDir::new().unwrap();
+        for (first, other) in
+            [(MoneyKind::Paper, MoneyKind::Live), (MoneyKind::Live, MoneyKind::Paper)]
+        {
+            let path = dir.path().join(first.name());
+            drop(StoreDir::open(&path, first).unwrap());
+            let refused = StoreDir::open(&path, other).unwrap_err();
+            assert!(matches!(refused, LockError::OtherMoney { .. }), "{refused}");
+            StoreDir::open(&path, first).unwrap();
+        }
+    }
+}
