@@ -100,6 +100,7 @@ codes! {
     SafetyHalted = "safety.halted", "The trading state is halted: no consultations, no new risk; exits go on.", "`conclave resume` once the reason is understood.";
     SafetyFenced = "safety.fenced", "A veto or a halt came between the verdict and the order.", "Nothing: the order was too old to leave.";
     SafetyExpired = "safety.expired", "The clearance was too old when the order was about to leave.", "Nothing: the next bar asks again.";
+    SafetyAbsent = "safety.absent", "Safety is dead or restarting; no new risk without it, exits go on.", "It is restarted by itself; look at the log if it stays away.";
     SafetyStore = "safety.store", "The records could not be written; no new risk until they can.", "Free space on the disk and look at the log.";
     ModeAdvisory = "mode.advisory", "Advisory mode: recommended, and filled in the shadow book only.", "`conclave mode supervised` once you trust it.";
     ModeUpward = "mode.upward", "The mode may not be raised yet.", "Fourteen days of advisory record, or `--override` with a reason.";

@@ -103,7 +103,7 @@ pub enum ConsultError {
 }
 
 /// An agent without its own types: what a roster lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Entry<B> {
     /// Its place in the org chart.
     pub role: Role,
@@ -123,6 +123,15 @@ pub struct Entry<B> {
     /// Reads a raw answer strictly, then checks and clamps it.
     pub read: fn(&Value, &B, &Limits) -> Result<Advice, ConsultError>,
 }
+
+// By hand: a derive would ask the brief to be `Copy`, of which an entry holds none.
+impl<B> Clone for Entry<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Entry<B> {}
 
 impl<B: Serialize> Entry<B> {
     /// The entry of one agent.

@@ -1,1 +1,101 @@
 //! Brains: where an agent's raw answer comes from.
+//!
+//! A brain is asked from a task of the agent's, never from its mailbox; the task is dropped when the
+//! round is over, and with it whatever the brain is waiting for.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use conclave_domain::budget::Paid;
+use conclave_domain::fixed::Money;
+use conclave_domain::limits::Limits;
+use conclave_domain::order::DecisionId;
+use serde_json::Value;
+
+use super::agent::{ConsultError, Entry};
+
+/// What a brain is asked.
+#[derive(Debug)]
+pub struct Ask<B> {
+    /// The agent: its instructions, its schema, its rules, its reader.
+    pub entry: Entry<B>,
+    /// What the agent is told.
+    pub brief: Arc<B>,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// The decision that it is about: recorded answers are found by it.
+    pub decision: DecisionId,
+    /// What the call has cost so far, for the case that it is cancelled.
+    pub spent: Spent,
+}
+
+/// The cost of a call that may be cancelled at any moment. As long as nothing is said, it counts as
+/// everything that was reserved.
+#[derive(Clone, Debug)]
+pub struct Spent(Arc<AtomicI64>);
+
+const UNKNOWN: i64 = i64::MIN;
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(UNKNOWN)))
+    }
+}
+
+impl Spent {
+    /// The call has cost this much by now.
+    pub fn set(&self, cost: Money) {
+        self.0.store(cost.raw(), Ordering::SeqCst);
+    }
+
+    /// What it has cost, if that is known.
+    pub fn get(&self) -> Option<Money> {
+        let raw = self.0.load(Ordering::SeqCst);
+        (raw != UNKNOWN).then(|| Money::from_raw(raw))
+    }
+}
+
+/// A raw answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thought {
+    /// The JSON of the agent's answer type, its numbers not yet clamped.
+    pub raw: Value,
+    /// What the call has cost.
+    pub cost: Money,
+}
+
+/// A brain at work. Dropping it cancels the work.
+pub type Thinking = Pin<Box<dyn Future<Output = Result<Thought, ConsultError>> + Send>>;
+
+/// Where raw answers come from: rules, a language model, a record of an earlier run.
+pub trait Brain<B>: fmt::Debug + Send + Sync {
+    /// The word in records: `rules`, `recorded`, or the model's name.
+    fn name(&self) -> &str;
+
+    /// What a call can cost; `None` for brains that cost nothing.
+    fn paid(&self) -> Option<Paid> {
+        None
+    }
+
+    /// Thinks. Must not block.
+    fn think(&self, ask: Ask<B>) -> Thinking;
+}
+
+/// The agent's own quantitative logic: no network, no key, no cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RulesBrain;
+
+impl<B: Send + Sync + 'static> Brain<B> for RulesBrain {
+    fn name(&self) -> &'static str {
+        "rules"
+    }
+
+    fn think(&self, ask: Ask<B>) -> Thinking {
+        Box::pin(async move {
+            let raw = (ask.entry.rules)(&ask.brief, &ask.limits);
+            Ok(Thought { raw, cost: Money::ZERO })
+        })
+    }
+}

@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use conclave_domain::context::Part;
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
+use conclave_domain::time::Time;
+
+use crate::safety::SafetyRecord;
 
 /// An answer that is owed. It is given exactly once: whoever drops it unanswered answers that the
 /// other side is gone.
@@ -251,4 +254,24 @@ pub struct Commit {
     pub anchor: Option<Anchor>,
     /// Who waits.
     pub done: Done<(), StoreError>,
+}
+
+/// Where budgets, modes and the trading state survive the process.
+///
+/// Saves are carried out in the order in which they were taken, each whole or not at all.
+pub trait SafetyStore: fmt::Debug + Send + Sync {
+    /// Writes the record over the former one; answers once it survives the loss of power.
+    fn save(&self, record: SafetyRecord, done: Done<(), StoreError>);
+
+    /// The last record that was saved; `None` in a store that never had one.
+    fn load(&self, done: Done<Option<SafetyRecord>, StoreError>);
+}
+
+/// The two clocks of the council: wall time for money and records, market time for everything else.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Wall time.
+    fn wall(&self) -> Time;
+
+    /// The trading clock: wall time when live, the last bar's close in a replay.
+    fn trading(&self) -> Time;
 }

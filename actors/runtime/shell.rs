@@ -1,1 +1,408 @@
 //! The one mailbox of all fourteen agents.
+//!
+//! The handler never awaits a brain: it takes the consultation, starts the work as a task that the
+//! actor owns, and is ready for the next. What is in flight is bounded by the permits that travel in
+//! the messages. When the round is over its tasks are dropped, and with them the calls they wait for.
+//!
+//! - F-1: forbidden actions do not happen: an answer that asks for one is refused here, whatever
+//!   brain gave it.
+//! - T-3: silence is never consent: a consultation that is dropped anywhere tells its round so.
+//!
+//! After a restart an agent forgets everything: it had nothing but work in flight, and each of those
+//! rounds has heard that it is lost.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_domain::advice::Advice;
+use conclave_domain::budget::{Paid, Permit};
+use conclave_domain::fixed::Money;
+use conclave_domain::forbidden;
+use conclave_domain::limits::Limits;
+use conclave_domain::order::DecisionId;
+use conclave_domain::role::{AgentName, Role};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::agent::{ConsultError, Entry};
+use super::brain::{Ask, Brain, Spent};
+use super::faults::{Fault, FaultPlan};
+use super::refs::{BoundedRef, Mail, Permits, Slot, stable};
+use super::supervision::ChildSpec;
+use crate::safety::SafetyHandle;
+
+/// Consultations that one agent may have in flight, unless configured otherwise.
+pub const PERMITS: usize = 128;
+
+/// What one agent brought to a round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Who.
+    pub agent: AgentName,
+    /// The brain that gave it: `rules`, `recorded` or a model's name.
+    pub brain: String,
+    /// The raw answer, where there was one.
+    pub raw: Option<Value>,
+    /// What it became.
+    pub outcome: Result<Advice, ConsultError>,
+    /// What it has cost.
+    pub cost: Money,
+    /// How long it took, on tokio's clock: volatile, no part of a decision.
+    pub latency: Duration,
+}
+
+/// What a round hears from its members.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// An answer, or the reason why there is none.
+    Answer {
+        /// Which member.
+        seat: usize,
+        /// What it brought.
+        answer: Box<Answer>,
+    },
+    /// The agent took the consultation and will not answer it.
+    Lost {
+        /// Which member.
+        seat: usize,
+        /// Why; one of few texts, since records keep it.
+        why: &'static str,
+    },
+    /// The consultation was dropped before the agent looked at it: it may be sent again.
+    NotTaken {
+        /// Which member.
+        seat: usize,
+    },
+}
+
+/// The way back to the round. Dropped without an answer, it says so.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    seat: usize,
+    to: mpsc::UnboundedSender<Heard>,
+    taken: bool,
+    /// Whether nothing is owed any more.
+    settled: bool,
+}
+
+/// What a round hears of an agent that panicked.
+pub const PANICKED: &str = "the agent panicked";
+/// What a round hears of an agent that was killed, stopped or crashed.
+pub const WENT_AWAY: &str = "the agent went away";
+
+impl Reply {
+    pub(crate) const fn new(seat: usize, to: mpsc::UnboundedSender<Heard>) -> Self {
+        Self { seat, to, taken: false, settled: false }
+    }
+
+    /// The round knows already that this was not sent.
+    pub(crate) fn withdraw(mut self) {
+        self.settled = true;
+    }
+
+    fn answer(mut self, answer: Answer) {
+        self.settled = true;
+        let (seat, answer) = (self.seat, Box::new(answer));
+        // A round that is over has stopped listening; that is its right.
+        let _ = self.to.send(Heard::Answer { seat, answer });
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let seat = self.seat;
+        let heard = match (self.taken, std::thread::panicking()) {
+            (false, _) => Heard::NotTaken { seat },
+            (true, true) => Heard::Lost { seat, why: PANICKED },
+            (true, false) => Heard::Lost { seat, why: WENT_AWAY },
+        };
+        let _ = self.to.send(heard);
+    }
+}
+
+/// A round's hold on its calls: they end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// Only its drop is heard.
+    _end: watch::Sender<()>,
+}
+
+/// The other end of a [`Hold`], in every consultation of the round.
+#[derive(Clone, Debug)]
+pub(crate) struct Cancel(watch::Receiver<()>);
+
+impl Hold {
+    pub(crate) fn new() -> (Self, Cancel) {
+        let (sender, receiver) = watch::channel(());
+        (Self { _end: sender }, Cancel(receiver))
+    }
+}
+
+impl Cancel {
+    fn is_cancelled(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+
+    async fn cancelled(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// The permit of a paid call. Whoever drops it last settles it: for what the call is known to have
+/// cost, or, where nobody knows, for all that was reserved.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    permit: Option<Permit>,
+    safety: SafetyHandle,
+    spent: Spent,
+}
+
+impl Lease {
+    pub(crate) fn new(permit: Permit, safety: SafetyHandle, spent: Spent) -> Self {
+        Self { permit: Some(permit), safety, spent }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let (Some(permit), Some(cost)) = (self.permit.take(), self.spent.get()) {
+            self.safety.settle(permit, cost);
+        }
+    }
+}
+
+/// A question to one agent.
+#[derive(Debug)]
+pub struct Consult<B> {
+    pub(crate) brief: Arc<B>,
+    pub(crate) decision: DecisionId,
+    pub(crate) round: u64,
+    pub(crate) spent: Spent,
+    pub(crate) lease: Option<Arc<Lease>>,
+    pub(crate) cancel: Cancel,
+    pub(crate) reply: Reply,
+}
+
+/// How to reach one agent. Cheap to clone; survives its restarts.
+#[derive(Debug)]
+pub struct AgentHandle<B> {
+    /// Its place in the org chart.
+    pub role: Role,
+    pub(crate) paid: Option<Paid>,
+    pub(crate) mailbox: BoundedRef<Consult<B>>,
+}
+
+impl<B> Clone for AgentHandle<B> {
+    fn clone(&self) -> Self {
+        Self { role: self.role, paid: self.paid.clone(), mailbox: self.mailbox.clone() }
+    }
+}
+
+impl<B> AgentHandle<B> {
+    /// What a consultation can cost, if it costs anything.
+    pub const fn paid(&self) -> Option<&Paid> {
+        self.paid.as_ref()
+    }
+
+    /// Consultations that are in its mailbox or in work.
+    pub fn depth(&self) -> usize
+    where
+        B: Send + Sync + 'static,
+    {
+        self.mailbox.permits().depth()
+    }
+}
+
+/// What an agent is made of.
+#[derive(Debug)]
+pub struct AgentSpec<B> {
+    /// Its functions.
+    pub entry: Entry<B>,
+    /// Its brain.
+    pub brain: Arc<dyn Brain<B>>,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// Faults on request.
+    pub faults: Arc<FaultPlan>,
+    /// Consultations that it may have in flight.
+    pub permits: usize,
+}
+
+impl<B> Clone for AgentSpec<B> {
+    fn clone(&self) -> Self {
+        Self {
+            entry: self.entry,
+            brain: Arc::clone(&self.brain),
+            limits: Arc::clone(&self.limits),
+            faults: Arc::clone(&self.faults),
+            permits: self.permits,
+        }
+    }
+}
+
+/// Prepares an agent: a handle for whoever consults it, and what its supervisor starts it by.
+pub fn agent<B: fmt::Debug + Send + Sync + 'static>(
+    spec: AgentSpec<B>,
+) -> (ChildSpec, AgentHandle<B>) {
+    let (publisher, actor) = stable();
+    let role = spec.entry.role;
+    let permits = Permits::new(role.name, spec.permits);
+    let paid = spec.brain.paid();
+    let mailbox = BoundedRef::new(actor, permits);
+    let child = ChildSpec::new(role.name, publisher, move || (AgentActor::default(), spec.clone()));
+    (child, AgentHandle { role, paid, mailbox })
+}
+
+/// The actor around an agent.
+#[derive(Debug)]
+pub struct AgentActor<B>(PhantomData<fn() -> B>);
+
+impl<B> Default for AgentActor<B> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// An agent at work.
+#[derive(Debug)]
+pub struct AgentState<B> {
+    spec: AgentSpec<B>,
+    work: JoinSet<()>,
+}
+
+impl<B: fmt::Debug + Send + Sync + 'static> Actor for AgentActor<B> {
+    type Msg = Mail<Consult<B>>;
+    type State = AgentState<B>;
+    type Arguments = AgentSpec<B>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        spec: AgentSpec<B>,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(AgentState { spec, work: JoinSet::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        Mail { message: mut consult, slot }: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        while let Some(done) = state.work.try_join_next() {
+            note_panic(state.spec.entry.role.name, done);
+        }
+        if consult.cancel.is_cancelled() {
+            return Ok(());
+        }
+        consult.reply.taken = true;
+        let spec = &state.spec;
+        match spec.faults.at(spec.entry.role.name, consult.round) {
+            None => {
+                state.work.spawn(work(spec.clone(), consult, slot));
+            }
+            Some(Fault::Hang) => {
+                state.work.spawn(async move {
+                    let Consult { mut cancel, reply, .. } = consult;
+                    cancel.cancelled().await;
+                    drop((reply, slot));
+                });
+            }
+            Some(Fault::Shed) => consult.reply.answer(shed(spec)),
+            Some(Fault::Kill) => myself.kill(),
+            Some(Fault::Error) => return Err("a planned error".into()),
+            #[expect(clippy::panic, reason = "a fault that was asked for")]
+            Some(Fault::Panic) => panic!("a planned panic"),
+        }
+        Ok(())
+    }
+}
+
+fn note_panic(agent: AgentName, done: Result<(), tokio::task::JoinError>) {
+    if done.is_err_and(|error| error.is_panic()) {
+        metrics::counter!("conclave_agent_panics_total", "agent" => agent).increment(1);
+        tracing::error!(agent, "a consultation panicked");
+    }
+}
+
+pub(crate) fn shed<B>(spec: &AgentSpec<B>) -> Answer {
+    Answer {
+        agent: spec.entry.role.name,
+        brain: spec.brain.name().to_owned(),
+        raw: None,
+        outcome: Err(ConsultError::Shed),
+        cost: Money::ZERO,
+        latency: Duration::ZERO,
+    }
+}
+
+/// Thinks, reads, answers; ends without an answer when the round is over.
+async fn work<B: Send + Sync + 'static>(spec: AgentSpec<B>, consult: Consult<B>, slot: Slot) {
+    let started_at = Instant::now();
+    let Consult { brief, decision, spent, lease, mut cancel, reply, .. } = consult;
+    let ask = Ask {
+        entry: spec.entry,
+        brief: Arc::clone(&brief),
+        limits: Arc::clone(&spec.limits),
+        decision,
+        spent: spent.clone(),
+    };
+    let thought = tokio::select! {
+        biased;
+        thought = spec.brain.think(ask) => thought,
+        () = cancel.cancelled() => return,
+    };
+    let (raw, cost, outcome) = match thought {
+        Err(error) => (None, spent.get().unwrap_or(Money::ZERO), Err(error)),
+        Ok(thought) => {
+            spent.set(thought.cost);
+            let outcome = read(&spec, &thought.raw, &brief);
+            (Some(thought.raw), thought.cost, outcome)
+        }
+    };
+    // Both come back before the round hears the answer, so that its next question finds them there.
+    drop((lease, slot));
+    reply.answer(Answer {
+        agent: spec.entry.role.name,
+        brain: spec.brain.name().to_owned(),
+        raw,
+        outcome,
+        cost,
+        latency: started_at.elapsed(),
+    });
+}
+
+fn read<B>(spec: &AgentSpec<B>, raw: &Value, brief: &B) -> Result<Advice, ConsultError> {
+    let mut texts = Vec::new();
+    collect_texts(raw, &mut texts);
+    if let Some(action) = forbidden::find(texts) {
+        let agent = spec.entry.role.name;
+        metrics::counter!("conclave_denials_total", "code" => "safety.forbidden").increment(1);
+        tracing::error!(agent, action, "an answer asked for a forbidden action");
+        return Err(ConsultError::Forbidden { action });
+    }
+    (spec.entry.read)(raw, brief, &spec.limits)
+}
+
+/// Every key and every text in an answer.
+fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                texts.push(key);
+                collect_texts(field, texts);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

@@ -1,4 +1,8 @@
 //! A whole council on fakes and paused time.
 
+pub mod brains;
+pub mod clock;
+pub mod desk;
 pub mod memory_audit;
+pub mod memory_safety;
 pub mod memory_store;

@@ -100,7 +100,8 @@ impl Request {
         Self::Action { parameter: None, critical: false, reduces_risk: true }
     }
 
-    fn reduces_risk(&self) -> bool {
+    /// Whether it only reduces risk: then it is never refused.
+    pub const fn is_reducing(&self) -> bool {
         matches!(self, Self::Action { reduces_risk: true, .. })
     }
 
@@ -236,7 +237,7 @@ impl Budgets {
     pub fn permit(&mut self, request: &Request, now: Now) -> Result<Permit, Code> {
         self.check();
         let takes = request.takes();
-        let exempt = request.reduces_risk();
+        let exempt = request.is_reducing();
         if !exempt {
             self.refusal(request, &takes, now)?;
             if self.durable && !self.covers(&takes) {
@@ -273,7 +274,7 @@ impl Budgets {
     /// # Errors
     /// As [`Budgets::permit`], but for what has not been written down.
     pub fn would_permit(&mut self, request: &Request, now: Now) -> Result<(), Code> {
-        if request.reduces_risk() { Ok(()) } else { self.refusal(request, &request.takes(), now) }
+        if request.is_reducing() { Ok(()) } else { self.refusal(request, &request.takes(), now) }
     }
 
     /// Consultations of brains that cost nothing, by team, since the start.

@@ -76,7 +76,7 @@ impl Budgets {
     /// [`BLOCK`] permits of its kind. `None` also where it would be refused anyway.
     pub fn reserve(&mut self, request: &Request, now: Now) -> Option<Reserve> {
         let takes = request.takes();
-        if !self.durable || request.reduces_risk() || self.covers(&takes) {
+        if !self.durable || request.is_reducing() || self.covers(&takes) {
             return None;
         }
         if self.refusal(request, &takes, now).is_err() {
@@ -109,6 +109,12 @@ impl Budgets {
     /// The exact figures, for a clean stop.
     pub fn snapshot(&self) -> BudgetSnapshot {
         self.snapshot_as(true)
+    }
+
+    /// The figures as they must be written down while the process goes on: a crash after this costs
+    /// what is reserved ahead.
+    pub fn checkpoint(&self) -> BudgetSnapshot {
+        self.snapshot_as(false)
     }
 
     /// Whether these spends have been written down ahead.

@@ -1,1 +1,0 @@
-//! One round of consensus: a short-lived collector around a pure tally.

@@ -1,1 +1,0 @@
-//! Supervision: who is restarted, how often, and when to give up.

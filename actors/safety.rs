@@ -1,1 +1,0 @@
-//! Safety: supervises the agents, gives permits out of durable budgets, and knows what is forbidden.
