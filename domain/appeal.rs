@@ -1,7 +1,8 @@
 //! Appeals of soft vetoes: the conditions, one by one.
 //!
-//! An appeal is a new, critical round with a record of its own, in which the guardian is asked
-//! again. This module says whether it may be opened; it never reopens the vetoed one.
+//! An appeal is a new, critical round with a record of its own, in which the other agents and the
+//! guardian are asked anew (`docs/adr/0006-appeals-ask-twice.md`). [`may_open`] says whether there may
+//! be one, [`carries`] whether what the others then said suffices; neither reopens the vetoed round.
 
 use crate::advice::{Objection, VetoKind, Vote};
 use crate::brief::trading::{BookView, Projected};
@@ -23,13 +24,11 @@ pub struct Voice {
     pub confidence: Ratio,
 }
 
-/// Everything that an appeal is judged by.
+/// Everything that the opening of an appeal is judged by.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// The veto.
     pub objection: &'a Objection,
-    /// Every other agent of the team that votes.
-    pub others: &'a [Voice],
     /// The portfolio as it would be.
     pub projected: &'a Projected,
     /// The portfolio as it is.
@@ -40,18 +39,13 @@ pub struct Case<'a> {
     pub rules: &'a ConsensusRules,
 }
 
-/// Whether the merits allow an appeal. Asked before a permit is spent on it.
+/// Whether the case is worth a permit: a soft veto, far enough from every hard limit.
 ///
 /// # Errors
 /// The code of the first condition that is not met.
 pub fn merits(case: &Case<'_>) -> Result<(), Code> {
-    let all_for = case.others.iter().all(|voice| voice.vote == Some(Vote::For));
     match () {
         () if case.objection.kind == VetoKind::Hard => Err(Code::AppealHard),
-        () if case.others.len() < 2 || !all_for => Err(Code::AppealNotUnanimous),
-        () if mean_confidence(case.others) < case.rules.appeal_confidence_min.get() => {
-            Err(Code::AppealConfidence)
-        }
         () if !has_headroom(case) => Err(Code::AppealHeadroom),
         () => Ok(()),
     }
@@ -72,6 +66,22 @@ pub fn may_open(
     match () {
         () if !permit.is_some_and(Permit::is_critical) => Err(Code::AppealPermit),
         () if mode == Mode::Supervised && approved_by.is_none() => Err(Code::AppealPerson),
+        () => Ok(()),
+    }
+}
+
+/// Whether the other agents carry the appeal: at least two, all for it, sure enough on average.
+/// Asked of the appeal's own round, beside its verdict.
+///
+/// # Errors
+/// The code of the first condition that is not met.
+pub fn carries(others: &[Voice], rules: &ConsensusRules) -> Result<(), Code> {
+    let all_for = others.iter().all(|voice| voice.vote == Some(Vote::For));
+    match () {
+        () if others.len() < 2 || !all_for => Err(Code::AppealNotUnanimous),
+        () if mean_confidence(others) < rules.appeal_confidence_min.get() => {
+            Err(Code::AppealConfidence)
+        }
         () => Ok(()),
     }
 }
@@ -174,13 +184,13 @@ mod tests {
         let person = row.person.then(|| Person::authenticated("ada", "cli"));
         let case = Case {
             objection: &objection,
-            others: &row.others,
             projected: &row.projected,
             book: &row.book,
             limits: &limits,
             rules: &rules,
         };
-        may_open(&case, permit.as_ref(), row.mode, person.as_ref())
+        may_open(&case, permit.as_ref(), row.mode, person.as_ref())?;
+        carries(&row.others, &rules)
     }
 
     type Change = fn(&mut Row);
