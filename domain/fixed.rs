@@ -258,6 +258,12 @@ fixed!(
 /// # Errors
 /// On overflow of [`Money`].
 pub fn notional(price: Price, qty: Qty) -> Result<Money, FixedError> {
+    // Whole units need no wide division, which is most of what a ledger costs per bar.
+    if qty.raw() % Qty::SCALE == 0
+        && let Some(raw) = price.raw().checked_mul(qty.raw() / Qty::SCALE)
+    {
+        return Ok(Money::from_raw(raw));
+    }
     let product = i128::from(price.raw()) * i128::from(qty.raw());
     let money = div_half_even(product, i128::from(Qty::SCALE));
     let raw = i64::try_from(money).map_err(|_| FixedError::range("price × quantity", "Money"))?;

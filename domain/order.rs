@@ -1,8 +1,9 @@
 //! Orders as intents: what is to be bought or sold, on which terms, and why.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::fixed::{Money, Price, Qty};
 use crate::market::symbol::Symbol;
@@ -175,15 +176,22 @@ pub enum Purpose {
 /// The name of one decision: everything from the signal to the book carries it.
 ///
 /// Derived from the symbol and the market time, so that a replay gives the same name.
+///
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct DecisionId(String);
+pub struct DecisionId(Arc<str>);
 
 impl DecisionId {
     /// `what` is one short word such as `entry`, `exit` or `appeal`.
     pub fn new(symbol: &Symbol, at: Time, what: &str) -> Self {
-        let at = at.timestamp().strftime("%Y%m%dT%H%M%S");
-        Self(format!("{}-{at}-{what}", symbol.slug()))
+        let mut text = String::with_capacity(symbol.as_str().len() + what.len() + 17);
+        text.extend(symbol.as_str().chars().map(|it| if it == '/' { '_' } else { it }));
+        text.push('-');
+        text.push_str(&at.compact());
+        text.push('-');
+        text.push_str(what);
+        Self(text.into())
     }
 
     /// The name as text.
@@ -200,27 +208,66 @@ impl fmt::Display for DecisionId {
 
 /// The id that an order carries to the broker: derived from the intent, at most 48 characters, so
 /// that the same intent sent twice is one order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ClientOrderId(String);
+///
+/// Kept in place, without a heap, because ledgers and registries look orders up by it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientOrderId {
+    /// UTF-8, zeros after the end, so that ids compare as their texts do.
+    bytes: [u8; Self::MAX_LEN],
+    len: u8,
+}
 
 impl ClientOrderId {
+    /// The longest id, in bytes.
+    pub const MAX_LEN: usize = 48;
+
     /// The one id of the `nth` order of a decision.
     pub fn derive(decision: &DecisionId, side: Side, nth: u32) -> Self {
         let text = format!("{decision}/{side}/{nth}");
         let hash = blake3::hash(text.as_bytes()).to_hex();
-        Self(format!("cv-{}", &hash[..32]))
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[..3].copy_from_slice(b"cv-");
+        bytes[3..35].copy_from_slice(&hash.as_bytes()[..32]);
+        Self { bytes, len: 35 }
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// An id that was written before; `None` when it is too long.
+    fn read(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
     }
 }
 
 impl fmt::Display for ClientOrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for ClientOrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientOrderId").field(&self.as_str()).finish()
+    }
+}
+
+impl Serialize for ClientOrderId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientOrderId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let too_long = || de::Error::custom("a client order id has at most 48 bytes");
+        Self::read(&text).ok_or_else(too_long)
     }
 }
 
@@ -281,4 +328,35 @@ pub struct Fill {
     pub fee: Money,
     /// When.
     pub at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_named_by_symbol_and_time_and_an_order_by_its_decision() {
+        let symbol = Symbol::new("BTC/USD").unwrap();
+        let at: Time = "2013-03-01T21:00:05Z".parse().unwrap();
+        let decision = DecisionId::new(&symbol, at, "entry");
+        assert_eq!(decision.as_str(), "BTC_USD-20130301T210005-entry");
+        let id = ClientOrderId::derive(&decision, Side::Buy, 0);
+        let hash = blake3::hash(b"BTC_USD-20130301T210005-entry/buy/0").to_hex();
+        assert_eq!(id.as_str(), format!("cv-{}", &hash[..32]));
+        let text = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<ClientOrderId>(&text).unwrap(), id);
+        assert_ne!(id, ClientOrderId::derive(&decision, Side::Buy, 1));
+    }
+
+    #[test]
+    fn ids_sort_as_their_texts_and_long_ones_are_refused() {
+        let read = |text: &str| serde_json::from_str::<ClientOrderId>(&format!("\"{text}\""));
+        let mut texts = ["b", "a", "ab", "", "a-"];
+        let mut ids = texts.map(|text| read(text).unwrap());
+        texts.sort_unstable();
+        ids.sort();
+        assert_eq!(ids.map(|id| id.to_string()), texts);
+        assert!(read(&"x".repeat(48)).is_ok());
+        assert!(read(&"x".repeat(49)).is_err());
+    }
 }

@@ -43,10 +43,47 @@ impl Time {
         self.0.div_euclid(86_400_000)
     }
 
+    /// The time to the second in UTC, as it stands in names: `20130301T210000`.
+    pub fn compact(self) -> String {
+        // The years 1000 to 9999 have four digits; the rest of time is the library's.
+        if !(-30_610_224_000_000..253_402_300_800_000).contains(&self.0) {
+            return self.timestamp().strftime("%Y%m%dT%H%M%S").to_string();
+        }
+        let seconds = self.0.div_euclid(1_000);
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Days to a civil date in the Gregorian calendar, in eras of 400 years that begin in March
+        // (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+        let shifted = days + 719_468;
+        let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let mut text = String::with_capacity(15);
+        for (number, digits) in [(year, 4), (month, 2), (day, 2)] {
+            push_digits(&mut text, number, digits);
+        }
+        text.push('T');
+        for number in [second / 3_600, second / 60 % 60, second % 60] {
+            push_digits(&mut text, number, 2);
+        }
+        text
+    }
+
     /// As a calendar library's time stamp; times beyond its range (the year 9999) are its ends.
     pub fn timestamp(self) -> Timestamp {
         let end = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_millisecond(self.0).unwrap_or(end)
+    }
+}
+
+/// Appends the last decimal digits of a number that is not negative.
+fn push_digits(text: &mut String, number: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
     }
 }
 
@@ -133,5 +170,18 @@ mod tests {
         let last = Time::from_ms(i64::MAX);
         assert_eq!(last + Duration::from_secs(1), last);
         assert_eq!(Time::EPOCH.since(last), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_compact_form_is_the_librarys() {
+        let mut ms = -40_000_000_000_000_i64;
+        while ms < 260_000_000_000_000 {
+            let time = Time::from_ms(ms);
+            let expected = time.timestamp().strftime("%Y%m%dT%H%M%S").to_string();
+            assert_eq!(time.compact(), expected, "{ms}");
+            ms += 86_399_999 * 97;
+        }
+        let leap: Time = "2000-02-29T23:59:59Z".parse().unwrap();
+        assert_eq!(leap.compact(), "20000229T235959");
     }
 }

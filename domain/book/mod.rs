@@ -241,15 +241,7 @@ impl Book {
     /// # Errors
     /// When the price is not positive, or on overflow; the book is unchanged.
     pub fn mark(&mut self, symbol: &Symbol, price: Price) -> Result<(), BookError> {
-        positive_price(price)?;
-        if let Some(held) = self.positions.get_mut(symbol) {
-            let worth = notional(price, held.qty)?;
-            let gain = signed(held.direction, worth.minus(held.value)?);
-            self.value = self.value.plus(gain)?;
-            held.value = worth;
-            held.mark = price;
-        }
-        Ok(())
+        self.value_at(symbol, price, 0)
     }
 
     /// [`Book::mark`] at the close of a bar, which the position is one bar older for.
@@ -257,9 +249,18 @@ impl Book {
     /// # Errors
     /// As [`Book::mark`].
     pub fn close_bar(&mut self, symbol: &Symbol, close: Price) -> Result<(), BookError> {
-        self.mark(symbol, close)?;
+        self.value_at(symbol, close, 1)
+    }
+
+    fn value_at(&mut self, symbol: &Symbol, price: Price, bars: u32) -> Result<(), BookError> {
+        positive_price(price)?;
         if let Some(held) = self.positions.get_mut(symbol) {
-            held.bars_held = held.bars_held.saturating_add(1);
+            let worth = notional(price, held.qty)?;
+            let gain = signed(held.direction, worth.minus(held.value)?);
+            self.value = self.value.plus(gain)?;
+            held.value = worth;
+            held.mark = price;
+            held.bars_held = held.bars_held.saturating_add(bars);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Names of what is traded, checked at the door.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,8 +11,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 ///
 /// At most 16 characters, upper-case letters and digits with single `.`, `-` or `/` inside, so that
 /// it can be shown, logged and used as a key anywhere; it never names a file (see [`Symbol::slug`]).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Symbol(Arc<str>);
+
+impl PartialOrd for Symbol {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Symbol {
+    /// By the text; clones of one symbol are equal without looking at it, which is what a ledger asks
+    /// at every bar.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
 
 /// A text that is no symbol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
