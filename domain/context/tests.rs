@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixed::Qty;
-use crate::order::{ClientOrderId, ExitReason, Side};
+use crate::order::{ClientOrderId, ExitReason, Fill, Purpose, Side};
 
 fn symbol() -> Symbol {
     Symbol::new("AAPL").unwrap()
