@@ -22,6 +22,9 @@ const BARS: [(&str, &str); 5] = [
 const ASSETS: (&str, &str) = ("assets.csv", include_str!("../data/assets.csv"));
 const SPLITS: (&str, &str) = ("splits.csv", include_str!("../data/splits.csv"));
 
+/// What the embedded files were when they were checked: a line per file, hash and name.
+const CHECKSUMS: &str = include_str!("../data/checksums.txt");
+
 /// The largest file that is read, in bytes: a hundred years of minute bars have less.
 pub const FILE_MAX: u64 = 1 << 30;
 
@@ -110,6 +113,21 @@ pub fn embedded_splits() -> Result<Vec<Split>, DataError> {
     read_splits(SPLITS.1).map_err(|source| faults(SPLITS.0, source))
 }
 
+/// Compares the embedded files with the hashes that they had when they were checked.
+///
+/// # Errors
+/// The names of the files that are not what they were.
+pub fn check_embedded() -> Result<(), Vec<&'static str>> {
+    let is_known = |file: &str, text: &str| {
+        let line = format!("{}  {file}", blake3::hash(text.as_bytes()).to_hex());
+        CHECKSUMS.lines().any(|known| known == line)
+    };
+    let files = BARS.iter().chain([&ASSETS, &SPLITS]);
+    let altered: Vec<_> =
+        files.filter(|(file, text)| !is_known(file, text)).map(|(file, _)| *file).collect();
+    if altered.is_empty() { Ok(()) } else { Err(altered) }
+}
+
 /// Reads bars from a file, raw as they stand there.
 ///
 /// # Errors
@@ -159,7 +177,8 @@ mod tests {
         for (file, text) in BARS.iter().chain([&ASSETS, &SPLITS]) {
             writeln!(listing, "{}  {file}", blake3::hash(text.as_bytes()).to_hex()).unwrap();
         }
-        assert_eq!(listing, include_str!("../data/checksums.txt"));
+        assert_eq!(listing, CHECKSUMS);
+        assert_eq!(check_embedded(), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The one binary of integration tests: a module per subject.
 #![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod cli;
 mod documents;
 mod tidy;

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{backtest, config, data, metrics};
+use super::{audit, backtest, config, data, doctor, metrics};
 
 /// A supervised council of AI agents around a trading system.
 ///
@@ -68,6 +68,10 @@ pub enum Verb {
     Metrics(metrics::MetricsArgs),
     /// A strategy alone through engine and ledger, or a grid of its parameters.
     Backtest(Box<backtest::BacktestArgs>),
+    /// Looks at what a run wrote down, and proves that nothing was changed.
+    Audit(audit::AuditArgs),
+    /// Whether this machine and the latest run are as they should be, and what to do where not.
+    Doctor(doctor::DoctorArgs),
     /// The configuration and where each value comes from.
     Config(config::ConfigArgs),
     /// Shell completions on stdout.
@@ -104,6 +108,8 @@ pub fn run(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Data(args) => data::run(&args, format, out),
         Verb::Metrics(args) => metrics::run(&args, format, out),
         Verb::Backtest(args) => backtest::run(&args, format, out),
+        Verb::Audit(args) => audit::run(&args, format, out),
+        Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut App::command(), "conclave", out);

@@ -104,15 +104,13 @@ pub fn run(args: &AuditArgs, format: Format, out: &mut dyn Write) -> Result<(), 
 }
 
 /// The log lies in the run's directory, or in `audit` within it.
-fn log_dir(dir: &Path) -> PathBuf {
+pub(super) fn log_dir(dir: &Path) -> PathBuf {
     let inner = dir.join("audit");
     if !has_log(dir) && has_log(&inner) { inner } else { dir.to_owned() }
 }
 
 fn verify_log(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let run = run_file(dir)?;
-    let checked = verify(&log_dir(dir), run.audit.as_ref()).map_err(CliError::from);
-    let report = checked.and_then(|report| compare(&run, &report).map(|()| report));
+    let report = check(dir);
     match (&report, format) {
         (Ok(report), Format::Text) => print_report(report, out)?,
         (Ok(report), Format::Json | Format::Jsonl) => {
@@ -130,6 +128,14 @@ fn verify_log(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), Cli
         (Err(_), Format::Text) => {}
     }
     report.map(drop)
+}
+
+/// Verifies the log of a run's directory against itself and against what `run.json` says of it.
+pub(super) fn check(dir: &Path) -> Result<Report, CliError> {
+    let run = run_file(dir)?;
+    let report = verify(&log_dir(dir), run.audit.as_ref())?;
+    compare(&run, &report)?;
+    Ok(report)
 }
 
 /// What `run.json` in `dir` holds; nothing where there is none.

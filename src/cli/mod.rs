@@ -6,6 +6,7 @@ pub mod backtest;
 pub mod config;
 pub mod control;
 pub mod data;
+pub mod doctor;
 pub mod error;
 pub mod format;
 pub mod metrics;

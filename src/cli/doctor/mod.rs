@@ -1,0 +1,141 @@
+//! `doctor`: looks at everything a run needs, and says what to do about what is not as it should be.
+
+mod checks;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::config;
+use super::control::Where;
+use super::error::{CliError, ExitCode};
+use super::format::{Format, write_json};
+use crate::adapters::clock;
+use crate::adapters::control_http::store_dir;
+use crate::config::Config;
+
+/// Arguments of `doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Which run is looked at.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    /// What was found.
+    found: String,
+    /// What to do about it; nothing where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'static str>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, state: State::Ok, found: found.into(), remedy: None }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, remedy: &'static str) -> Self {
+        Self { name, state: State::Warn, found: found.into(), remedy: Some(remedy) }
+    }
+
+    fn fail(name: &'static str, found: impl Into<String>, remedy: &'static str) -> Self {
+        Self { name, state: State::Fail, found: found.into(), remedy: Some(remedy) }
+    }
+}
+
+/// The document of `--format json`.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    ok: bool,
+    checks: &'a [Check],
+}
+
+/// Runs `doctor`.
+///
+/// # Errors
+/// With exit code 1 when a check failed; a warning is no failure.
+pub fn run(
+    args: &DoctorArgs,
+    file: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let checks = look(args, file);
+    let failed = checks.iter().filter(|check| check.state == State::Fail).count();
+    if format == Format::Text {
+        out.write_all(text(&checks).as_bytes())?;
+    } else {
+        let document = Document { schema: "doctor/1", ok: failed == 0, checks: &checks };
+        write_json(&document, format, out)?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err(CliError::new(ExitCode::Failure, "1 check failed")),
+        _ => Err(CliError::new(ExitCode::Failure, format!("{failed} checks failed"))),
+    }
+}
+
+/// Every check, in the order in which a run needs what it looks at.
+fn look(args: &DoctorArgs, file: Option<&Path>) -> Vec<Check> {
+    let wall = clock::now();
+    let steady = checks::Steady::start();
+    let (config, configuration) = match config::load(file, &[]) {
+        Ok(loaded) => {
+            let found = format!("{} keys are valid", loaded.layer.len());
+            (loaded.config, Check::ok("configuration", found))
+        }
+        Err(error) => {
+            let remedy = "mend each key; `conclave config schema` says what it accepts";
+            (Config::default(), Check::fail("configuration", error.chain(), remedy))
+        }
+    };
+    let run: Option<PathBuf> = store_dir(args.place.store.as_deref()).ok();
+    let token = std::env::var_os("CONCLAVE_HTTP_TOKEN").is_some_and(|token| !token.is_empty());
+    let serving = run.as_deref().and_then(checks::serving);
+    vec![
+        configuration,
+        checks::data(),
+        checks::room(run.as_deref().unwrap_or(checks::runs_dir())),
+        checks::clock(wall, clock::now(), steady.elapsed()),
+        checks::open_files(std::fs::read_to_string("/proc/self/limits").ok().as_deref()),
+        checks::port(&config.http, token, serving.as_ref()),
+        checks::station(run.as_deref(), serving.as_ref()),
+        checks::log(run.as_deref(), serving.is_some()),
+    ]
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let state = match check.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "FAIL",
+        };
+        let found: Vec<String> =
+            check.found.lines().map(|line| line.replace(char::is_control, " ")).collect();
+        let found = found.join(&format!("\n{:21}", ""));
+        text += &format!("{state:<4}  {:<13}  {found}\n", check.name);
+        if let Some(remedy) = check.remedy {
+            text += &format!("{:21}→ {remedy}\n", "");
+        }
+    }
+    text
+}

@@ -1,0 +1,185 @@
+//! The built binary as a script sees it: what it prints, and the number it exits with.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Starts the binary in `dir`, without the configuration of whoever runs the tests.
+fn conclave(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("CONCLAVE")) {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).args(args).output().expect("the binary starts")
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Exits with `code` and names each of `parts` on stderr.
+#[track_caller]
+fn refuses(output: &Output, code: i32, parts: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn a_configuration_with_five_errors_names_all_five_and_exits_with_3() {
+    let dir = dir();
+    let text = "[run]\nmode = \"reckless\"\ncash = \"-1\"\n[risk]\nposition_max = 0.9\n\
+                exposure_max = nan\n[consensus]\nquorum_min = 0\n";
+    fs::write(dir.path().join("bad.toml"), text).expect("a file");
+    let output = conclave(dir.path(), &["config", "check", "--config", "bad.toml"]);
+    let keys = [
+        "5 errors",
+        "`run.mode`",
+        "`run.cash`",
+        "`risk.position_max`",
+        "`risk.exposure_max`",
+        "`consensus.quorum_min`",
+        "bad.toml",
+    ];
+    refuses(&output, 3, &keys);
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_refused_with_its_neighbours() {
+    let dir = dir();
+    fs::write(dir.path().join("bad.toml"), "[risk]\nbypass_all_gates = true\n").expect("a file");
+    let output = conclave(dir.path(), &["config", "show", "--config", "bad.toml"]);
+    refuses(&output, 3, &["`risk.bypass_all_gates`", "a known key such as", "risk.position_max"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_refused() {
+    refuses(&conclave(dir().path(), &["config", "check", "--config", "no.toml"]), 3, &["no.toml"]);
+}
+
+#[test]
+fn the_shipped_configuration_is_valid_and_init_never_overwrites() {
+    let dir = dir();
+    assert!(conclave(dir.path(), &["config", "init"]).status.success());
+    let output = conclave(dir.path(), &["config", "check", "--config", "conclave.toml"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    refuses(&conclave(dir.path(), &["config", "init"]), 1, &["conclave.toml was not written"]);
+}
+
+#[test]
+fn verbs_of_a_running_process_exit_with_4_where_none_runs() {
+    let dir = dir();
+    let store = dir.path().to_str().expect("a path");
+    for verb in ["status", "budgets", "positions", "orders", "rounds"] {
+        refuses(&conclave(dir.path(), &[verb]), 4, &["nothing has run here"]);
+        refuses(&conclave(dir.path(), &[verb, "--store", store]), 4, &["no process serves"]);
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_exits_with_2() {
+    for args in [&["fly"][..], &["status", "--fast"], &["--format", "yaml", "version"]] {
+        refuses(&conclave(dir().path(), args), 2, &["error:"]);
+    }
+}
+
+#[test]
+fn every_bad_file_of_bars_exits_with_8_and_names_the_line() {
+    let dir = dir();
+    let header = "timestamp,open,high,low,close,volume\n";
+    let good = "2013-02-28,10,11,9,10,100\n";
+    let huge = "1".repeat(30);
+    let cases: [(&str, String, &str); 9] = [
+        ("nan", format!("{header}{good}2013-03-01,10,11,9,NaN,100\n"), "line 3: column `close`"),
+        ("negative", format!("{header}{good}2013-03-01,10,11,9,10,-1\n"), "line 3: "),
+        ("inverted", format!("{header}{good}2013-03-01,10,9,11,10,100\n"), "line 3: "),
+        ("double", format!("{header}{good}{good}"), "line 3: "),
+        ("backwards", format!("{header}{good}2013-02-27,10,11,9,10,100\n"), "line 3: "),
+        ("empty", String::new(), "line 1: the file is empty"),
+        ("narrow", format!("timestamp,open,high,low,volume\n{good}"), "line 1: column `close`"),
+        ("huge", format!("{header}2013-02-28,10,{huge},9,10,100\n"), "line 2: column `high`"),
+        ("torn", format!("{header}{good}2013-03-01,10,1"), "line 3: the line has 3 fields"),
+    ];
+    for (name, text, said) in cases {
+        let file = format!("{name}.csv");
+        fs::write(dir.path().join(&file), text).expect("a file");
+        refuses(&conclave(dir.path(), &["data", "check", &file]), 8, &[&file, said]);
+    }
+}
+
+#[test]
+fn every_fault_of_a_file_of_bars_is_named_at_once() {
+    let dir = dir();
+    let text = "timestamp,open,high,low,close,volume\n2013-02-27,x,11,9,10,100\n\
+                2013-02-28,10,11,9,10,100\n2013-03-01,10,11,9,inf,100\n";
+    fs::write(dir.path().join("bad.csv"), text).expect("a file");
+    refuses(&conclave(dir.path(), &["data", "check", "bad.csv"]), 8, &["line 2:", "line 4:"]);
+}
+
+#[test]
+fn a_symbol_is_never_a_path() {
+    let dir = dir();
+    let text = "timestamp,open,high,low,close,volume\n2013-03-01,10,11,9,10,100\n";
+    fs::write(dir.path().join("a.csv"), text).expect("a file");
+    for symbol in ["../x", "/etc/passwd", "A/../../B", "", "A B"] {
+        let args = ["data", "import", "a.csv", "--symbol", symbol, "--out", "out"];
+        refuses(&conclave(dir.path(), &args), 2, &["--symbol"]);
+    }
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing was written");
+}
+
+#[test]
+fn the_doctor_finds_a_fresh_directory_well_and_says_so_as_json() {
+    let dir = dir();
+    fs::write(dir.path().join("c.toml"), "[http]\nport = 0\n").expect("a file");
+    let args = ["doctor", "--config", "c.toml", "--format", "json"];
+    let output = conclave(dir.path(), &args);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(document["schema"], "doctor/1");
+    assert_eq!(document["ok"], true);
+    let checks = document["checks"].as_array().expect("checks");
+    assert!(checks.iter().all(|check| check["state"] != "fail"), "{document}");
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "it left nothing");
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_what_to_do_and_exits_with_1() {
+    let dir = dir();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    fs::write(dir.path().join("c.toml"), format!("[http]\nport = {port}\n")).expect("a file");
+    let output = conclave(dir.path(), &["doctor", "--config", "c.toml"]);
+    refuses(&output, 1, &["1 check failed"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("FAIL  port") && text.contains("→ give another"), "{text}");
+
+    fs::write(dir.path().join("c.toml"), "[http]\nport = 0\nwings = 2\n").expect("a file");
+    let output = conclave(dir.path(), &["doctor", "--config", "c.toml"]);
+    refuses(&output, 1, &["1 check failed"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("`http.wings`"));
+}
+
+#[test]
+fn an_audit_that_is_not_there_exits_with_5() {
+    refuses(&conclave(dir().path(), &["audit", "verify", "."]), 5, &["no audit log"]);
+}
+
+#[test]
+fn the_version_is_a_document_too() {
+    let output = conclave(dir().path(), &["version", "--format", "jsonl"]);
+    assert!(output.status.success());
+    let document: Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(document["schema"], "version/1");
+}
