@@ -7,6 +7,7 @@ pub mod consensus;
 pub mod context;
 pub mod council;
 pub mod driver;
+pub mod inline;
 pub mod market;
 pub mod orchestrator;
 pub mod runtime;

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::market::symbol::Symbol;
 
-    const EXPIRY: Duration = Duration::from_secs(300);
+    const EXPIRY: Duration = Duration::from_mins(5);
 
     fn waiting(minute: i64) -> (Queue, DecisionId) {
         let mut queue = Queue::default();

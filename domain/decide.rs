@@ -242,6 +242,7 @@ fn brief(
         session: view.market.session,
         trading_state: view.market.trading_state,
         open_position: candidate.open_position,
+        appeal: None,
         track_record: TrackRecord::default(),
     })
 }

@@ -232,7 +232,7 @@ impl Protections {
 
 /// The order that carries an exit out: all of the position, until canceled.
 pub fn exit_intent(symbol: &Symbol, position: &Position, exit: Exit, bar: &Bar) -> OrderIntent {
-    let decision = DecisionId::new(symbol, bar.close_time, "exit");
+    let decision = DecisionId::new(symbol, bar.close_time, exit.reason.name());
     let side = Side::closing(position.direction);
     OrderIntent {
         client_order_id: ClientOrderId::derive(&decision, side, 0),

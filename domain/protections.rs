@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::account::drawdown;
+use crate::code::Code;
 use crate::fixed::Money;
 use crate::limits::{GateRules, RiskLimits};
 use crate::market::symbol::Symbol;
@@ -209,6 +210,21 @@ impl Protections {
     pub fn on_daily_pnl(&mut self, daily_pnl_pct: Ratio, risk: &RiskLimits) {
         if -daily_pnl_pct.get() >= risk.daily_loss_max.get() && !self.rests(Protection::DailyLoss) {
             self.rest(Protection::DailyLoss, Ratio::or_zero(-daily_pnl_pct.get()), risk);
+        }
+    }
+
+    /// The guardian's objection stood. One to a streak or a win rate makes entries rest as the gate of
+    /// the same figure does: while nothing is traded neither figure can ever change, and an objection
+    /// that repeats itself for ever would be a halt that nobody ordered.
+    pub fn on_objection(&mut self, code: Code, risk: &RiskLimits) {
+        let protection = match code {
+            Code::GuardLossStreak => Protection::LossStreak,
+            Code::GuardWinRate => Protection::WinRate,
+            _ => return,
+        };
+        if !self.rests(protection) {
+            let rate = self.win_rate().unwrap_or(Ratio::ONE);
+            self.rest(protection, rate, risk);
         }
     }
 

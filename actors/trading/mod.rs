@@ -1,8 +1,11 @@
 //! The trading team: five advisers on entries and exits, one file each.
 
-use conclave_domain::brief::trading::TradingBrief;
+use std::collections::BTreeSet;
 
-use crate::runtime::agent::Entry;
+use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::role::AgentName;
+
+use crate::runtime::agent::{Cadence, Entry};
 
 pub mod execution_timer;
 pub mod exit_strategist;
@@ -18,6 +21,15 @@ pub const TEAM: &[Entry<TradingBrief>] = &[
     Entry::of::<execution_timer::ExecutionTimer>(),
     Entry::of::<exit_strategist::ExitStrategist>(),
 ];
+
+/// The members that are also asked about open positions, among the enabled ones.
+pub fn position_advisers(
+    enabled: &BTreeSet<AgentName>,
+) -> impl Iterator<Item = &'static Entry<TradingBrief>> {
+    TEAM.iter().filter(move |entry| {
+        entry.cadence == Cadence::EntriesAndPositions && enabled.contains(entry.role.name)
+    })
+}
 
 #[cfg(test)]
 pub(crate) mod sample {

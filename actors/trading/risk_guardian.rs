@@ -24,6 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::runtime::agent::{Agent, Cadence, ConsultError};
 use crate::runtime::answer::{Draft, percent, plain};
 
+/// How far over a soft threshold a figure may lie for the objection to be withdrawn on appeal,
+/// fraction of the threshold; a losing streak may be one trade longer.
+const APPEAL_SLACK: f64 = 0.10;
+
 /// The reason of an objection by judgement. A model may name any of the guardian's reasons; its
 /// objection stays soft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -282,6 +286,9 @@ fn soft_worries(brief: &TradingBrief, limits: &Limits) -> Vec<Worry> {
     let is_long = brief.direction == Direction::Long;
     let against = if is_long { regime.bear } else { regime.bull };
     let correlation = brief.projected.max_correlation;
+    // On appeal a near miss is let go and a clear case stands.
+    let slack = if brief.appeal.is_some() { 1.0 + APPEAL_SLACK } else { 1.0 };
+    let streak_max = soft.loss_streak_max + u32::from(brief.appeal.is_some());
     let mut worries = Vec::new();
     let mut worry = |holds: bool, code: Concern, text: String| {
         if holds {
@@ -289,28 +296,28 @@ fn soft_worries(brief: &TradingBrief, limits: &Limits) -> Vec<Worry> {
         }
     };
     worry(
-        correlation > soft.correlation_max,
+        correlation.get() > soft.correlation_max.get() * slack,
         Concern::Correlation,
         format!("correlation {:.3} with a held position", correlation.get()),
     );
     worry(
-        is_long && regime.crash > soft.crash_max,
+        is_long && regime.crash.get() > soft.crash_max.get() * slack,
         Concern::Crash,
         format!("crash probability {:.3}", regime.crash.get()),
     );
     worry(
-        against > soft.regime_clear,
+        against.get() > soft.regime_clear.get() * slack,
         Concern::Regime,
         format!("{} against a regime of probability {:.3}", brief.direction, against.get()),
     );
     worry(
-        book.loss_streak >= soft.loss_streak_max,
+        book.loss_streak >= streak_max,
         Concern::LossStreak,
         format!("{} losing trades in a row", book.loss_streak),
     );
-    let is_low = book.win_rate.is_some_and(|rate| rate < soft.win_rate_min)
+    let is_low = book.win_rate.is_some_and(|rate| rate.get() * slack < soft.win_rate_min.get())
         && book.trades >= soft.win_rate_trades
-        && book.drawdown > soft.drawdown_max;
+        && book.drawdown.get() > soft.drawdown_max.get() * slack;
     let win_rate = book.win_rate.map_or(0.0, Ratio::get);
     worry(
         is_low,

@@ -188,6 +188,9 @@ pub struct TradingBrief {
     pub trading_state: TradingState,
     /// The present position in the symbol, if any.
     pub open_position: Option<OpenPosition>,
+    /// What the guardian objected to, when this round is an appeal against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appeal: Option<crate::advice::Objection>,
     /// The asked agent's own record.
     pub track_record: TrackRecord,
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::book::{Book, BookError};
 use crate::clearance::{ClearanceError, Cleared};
+use crate::code::Code;
 use crate::exits::{self, ExitRules, exit_intent};
 use crate::fixed::{FixedError, Money};
 use crate::limits::Limits;
@@ -151,9 +152,9 @@ impl Custody {
         self.halt.lift(self.last_equity);
     }
 
-    /// A source of signals was asked for an entry.
-    pub fn on_call(&mut self, source: &str, limits: &Limits) {
-        self.protections.on_call(source, false, &limits.gates);
+    /// The guardian's objection to an entry stood, after an appeal if there was one.
+    pub fn on_objection(&mut self, code: Code, limits: &Limits) {
+        self.protections.on_objection(code, &limits.risk);
     }
 
     /// Plays slices of a chunk: fills of what rests, protective exits, marks, cooldowns. Stops early
@@ -192,12 +193,7 @@ impl Custody {
             step.happenings.push(Happening::Marked(self.settle(first.bar.open_time, limits)?));
             step.through = slice + 1;
             if self.guarded {
-                self.notice(
-                    instruments,
-                    ticks,
-                    pulses.get(range).unwrap_or(&[]),
-                    &mut step.events,
-                )?;
+                self.notice(instruments, ticks, pulses.get(range).unwrap_or(&[]), &mut step.events);
                 let change = self.halt.observe(self.last_equity, self.now, &limits.risk);
                 if change == HaltChange::Halted {
                     step.halt_due = Some(self.drawdown());
@@ -238,6 +234,11 @@ impl Custody {
         let mut happenings = Vec::new();
         for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
             self.cancel_entries(&symbol, limits, &mut happenings)?;
+            if reason == ExitReason::EndOfData {
+                self.cancel_exits(&symbol, limits, &mut happenings)?;
+            } else if self.is_leaving(&symbol) {
+                continue;
+            }
             let Some(position) = self.book().position(&symbol) else { continue };
             let Some(bar) = self.broker.last(&symbol) else { continue };
             let exit = exits::Exit { reason, kind: crate::order::OrderKind::Market };
@@ -262,16 +263,43 @@ impl Custody {
         Ok(happenings)
     }
 
+    /// Whether an exit of the symbol rests: it is on its way, and a second one would sell more than
+    /// there is.
+    fn is_leaving(&self, symbol: &Symbol) -> bool {
+        self.broker.resting().any(|(order, _)| {
+            &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
+        })
+    }
+
     fn cancel_entries(
         &mut self,
         symbol: &Symbol,
         limits: &Limits,
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
+        self.cancel_where(symbol, limits, happenings, |purpose| *purpose == Purpose::Entry)
+    }
+
+    fn cancel_exits(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        self.cancel_where(symbol, limits, happenings, |purpose| *purpose != Purpose::Entry)
+    }
+
+    fn cancel_where(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+        which: fn(&Purpose) -> bool,
+    ) -> Result<(), CustodyError> {
         let entries: Vec<_> = self
             .broker
             .resting()
-            .filter(|(intent, _)| &intent.symbol == symbol && intent.purpose == Purpose::Entry)
+            .filter(|(intent, _)| &intent.symbol == symbol && which(&intent.purpose))
             .map(|(intent, _)| intent.client_order_id.clone())
             .collect();
         for id in entries {
@@ -293,11 +321,7 @@ impl Custody {
             return Ok(());
         };
         let Some(position) = self.book().position(symbol) else { return Ok(()) };
-        // An exit that rests already is on its way; a second one would sell more than there is.
-        let resting = |(order, _): &(&OrderIntent, _)| {
-            &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
-        };
-        if self.broker.resting().any(|order| resting(&order)) {
+        if self.is_leaving(symbol) {
             return Ok(());
         }
         let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;

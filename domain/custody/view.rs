@@ -107,30 +107,26 @@ impl Custody {
         ticks: &[Tick],
         pulses: &[Pulse],
         events: &mut Vec<PositionEvent>,
-    ) -> Result<(), CustodyError> {
+    ) {
         for (tick, pulse) in ticks.iter().zip(pulses) {
             let Some(of) = instruments.get(usize::from(tick.instrument)) else { continue };
             let Some(position) = self.open_position(&of.symbol) else {
                 self.noticed.remove(&of.symbol);
                 continue;
             };
+            if self.is_leaving(&of.symbol) {
+                continue;
+            }
             let opened_at = self.book().position(&of.symbol).map_or(self.now, |p| p.opened_at);
             let noticed = self.noticed.entry(of.symbol.clone()).or_insert(Noticed::of(opened_at));
             if noticed.opened_at != opened_at {
                 *noticed = Noticed::of(opened_at);
-            }
-            let leaving = self.broker.resting().any(|(order, _)| {
-                order.symbol == of.symbol && matches!(order.purpose, Purpose::Exit { .. })
-            });
-            if leaving {
-                continue;
             }
             if let Some(news) = news(noticed, &position, pulse) {
                 let symbol = of.symbol.clone();
                 events.push(PositionEvent { symbol, news, at: self.now, position, pulse: *pulse });
             }
         }
-        Ok(())
     }
 }
 

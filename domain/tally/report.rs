@@ -168,6 +168,19 @@ impl RoundReport {
         self.verdict == Verdict::Act
     }
 
+    /// Whether every voter that was asked voted for.
+    pub fn is_unanimous(&self) -> bool {
+        let mut voters = self.seats.iter().filter(|seat| seat.part.votes()).peekable();
+        voters.peek().is_some()
+            && voters.all(|seat| seat.outcome == Outcome::Voted { vote: Vote::For })
+    }
+
+    /// Who voted for, in roster order.
+    pub fn voters_for(&self) -> Vec<AgentName> {
+        let is_for = |seat: &&Seat| seat.outcome == Outcome::Voted { vote: Vote::For };
+        self.seats.iter().filter(is_for).map(|seat| seat.agent).collect()
+    }
+
     /// How an agent's seat was settled, if it had one.
     pub fn outcome(&self, agent: &str) -> Option<&Outcome> {
         self.seats.iter().find(|seat| seat.agent == agent).map(|seat| &seat.outcome)

@@ -1,0 +1,232 @@
+//! What a decision is made of, gathered once: the signal, the account, the market, the state.
+//!
+//! The orchestrator's actor and the engine without actors both gather a [`Matter`], put it to a
+//! round (or not), and turn the round's advice into an order with it.
+//!
+//! # Invariants
+//!
+//! - L-1: a matter holds what was known at the close of its signal's slice and nothing later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::{Account, Candidate, Holding, Market, View};
+use crate::advice::{Advice, Objection, Stance};
+use crate::appeal::{Case, Voice};
+use crate::brief::trading::{
+    OpenPosition, Question, Session, TrackRecord, TradingBrief, TradingState,
+};
+use crate::code::Code;
+use crate::custody::{Custody, CustodyError, PositionEvent};
+use crate::decide::{BaseOrder, Concluded, Prepared, book_view, conclude, prepare};
+use crate::fixed::{Money, Qty};
+use crate::limits::Limits;
+use crate::market::calendar::Calendar;
+use crate::market::symbol::AssetClass;
+use crate::market::tape::Instrument;
+use crate::projection::project;
+use crate::protections::Protections;
+use crate::ratio::Ratio;
+use crate::risk::DailyReturns;
+use crate::synthesis::{Composed, Settled, compose};
+use crate::watch::{MarketSnapshot, Raised};
+
+/// Everything that one decision looks at; owned, so that it can travel.
+#[derive(Clone, Debug)]
+pub struct Matter {
+    /// The signal and the market around it.
+    pub raised: Raised,
+    /// What kind of thing the symbol is.
+    pub class: AssetClass,
+    /// The account, before the exit half of a reversal.
+    pub account: Account,
+    /// The present position in the symbol.
+    pub open_position: Option<OpenPosition>,
+    protections: Protections,
+    market: Market,
+}
+
+/// An order, and the settled terms that it was made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The order.
+    pub order: Concluded,
+    /// The terms.
+    pub settled: Settled,
+}
+
+/// Where the market of a kind of thing stands at a time.
+pub fn session_of(class: AssetClass, at: crate::time::Time) -> Session {
+    match class {
+        AssetClass::Equity => Calendar::Xnys.session(at),
+        AssetClass::Crypto => Calendar::Always.session(at),
+    }
+}
+
+impl Matter {
+    /// Gathers what a signal's decision looks at.
+    ///
+    /// # Errors
+    /// On overflow of the ledger.
+    pub fn of(
+        custody: &Custody,
+        instruments: &[Instrument],
+        raised: Raised,
+        trading_state: TradingState,
+    ) -> Result<Self, CustodyError> {
+        let symbol = &raised.signal.symbol;
+        let class = custody.class_of(symbol).unwrap_or_default();
+        let account = custody.account(instruments, &raised.market)?;
+        let own = raised.market.symbols.get(usize::from(raised.instrument));
+        let now = raised.signal.at;
+        let last_bar_age = own
+            .and_then(|own| own.last_close_time)
+            .map_or(Duration::MAX, |closed_at| now.since(closed_at));
+        let market = Market {
+            vix_level: raised.market.vix_level,
+            session: session_of(class, now),
+            trading_state,
+            last_bar_age,
+            now,
+        };
+        let open_position = custody.open_position(symbol);
+        let protections = custody.protections().clone();
+        Ok(Self { raised, class, account, open_position, protections, market })
+    }
+
+    fn view(&self) -> View<'_> {
+        View { account: &self.account, protections: &self.protections, market: &self.market }
+    }
+
+    /// Whether the signal turns an open position round: its exit half goes first, asks nobody, and
+    /// its entry half is critical.
+    pub fn is_reversal(&self) -> bool {
+        self.account.is_reversal(&self.raised.signal.symbol, self.raised.signal.direction)
+    }
+
+    /// Gates, base size, projection, brief: everything before the round.
+    pub fn prepare(&self, limits: &Limits) -> Prepared {
+        let own = self.raised.market.symbols.get(usize::from(self.raised.instrument));
+        let returns = own.map(|own| Arc::clone(&own.returns));
+        let candidate = Candidate {
+            signal: &self.raised.signal,
+            class: self.class,
+            // A strategy's confidence is its own shrunken hit rate on the symbol.
+            hit_rate: self.raised.signal.confidence,
+            actions: None,
+            bucket: None,
+            returns: returns.unwrap_or_else(|| Arc::new(DailyReturns::default())),
+            open_position: self.open_position,
+        };
+        prepare(&candidate, self.view(), limits)
+    }
+
+    /// What all advice comes to.
+    ///
+    /// # Errors
+    /// When a product of factors is no number any more.
+    pub fn compose(base: &BaseOrder, advice: &[Advice], limits: &Limits) -> Result<Composed, Code> {
+        compose(advice, base.confidence, limits).map_err(|_| Code::OrderInvalid)
+    }
+
+    /// The order that composed advice comes to, once it is known whether a critical size is
+    /// permitted.
+    ///
+    /// # Errors
+    /// With the code of what stands against it.
+    pub fn conclude(
+        &self,
+        base: &BaseOrder,
+        composed: Composed,
+        critical_permitted: bool,
+        limits: &Limits,
+    ) -> Result<Conclusion, Code> {
+        let settled = composed.settle(critical_permitted, limits);
+        let order = conclude(base, &settled, self.view(), limits)?;
+        Ok(Conclusion { order, settled })
+    }
+}
+
+/// What an appeal against an objection is judged by.
+pub fn case<'a>(brief: &'a TradingBrief, objection: &'a Objection, limits: &'a Limits) -> Case<'a> {
+    Case {
+        objection,
+        projected: &brief.projected,
+        book: &brief.book,
+        limits: &limits.risk,
+        rules: &limits.consensus,
+    }
+}
+
+/// What the voters of a round said, for the conditions of an appeal.
+pub fn voices(advice: &[Advice]) -> Vec<Voice> {
+    let voice = |advice: &Advice| match advice.stance {
+        Stance::Vote(vote) => {
+            let confidence = advice.confidence.ratio();
+            Some(Voice { agent: advice.agent, vote: Some(vote), confidence })
+        }
+        Stance::NoObjection | Stance::Veto(_) => None,
+    };
+    advice.iter().filter_map(voice).collect()
+}
+
+/// The brief of an open position in which something happened: what the Exit Strategist is told.
+///
+/// The tail risks of the book are not looked at for an exit; they stand in the brief as unknown,
+/// which is their worst.
+///
+/// # Errors
+/// On overflow of the ledger.
+pub fn position_brief(
+    custody: &Custody,
+    instruments: &[Instrument],
+    event: &PositionEvent,
+    trading_state: TradingState,
+    limits: &Limits,
+) -> Result<TradingBrief, CustodyError> {
+    let nothing = MarketSnapshot { at: event.at, vix_level: None, symbols: Vec::new() };
+    let account = custody.account(instruments, &nothing)?;
+    let class = custody.class_of(&event.symbol).unwrap_or_default();
+    let market = Market {
+        vix_level: None,
+        session: session_of(class, event.at),
+        trading_state,
+        last_bar_age: Duration::ZERO,
+        now: event.at,
+    };
+    let view = View { account: &account, protections: custody.protections(), market: &market };
+    let direction = event.position.direction;
+    let held = account.holding(&event.symbol);
+    let price = held.map_or(event.position.entry_price, |held| held.price);
+    let unchanged = Holding {
+        symbol: event.symbol.clone(),
+        class,
+        qty: Qty::ZERO,
+        price,
+        stop: None,
+        atr_pct: event.pulse.features.atr14_pct,
+        returns: Arc::new(DailyReturns::default()),
+    };
+    Ok(TradingBrief {
+        question: Question::Position,
+        symbol: event.symbol.clone(),
+        asset_class: class,
+        as_of: event.at,
+        direction,
+        confidence: Ratio::ZERO,
+        magnitude: Ratio::ZERO,
+        hit_rate: Ratio::of(0.5),
+        price,
+        regime: event.pulse.regime,
+        features: event.pulse.features,
+        book: book_view(view, &event.symbol, direction)?,
+        order_value: Money::ZERO,
+        projected: project(&account, &unchanged, limits),
+        gates: Vec::new(),
+        session: market.session,
+        trading_state,
+        open_position: Some(event.position),
+        appeal: None,
+        track_record: TrackRecord::default(),
+    })
+}

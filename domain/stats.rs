@@ -1,0 +1,189 @@
+//! What a run counts: rounds, vetoes, denials, clamps, gates, and each agent's part. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::advice::{Advice, Vote};
+use crate::brief::trading::{GateResult, TrackRecord};
+use crate::code::Code;
+use crate::gates::GateTally;
+use crate::ratio::Ratio;
+use crate::role::AgentName;
+use crate::tally::{Outcome, RoundReport, Verdict};
+
+/// One agent's part in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentStats {
+    /// Times it was asked.
+    pub consulted: u64,
+    /// Times it gave an answer that could be used.
+    pub answered: u64,
+    /// Votes for.
+    pub votes_for: u64,
+    /// Votes against.
+    pub votes_against: u64,
+    /// Times it had no opinion.
+    pub abstained: u64,
+    /// Times its answer failed.
+    pub failed: u64,
+    /// Times it was late.
+    pub late: u64,
+    /// Times it had too much in flight.
+    pub shed: u64,
+    /// Times the round ended without waiting for it.
+    pub not_awaited: u64,
+    /// Vetoes.
+    pub vetoes: u64,
+    /// Numbers that were out of bounds.
+    pub clamps: u64,
+    /// Times its vote was that of the verdict.
+    pub agreed: u64,
+    /// Votes for whose trade is over.
+    pub settled: u64,
+    /// Those of them that won.
+    pub won: u64,
+}
+
+impl AgentStats {
+    /// The record as the agent's next brief shows it; the hit rate is shrunken to one half as by ten
+    /// outcomes, five of them won.
+    pub fn track_record(&self) -> TrackRecord {
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let rate = |won: u64, of: u64| (won as f64 + 5.0) / (of as f64 + 10.0);
+        TrackRecord {
+            consulted: self.consulted,
+            answered: self.answered,
+            agreed: self.agreed,
+            hit_rate: (self.settled > 0).then(|| Ratio::or_zero(rate(self.won, self.settled))),
+        }
+    }
+}
+
+/// What a run has counted so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Signals that were raised.
+    pub signals: u64,
+    /// Rounds by how they ended: `act`, `vetoed`, or the code of a hold.
+    pub rounds: BTreeMap<String, u64>,
+    /// Vetoes by code.
+    pub vetoes: BTreeMap<Code, u64>,
+    /// What was denied before or after a round, by code.
+    pub denials: BTreeMap<Code, u64>,
+    /// Clamps by parameter and edge: `size_multiplier/max`.
+    pub clamps: BTreeMap<String, u64>,
+    /// How often each gate passed.
+    pub gates: GateTally,
+    /// Each agent's part.
+    pub agents: BTreeMap<AgentName, AgentStats>,
+    /// Appeals that were opened.
+    pub appeals: u64,
+}
+
+impl Stats {
+    /// A candidate met the gates.
+    pub fn on_gates(&mut self, results: &[GateResult]) {
+        self.gates.record(results);
+    }
+
+    /// Something was denied.
+    pub fn on_denied(&mut self, code: Code) {
+        *self.denials.entry(code).or_default() += 1;
+    }
+
+    /// A round ended. `advice` holds the answers that the report's seats name as answered.
+    pub fn on_round(&mut self, report: &RoundReport, advice: &[Advice]) {
+        let name = match &report.verdict {
+            Verdict::Act => "act",
+            Verdict::Hold { code } => code.as_str(),
+            Verdict::Vetoed { objection, .. } => {
+                *self.vetoes.entry(objection.code).or_default() += 1;
+                "vetoed"
+            }
+            Verdict::Open => "open",
+        };
+        *self.rounds.entry(name.to_owned()).or_default() += 1;
+        let acted = report.acts();
+        for seat in &report.seats {
+            self.on_seat(seat.agent, &seat.outcome, acted);
+        }
+        for advice in advice {
+            self.on_clamps(advice);
+        }
+    }
+
+    /// One agent was asked outside of a round.
+    pub fn on_single(&mut self, advice: &Advice) {
+        let stats = self.agents.entry(advice.agent).or_default();
+        stats.consulted += 1;
+        stats.answered += 1;
+        self.on_clamps(advice);
+    }
+
+    fn on_clamps(&mut self, advice: &Advice) {
+        for clamp in &advice.clamps {
+            let name = format!("{}/{}", clamp.parameter, clamp.edge.name());
+            *self.clamps.entry(name).or_default() += 1;
+            self.agents.entry(advice.agent).or_default().clamps += 1;
+        }
+    }
+
+    fn on_seat(&mut self, agent: AgentName, outcome: &Outcome, acted: bool) {
+        let stats = self.agents.entry(agent).or_default();
+        stats.consulted += 1;
+        if outcome.is_answer() {
+            stats.answered += 1;
+        }
+        match outcome {
+            Outcome::Voted { vote: Vote::For } => {
+                stats.votes_for += 1;
+                stats.agreed += u64::from(acted);
+            }
+            Outcome::Voted { vote: Vote::Against } => {
+                stats.votes_against += 1;
+                stats.agreed += u64::from(!acted);
+            }
+            Outcome::Voted { vote: Vote::Abstain } => stats.abstained += 1,
+            Outcome::NoObjection => stats.agreed += u64::from(acted),
+            Outcome::Vetoed => stats.vetoes += 1,
+            Outcome::Failed { .. } | Outcome::Denied { .. } => stats.failed += 1,
+            Outcome::Late => stats.late += 1,
+            Outcome::Shed => stats.shed += 1,
+            Outcome::NotAwaited => stats.not_awaited += 1,
+        }
+    }
+
+    /// A trade is over whose entry these agents had voted for.
+    pub fn on_outcome(&mut self, voted_for: &[AgentName], won: bool) {
+        for &agent in voted_for {
+            let stats = self.agents.entry(agent).or_default();
+            stats.settled += 1;
+            stats.won += u64::from(won);
+        }
+    }
+
+    /// Rounds in all.
+    pub fn rounds_total(&self) -> u64 {
+        self.rounds.values().sum()
+    }
+
+    /// Consultations in all.
+    pub fn consultations(&self) -> u64 {
+        self.agents.values().map(|agent| agent.consulted).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_track_record_is_shrunken_to_one_half() {
+        let none = AgentStats::default().track_record();
+        assert_eq!(none.hit_rate, None);
+        let all_won = AgentStats { settled: 10, won: 10, ..AgentStats::default() };
+        let rate = all_won.track_record().hit_rate.unwrap().get();
+        assert!((rate - 0.75).abs() < 1e-12, "{rate}");
+    }
+}
