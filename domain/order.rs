@@ -1,5 +1,6 @@
 //! Orders as intents: what is to be bought or sold, on which terms, and why.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -210,7 +211,7 @@ impl fmt::Display for DecisionId {
 /// that the same intent sent twice is one order.
 ///
 /// Kept in place, without a heap, because ledgers and registries look orders up by it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientOrderId {
     /// UTF-8, zeros after the end, so that ids compare as their texts do.
     bytes: [u8; Self::MAX_LEN],
@@ -242,6 +243,22 @@ impl ClientOrderId {
         let mut bytes = [0; Self::MAX_LEN];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
+    }
+}
+
+impl PartialOrd for ClientOrderId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ClientOrderId {
+    /// By the text. Ids are hashes, so the first bytes nearly always decide.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let head = |id: &Self| id.bytes.first_chunk().map(|bytes| u128::from_be_bytes(*bytes));
+        head(self)
+            .cmp(&head(other))
+            .then_with(|| (&self.bytes, self.len).cmp(&(&other.bytes, other.len)))
     }
 }
 

@@ -12,6 +12,7 @@ mod change;
 mod position;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -297,7 +298,24 @@ impl Book {
         purpose: Purpose,
         decision: Option<&DecisionId>,
     ) -> Result<Applied, BookError> {
-        if let Some(first) = self.first_answer(fill)? {
+        // Taken out for the while, so that one search finds what is known and the place for what is new.
+        let mut known = std::mem::take(&mut self.booked);
+        let applied = self.apply_once(fill, purpose, decision, &mut known);
+        self.booked = known;
+        applied
+    }
+
+    fn apply_once(
+        &mut self,
+        fill: &Fill,
+        purpose: Purpose,
+        decision: Option<&DecisionId>,
+        known: &mut BTreeMap<ClientOrderId, Vec<Booked>>,
+    ) -> Result<Applied, BookError> {
+        let place = known.entry(fill.client_order_id.clone());
+        if let Entry::Occupied(fills) = &place
+            && let Some(first) = first_answer(fill, fills.get())?
+        {
             return Ok(first);
         }
         positive_price(fill.price)?;
@@ -309,6 +327,8 @@ impl Book {
         }
         let change = self.change(fill, purpose, decision)?;
         let applied = self.commit(fill, change);
+        let Fill { nth, side, qty, price, fee, .. } = *fill;
+        place.or_default().push(Booked { nth, side, qty, price, fee, applied });
         self.check()?;
         Ok(applied)
     }
@@ -329,22 +349,6 @@ impl Book {
         }
         let off = Money::from_raw(i64::try_from(off).unwrap_or(i64::MAX));
         Err(BookError::NotConserved { off })
-    }
-
-    /// The first answer to a fill that was booked before.
-    fn first_answer(&self, fill: &Fill) -> Result<Option<Applied>, BookError> {
-        let fills = self.booked.get(&fill.client_order_id);
-        let Some(known) = fills.and_then(|fills| fills.iter().find(|known| known.nth == fill.nth))
-        else {
-            return Ok(None);
-        };
-        let same = (known.side, known.qty, known.price, known.fee)
-            == (fill.side, fill.qty, fill.price, fill.fee);
-        if !same {
-            let order = fill.client_order_id.clone();
-            return Err(BookError::Conflict { order, nth: fill.nth });
-        }
-        Ok(Some(Applied { duplicate: true, ..known.applied }))
     }
 
     /// What a fill would do, computed without touching the book.
@@ -393,12 +397,20 @@ impl Book {
             None => self.positions.remove(&fill.symbol),
         };
         let (closed, opened) = (change.closed, change.opened);
-        let applied = Applied { duplicate: false, closed, opened, position, realised, trade };
-        let (nth, side, qty, price, fee) = (fill.nth, fill.side, fill.qty, fill.price, fill.fee);
-        let booked = Booked { nth, side, qty, price, fee, applied };
-        self.booked.entry(fill.client_order_id.clone()).or_default().push(booked);
-        applied
+        Applied { duplicate: false, closed, opened, position, realised, trade }
     }
+}
+
+/// The first answer to a fill that was booked before.
+fn first_answer(fill: &Fill, fills: &[Booked]) -> Result<Option<Applied>, BookError> {
+    let Some(known) = fills.iter().find(|known| known.nth == fill.nth) else { return Ok(None) };
+    let same = (known.side, known.qty, known.price, known.fee)
+        == (fill.side, fill.qty, fill.price, fill.fee);
+    if !same {
+        let order = fill.client_order_id.clone();
+        return Err(BookError::Conflict { order, nth: fill.nth });
+    }
+    Ok(Some(Applied { duplicate: true, ..known.applied }))
 }
 
 /// Fall from a peak, 0 to 1; what fell below zero has lost everything.

@@ -165,11 +165,12 @@ impl RawDesk {
 
     /// Sends an order and keeps what becomes of it.
     fn send(&mut self, intent: OrderIntent, price: Price, at: Time) -> Result<(), DeskError> {
-        let mut order = Order::new(intent.clone());
+        let events = self.broker.fill_at(&intent, price, at)?;
         let sent = OrderEvent { order: intent.client_order_id.clone(), at, news: News::Submitted };
+        let mut order = Order::new(intent);
         order.apply(&sent)?;
-        for event in self.broker.fill_at(intent, price, at)? {
-            order.apply(&event)?;
+        for event in &events {
+            order.apply(event)?;
         }
         self.orders.push(order);
         Ok(())

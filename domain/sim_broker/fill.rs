@@ -11,8 +11,15 @@ use crate::order_state::{News, OrderEvent};
 use crate::signal::Direction;
 use crate::time::Time;
 
+/// What became of an order at an offer: perhaps a fill, perhaps the end of the order.
+#[derive(Debug, Default)]
+pub(super) struct Executed {
+    pub(super) fill: Option<Fill>,
+    pub(super) end: Option<News>,
+}
+
 impl SimBroker {
-    /// Fills an order at an offer, as far as position, volume and funds reach.
+    /// Fills a resting order at an offer and says so in `events`.
     pub(super) fn execute(
         &mut self,
         order: &mut Resting,
@@ -20,7 +27,29 @@ impl SimBroker {
         at: Time,
         events: &mut Vec<OrderEvent>,
     ) -> Result<(), BookError> {
-        let intent = &order.intent;
+        let (open, fills) = (order.open_qty(), order.fills);
+        let Executed { fill, end } = self.attempt(&order.intent, open, fills, offer, at)?;
+        if let Some(fill) = fill {
+            order.filled = order.filled.plus(fill.qty)?;
+            order.fills += 1;
+            events.push(order.event(at, News::Fill { fill }));
+        }
+        if let Some(news) = end {
+            events.push(self.end(&order.intent, at, news));
+        }
+        Ok(())
+    }
+
+    /// Fills what is open of an order, as far as position, volume and funds reach; `fills` is how
+    /// often it was filled before.
+    pub(super) fn attempt(
+        &mut self,
+        intent: &OrderIntent,
+        open: Qty,
+        fills: u32,
+        offer: Offer,
+        at: Time,
+    ) -> Result<Executed, BookError> {
         let class = self.assets.get(&intent.symbol).map_or(AssetClass::Equity, |asset| asset.class);
         let price = if offer.slips {
             self.config.slipped(offer.price, intent.side, class)?
@@ -28,47 +57,37 @@ impl SimBroker {
             offer.price
         };
         let is_exit = matches!(intent.purpose, Purpose::Exit { .. });
-        let mut qty = order.open_qty();
-        if is_exit {
-            qty = qty.min(self.closable(intent));
-            if qty.is_zero() {
-                events.push(self.end(order, at, News::Canceled));
-                return Ok(());
-            }
+        let wanted = if is_exit { open.min(self.closable(intent)) } else { open };
+        if wanted.is_zero() {
+            return Ok(Executed { fill: None, end: Some(News::Canceled) });
         }
-        qty = qty.min(self.obtainable(intent, class));
+        let qty = wanted.min(self.obtainable(intent, class));
         if qty.is_zero() {
-            return Ok(());
+            return Ok(Executed::default());
         }
-        if self.lacks_funds(intent, qty, price, order.fills == 0)? {
-            let news = if order.fills == 0 {
+        if self.lacks_funds(intent, qty, price, fills == 0)? {
+            let news = if fills == 0 {
                 let text = "the account cannot pay for the order at this price".to_owned();
                 News::Rejected { code: Code::BrokerFunds, text }
             } else {
                 News::Canceled
             };
-            events.push(self.end(order, at, news));
-            return Ok(());
+            return Ok(Executed { fill: None, end: Some(news) });
         }
         let fill = Fill {
             client_order_id: intent.client_order_id.clone(),
-            nth: order.fills,
+            nth: fills,
             symbol: intent.symbol.clone(),
             side: intent.side,
             qty,
             price,
-            fee: self.config.fee_of(notional(price, qty)?, order.fills == 0)?,
+            fee: self.config.fee_of(notional(price, qty)?, fills == 0)?,
             at,
         };
         self.book.apply(&fill, intent.purpose, Some(&intent.decision))?;
-        order.filled = order.filled.plus(qty)?;
-        order.fills += 1;
-        events.push(order.event(at, News::Fill { fill }));
         // An exit that was larger than its position has nothing left to close.
-        if is_exit && !order.open_qty().is_zero() && self.closable(&order.intent).is_zero() {
-            events.push(self.end(order, at, News::Canceled));
-        }
-        Ok(())
+        let over = is_exit && qty < open && self.closable(intent).is_zero();
+        Ok(Executed { fill: Some(fill), end: over.then_some(News::Canceled) })
     }
 
     /// How much of a position in the other direction there is for an exit to close.

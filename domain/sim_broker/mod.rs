@@ -31,6 +31,7 @@ use crate::order_state::{News, OrderEvent};
 use crate::time::Time;
 
 pub use config::{FillAt, SimConfig};
+use fill::Executed;
 use price::{Moment, Offer, Reach, better, reach, within};
 
 /// What the broker knows of one symbol.
@@ -179,30 +180,32 @@ impl SimBroker {
     }
 
     /// Takes an order and fills it at once at a price of the moment `at`: how a market order is
-    /// filled in an auction. The account has not seen the bar that the price belongs to.
+    /// filled in an auction. What cannot be filled is canceled. The account has not seen the bar that
+    /// the price belongs to.
     ///
     /// # Errors
     /// On overflow of the ledger.
     pub fn fill_at(
         &mut self,
-        intent: OrderIntent,
+        intent: &OrderIntent,
         price: Price,
         at: Time,
     ) -> Result<Vec<OrderEvent>, BookError> {
-        let id = intent.client_order_id.clone();
-        if let Some(first) = self.first_answer(&id, at) {
+        if let Some(first) = self.first_answer(&intent.client_order_id, at) {
             return Ok(vec![first]);
         }
-        if let Some(rejected) = self.rejected(&intent, at)? {
+        if let Some(rejected) = self.rejected(intent, at)? {
             return Ok(vec![rejected]);
         }
+        let event = |news| OrderEvent { order: intent.client_order_id.clone(), at, news };
         let mut events = Vec::with_capacity(2);
-        events.push(OrderEvent { order: id, at, news: News::Accepted { venue_order_id: None } });
-        let mut order = self.arrived(intent);
+        events.push(event(News::Accepted { venue_order_id: None }));
         let offer = Offer { moment: Moment::Open, price, slips: true };
-        self.execute(&mut order, offer, at, &mut events)?;
-        if !self.has_ended(&order) {
-            events.push(self.end(&order, at, News::Canceled));
+        let Executed { fill, end } = self.attempt(intent, intent.qty, 0, offer, at)?;
+        let part = fill.as_ref().is_none_or(|fill| fill.qty < intent.qty);
+        events.extend(fill.map(|fill| event(News::Fill { fill })));
+        if let Some(news) = end.or_else(|| part.then_some(News::Canceled)) {
+            events.push(self.end(intent, at, news));
         }
         Ok(events)
     }
@@ -214,7 +217,7 @@ impl SimBroker {
             return Vec::new();
         };
         let order = self.resting.remove(index);
-        vec![self.end(&order, now, News::Canceled)]
+        vec![self.end(&order.intent, now, News::Canceled)]
     }
 
     /// Plays a closed bar: fills what it reaches, expires what its session ends, marks the position
@@ -250,7 +253,7 @@ impl SimBroker {
         mine.retain_mut(|order| {
             let expired = expired_before(order, calendar, bar);
             if expired {
-                events.push(self.end(order, bar.open_time, News::Expired));
+                events.push(self.end(&order.intent, bar.open_time, News::Expired));
             }
             !expired
         });
@@ -274,7 +277,7 @@ impl SimBroker {
             }
             order.best = better(order.best, bar, order.intent.side);
             if order.expires_at.is_some_and(|end| end <= bar.close_time) {
-                events.push(self.end(&order, bar.close_time, News::Expired));
+                events.push(self.end(&order.intent, bar.close_time, News::Expired));
             } else {
                 self.resting.push(order);
             }
@@ -341,16 +344,16 @@ impl SimBroker {
     fn drop_rest(&mut self, order: &mut Resting, now: Time, events: &mut Vec<OrderEvent>) -> bool {
         let drops = order.intent.time_in_force == TimeInForce::Ioc && order.wait == 0;
         if drops {
-            events.push(self.end(order, now, News::Canceled));
+            events.push(self.end(&order.intent, now, News::Canceled));
         }
         drops
     }
 
     /// The last news of an order.
-    fn end(&mut self, order: &Resting, at: Time, news: News) -> OrderEvent {
+    fn end(&mut self, intent: &OrderIntent, at: Time, news: News) -> OrderEvent {
         let code = if let News::Rejected { code, .. } = &news { Some(*code) } else { None };
-        self.ended.insert(order.intent.client_order_id.clone(), code);
-        order.event(at, news)
+        self.ended.insert(intent.client_order_id.clone(), code);
+        OrderEvent { order: intent.client_order_id.clone(), at, news }
     }
 
     fn has_ended(&self, order: &Resting) -> bool {
