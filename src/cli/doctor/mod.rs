@@ -132,9 +132,10 @@ fn text(checks: &[Check]) -> String {
         let found: Vec<String> =
             check.found.lines().map(|line| line.replace(char::is_control, " ")).collect();
         let found = found.join(&format!("\n{:21}", ""));
-        text += &format!("{state:<4}  {:<13}  {found}\n", check.name);
+        let line = format!("{state:<4}  {:<13}  {found}\n", check.name);
+        text.push_str(&line);
         if let Some(remedy) = check.remedy {
-            text += &format!("{:21}→ {remedy}\n", "");
+            text.extend([" ".repeat(21).as_str(), "→ ", remedy, "\n"]);
         }
     }
     text
