@@ -7,6 +7,7 @@ use std::fmt::{self, Debug};
 
 use conclave_domain::advice::Advice;
 use conclave_domain::bounds::BoundsError;
+use conclave_domain::forbidden;
 use conclave_domain::limits::Limits;
 use conclave_domain::role::Role;
 use schemars::{JsonSchema, Schema};
@@ -148,14 +149,38 @@ impl<B: Serialize> Entry<B> {
             parse: |text| {
                 let unreadable =
                     |error: serde_json::Error| ConsultError::Unreadable { why: error.to_string() };
+                refuse_forbidden([text])?;
                 let answer: A::Answer = serde_json::from_str(text).map_err(unreadable)?;
                 serde_json::to_value(answer).map_err(unreadable)
             },
             read: |raw, brief, limits| {
+                let mut texts = Vec::new();
+                collect_texts(raw, &mut texts);
+                refuse_forbidden(texts)?;
                 let answer = A::Answer::deserialize(raw)
                     .map_err(|error| ConsultError::Unreadable { why: error.to_string() })?;
                 A::admit(answer, brief, limits)
             },
         }
+    }
+}
+
+/// F-1: an answer that asks for a forbidden action is refused whole, whatever else it says.
+fn refuse_forbidden<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), ConsultError> {
+    forbidden::find(texts).map_or(Ok(()), |action| Err(ConsultError::Forbidden { action }))
+}
+
+/// The keys and the texts of a raw answer, at any depth.
+fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                texts.push(name);
+                collect_texts(item, texts);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -81,8 +81,9 @@ pub(crate) fn refuses_what_is_no_answer<B>(entry: &Entry<B>, good: &Value, brief
         refused(&text.replacen('{', &format!("{{\"{name}\":{},", fields[name]), 1));
     }
     let mut unknown = good.clone();
-    unknown["bypass_all_gates"] = json!(true);
+    unknown["mode"] = json!("autonomous");
     refused(&unknown.to_string());
+    asks_for_nothing_forbidden(entry, good, brief);
     let mut silent = good.clone();
     silent["reasoning"] = json!(" \n ");
     refused(&silent.to_string());
@@ -100,6 +101,22 @@ pub(crate) fn refuses_what_is_no_answer<B>(entry: &Entry<B>, good: &Value, brief
         for literal in ["1e999", "-1e999", "NaN", "Infinity", "-inf"] {
             refused(&huge.to_string().replace("\"@\"", literal));
         }
+    }
+}
+
+/// F-1: forbidden actions do not happen: an answer that asks for one is refused as such, on the way
+/// of a model (text) and on the way of a rules brain or a record (value).
+#[track_caller]
+fn asks_for_nothing_forbidden<B>(entry: &Entry<B>, good: &Value, brief: &B) {
+    let limits = Limits::default();
+    let mut by_key = good.clone();
+    by_key["bypass_all_gates"] = json!(true);
+    let mut by_text = good.clone();
+    by_text["reasoning"] = json!("calm, so unlimited_position is fine");
+    for (answer, action) in [(by_key, "bypass_all_gates"), (by_text, "unlimited_position")] {
+        let forbidden = Err(ConsultError::Forbidden { action });
+        assert_eq!(read(entry, &answer.to_string(), brief, &limits), forbidden, "{answer}");
+        assert_eq!((entry.read)(&answer, brief, &limits), forbidden, "{answer}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: a file per verb, and what all verbs share.
 
+pub mod agents;
 pub mod app;
 pub mod audit;
 pub mod backtest;

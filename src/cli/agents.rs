@@ -1,0 +1,289 @@
+//! `agents`: the roster; `agents ask` has a rules brain answer a brief; `agents prompt` shows what a
+//! model would be told.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use conclave_actors::runtime::agent::{ConsultError, Entry};
+use conclave_actors::runtime::roster::{self, Seat};
+use conclave_actors::{selection, trading, training};
+use conclave_domain::advice::{Advice, Stance};
+use conclave_domain::limits::Limits;
+use conclave_domain::role::{RISK_GUARDIAN, Team};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::error::{CliError, ExitCode};
+use super::format::{Align, Format, Table, write_json};
+use crate::config::Config;
+
+/// The largest brief that is read, bytes.
+const BRIEF_MAX: u64 = 16 << 20;
+
+/// `agents`.
+#[derive(Args, Clone, Debug)]
+pub struct AgentsArgs {
+    /// What to do; without it, the roster is listed.
+    #[command(subcommand)]
+    pub action: Option<AgentsAction>,
+}
+
+/// What to do with agents.
+#[derive(Subcommand, Clone, Debug)]
+pub enum AgentsAction {
+    /// Lists the agents with their switches, tiers and cadences.
+    List,
+    /// Has an agent's rules brain answer a brief; nothing is traded or recorded.
+    Ask {
+        /// The agent's name, such as `risk_guardian`.
+        name: String,
+        /// A JSON file with the team's brief, or `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        brief: PathBuf,
+    },
+    /// Prints what a model would be told, generated from the live limits.
+    Prompt {
+        /// The agent's name, or `orchestrator`.
+        name: String,
+        /// A JSON file with a brief to show it with, or `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        brief: Option<PathBuf>,
+    },
+}
+
+/// Runs `agents` with a validated configuration.
+///
+/// # Errors
+/// When there is no agent of the name (exit code 5), the brief is unreadable (8), or the agent
+/// refuses its own answer (1).
+pub fn run(
+    args: &AgentsArgs,
+    config: &Config,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    match &args.action {
+        None | Some(AgentsAction::List) => list(config, format, out),
+        Some(AgentsAction::Ask { name, brief }) => {
+            let text = read_brief(brief)?;
+            let (answer, advice) = ask(name, &text, &config.limits)?;
+            write_advice(&answer, &advice, format, out)
+        }
+        Some(AgentsAction::Prompt { name, brief }) => {
+            let text = brief.as_deref().map(read_brief).transpose()?;
+            prompt(name, text.as_deref(), &config.limits, format, out)
+        }
+    }
+}
+
+/// Has an agent's rules brain answer a brief: the raw answer and the advice after the clamp.
+///
+/// # Errors
+/// As [`run`].
+pub fn ask(name: &str, brief: &str, limits: &Limits) -> Result<(Value, Advice), CliError> {
+    match found(name)?.role.team {
+        Team::Training => ask_one(training::TEAM, name, brief, limits),
+        Team::Trading => ask_one(trading::TEAM, name, brief, limits),
+        Team::Selection => ask_one(selection::TEAM, name, brief, limits),
+    }
+}
+
+fn ask_one<B: Serialize + DeserializeOwned>(
+    team: &[Entry<B>],
+    name: &str,
+    brief: &str,
+    limits: &Limits,
+) -> Result<(Value, Advice), CliError> {
+    let (entry, brief) = entry_and_brief(team, name, brief)?;
+    let answer = (entry.rules)(&brief, limits);
+    let advice = (entry.read)(&answer, &brief, limits)
+        .map_err(|error: ConsultError| CliError::new(ExitCode::Failure, error.to_string()))?;
+    Ok((answer, advice))
+}
+
+fn entry_and_brief<'a, B: DeserializeOwned>(
+    team: &'a [Entry<B>],
+    name: &str,
+    brief: &str,
+) -> Result<(&'a Entry<B>, B), CliError> {
+    let entry = team.iter().find(|entry| entry.role.name == name).ok_or_else(|| unknown(name))?;
+    let parsed = serde_json::from_str(brief).map_err(|error| {
+        let team = entry.role.team;
+        let text = format!("the brief is no brief of the {team} team: {error}");
+        CliError::new(ExitCode::Data, text)
+    })?;
+    Ok((entry, parsed))
+}
+
+fn found(name: &str) -> Result<Seat, CliError> {
+    roster::seat(name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> CliError {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    let names = roster::names().join(", ");
+    CliError::new(ExitCode::NotFound, format!("there is no agent `{name}`; there are {names}"))
+}
+
+fn read_brief(path: &Path) -> Result<String, CliError> {
+    let shown = path.display();
+    let failed = |code: ExitCode, error: std::io::Error| {
+        CliError::new(code, format!("the brief {shown} cannot be read")).caused_by(error)
+    };
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(BRIEF_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        let file = std::fs::File::open(path).map_err(|error| failed(ExitCode::NotFound, error))?;
+        file.take(BRIEF_MAX + 1).read_to_end(&mut bytes)
+    }
+    .map_err(|error| failed(ExitCode::Failure, error))?;
+    if bytes.len() as u64 > BRIEF_MAX {
+        let text = format!("the brief {shown} is longer than {BRIEF_MAX} bytes");
+        return Err(CliError::new(ExitCode::Data, text));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| CliError::new(ExitCode::Data, format!("the brief {shown} is no utf-8 text")))
+}
+
+fn list(config: &Config, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+    let rows: Vec<Value> = roster::roster().iter().map(|seat| row_of(seat, config)).collect();
+    if format != Format::Text {
+        let document = json!({"schema": "agents/1", "agents": rows});
+        return write_json(&document, format, out);
+    }
+    let columns = ["team", "agent", "on", "tier", "brain", "consulted", "authority"];
+    let mut table = Table::new(columns.map(|column| (column, Align::Left)));
+    for row in &rows {
+        let cell = |name: &str| match &row[name] {
+            Value::String(text) => text.clone(),
+            Value::Bool(true) => "yes".to_owned(),
+            Value::Bool(false) => "no".to_owned(),
+            other => other.to_string(),
+        };
+        table.row(["team", "name", "enabled", "tier", "brain", "consulted", "authority"].map(cell));
+    }
+    write!(out, "{table}")?;
+    Ok(())
+}
+
+/// One agent as `agents list` prints it.
+fn row_of(seat: &Seat, config: &Config) -> Value {
+    let role = &seat.role;
+    let settings = config.agents.get(role.name);
+    let interval = settings.and_then(|settings| settings.interval);
+    let consulted = interval.map_or_else(
+        || seat.cadence.to_string(),
+        |cycles| format!("every {cycles} validation cycles"),
+    );
+    json!({
+        "team": role.team,
+        "name": role.name,
+        "title": role.title,
+        "purpose": role.purpose,
+        "authority": role.authority,
+        "tier": settings.map_or(role.tier, |settings| settings.tier),
+        "brain": settings.map_or("rules", |settings| &settings.brain),
+        "enabled": settings.map_or(seat.on_by_default, |settings| settings.enabled),
+        "can_be_switched_off": role.name != RISK_GUARDIAN,
+        "consulted": consulted,
+    })
+}
+
+fn write_advice(
+    answer: &Value,
+    advice: &Advice,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    if format != Format::Text {
+        let document = json!({"schema": "advice/1", "raw": answer, "advice": advice});
+        return write_json(&document, format, out);
+    }
+    let mut table = Table::listing();
+    table.row(["agent", advice.agent]);
+    match &advice.stance {
+        Stance::Vote(vote) => table.row(["vote".to_owned(), word(vote)]),
+        Stance::NoObjection => table.row(["stance", "no objection"]),
+        Stance::Veto(objection) => {
+            let kind = word(&objection.kind);
+            table.row(["veto".to_owned(), format!("{kind}, {}", objection.code)]);
+            table.row(["reason", &objection.text])
+        }
+    };
+    table.row(["confidence".to_owned(), format!("{:.3}", advice.confidence.get())]);
+    table.row(["reasoning", &advice.reasoning]);
+    for lever in &advice.levers {
+        table.row(["asks for".to_owned(), word(lever)]);
+    }
+    for clamp in &advice.clamps {
+        let (parameter, raw, used) = (&clamp.parameter, clamp.raw, clamp.clamped);
+        table.row(["clamped".to_owned(), format!("{parameter} {raw} to {used}")]);
+    }
+    write!(out, "{table}")?;
+    Ok(())
+}
+
+/// A value for people: a word as it is, an object as `name key value …`.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text,
+        Ok(Value::Object(mut fields)) => {
+            let head = fields.remove("lever").map(|lever| text_of(&lever));
+            let rest = fields.iter().map(|(name, value)| format!("{name} {}", text_of(value)));
+            head.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+        }
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn prompt(
+    name: &str,
+    brief: Option<&str>,
+    limits: &Limits,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let (system, user) = if name == roster::ORCHESTRATOR.name {
+        (roster::orchestrator_instructions(limits), None)
+    } else {
+        let seat = found(name)?;
+        let user = match (brief, seat.role.team) {
+            (None, _) => None,
+            (Some(text), Team::Training) => Some(shown(training::TEAM, name, text, limits)?),
+            (Some(text), Team::Trading) => Some(shown(trading::TEAM, name, text, limits)?),
+            (Some(text), Team::Selection) => Some(shown(selection::TEAM, name, text, limits)?),
+        };
+        (seat.system(limits), user)
+    };
+    if format != Format::Text {
+        let document = json!({"schema": "prompt/1", "agent": name, "system": system, "user": user});
+        return write_json(&document, format, out);
+    }
+    writeln!(out, "{}", system.trim_end())?;
+    if let Some(user) = user {
+        writeln!(out, "\n{}", user.trim_end())?;
+    }
+    Ok(())
+}
+
+/// The second part of a prompt, with the brief.
+fn shown<B: Serialize + DeserializeOwned>(
+    team: &[Entry<B>],
+    name: &str,
+    brief: &str,
+    limits: &Limits,
+) -> Result<String, CliError> {
+    let (entry, brief) = entry_and_brief(team, name, brief)?;
+    Ok(entry.prompt(&brief, limits).user)
+}
+
+#[cfg(test)]
+mod tests;
