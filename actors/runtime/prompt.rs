@@ -34,7 +34,7 @@ impl<B: Serialize> Entry<B> {
 }
 
 /// What an authority means, in words.
-pub const fn authority_in_words(authority: Authority) -> &'static str {
+const fn authority_in_words(authority: Authority) -> &'static str {
     match authority {
         Authority::Advise => "You advise: your vote is counted and your numbers are clamped.",
         Authority::AdviseAndVeto => {

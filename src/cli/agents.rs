@@ -19,6 +19,8 @@ use super::error::{CliError, ExitCode};
 use super::format::{Align, Format, Table, write_json};
 use crate::config::Config;
 
+pub mod document;
+
 /// The largest brief that is read, bytes.
 const BRIEF_MAX: u64 = 16 << 20;
 
