@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod audit;
 pub mod broker;
 pub mod consensus;
+pub mod consult;
 pub mod context;
 pub mod council;
 pub mod driver;
