@@ -153,7 +153,7 @@ pub struct OutsideQuestion {
     #[serde(default)]
     pub max_correlation: Option<Ratio>,
     /// The portfolio after the order. Where it was not said it is estimated from above, as if all
-    /// positions moved with this symbol: normal VaR and CVaR of the whole exposure at the symbol's
+    /// positions moved with this symbol: normal value at risk, and the loss beyond it, of the whole exposure at the symbol's
     /// volatility, and every stop hit at 2.5 ATR with a gap of one.
     #[serde(default)]
     pub projected: Option<Projected>,
