@@ -357,6 +357,7 @@ impl OutsideDesk {
             session: self.session.ok_or_else(|| missing("session"))?,
             trading_state: self.trading_state,
             open_position: question.open_position,
+            appeal: None,
             track_record: TrackRecord::default(),
         })
     }
