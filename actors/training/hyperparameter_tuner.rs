@@ -20,7 +20,7 @@ use conclave_domain::role::{Authority, Role, Team, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ballot_for, reason_against, with_remarks, within_total};
+use super::{ballot_for, reason_against, within_total};
 use crate::runtime::agent::{Agent, Cadence, ConsultError};
 use crate::runtime::answer::{Ballot, Draft, shown};
 
@@ -171,8 +171,7 @@ impl Agent for HyperparameterTuner {
         ask(&lr_bounds, answer.lr_multiplier, |value| Lever::LearningRate { value })?;
         ask(&entropy_bounds, answer.entropy_multiplier, |value| Lever::Entropy { value })?;
         ask(&batch_bounds, answer.batch_multiplier, |value| Lever::BatchSize { value })?;
-        let reasoning = with_remarks(&answer.reasoning, &[]);
-        draft.finish(&Self::ROLE, answer.vote.into(), answer.confidence, &reasoning)
+        draft.finish(&Self::ROLE, answer.vote.into(), answer.confidence, &answer.reasoning)
     }
 }
 
