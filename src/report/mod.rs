@@ -22,6 +22,7 @@ mod axis;
 mod chart;
 mod csv;
 mod files;
+pub mod from_run;
 mod page;
 mod sample;
 mod summary;
