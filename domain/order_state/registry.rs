@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Order, OrderError, OrderEvent, Transition};
 use crate::market::symbol::Symbol;
-use crate::order::{ClientOrderId, DecisionId, OrderIntent, Purpose};
+use crate::order::{ClientOrderId, OrderIntent};
 
 /// The orders of one account.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,13 +89,5 @@ impl Orders {
     /// [`Orders::open`] of one symbol.
     pub fn open_for<'a>(&'a self, symbol: &'a Symbol) -> impl Iterator<Item = &'a Order> {
         self.open().filter(move |order| order.intent.symbol == *symbol)
-    }
-
-    /// O-2: whether an entry of this decision was made already, whatever became of it.
-    pub fn has_entry(&self, decision: &DecisionId) -> bool {
-        let mut orders = self.by_id.values();
-        orders.any(|order| {
-            order.intent.purpose == Purpose::Entry && order.intent.decision == *decision
-        })
     }
 }

@@ -187,7 +187,6 @@ fn the_same_intent_twice_is_one_order_with_the_first_answer() {
     let other = OrderIntent { qty: "4".parse().unwrap(), ..wanted.clone() };
     assert!(matches!(orders.add(other), Err(OrderError::Conflict { .. })));
     assert_eq!((orders.len(), orders.open().count()), (1, 0));
-    assert!(orders.has_entry(&wanted.decision));
     let text = serde_json::to_string(&orders).unwrap();
     assert_eq!(serde_json::from_str::<Orders>(&text).unwrap(), orders);
     let unknown = Order::new(intent(Side::Sell, "1"));

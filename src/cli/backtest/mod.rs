@@ -12,12 +12,13 @@ use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::adjust;
-use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::market::symbol::Symbol;
 use conclave_domain::metrics::Metrics;
 use conclave_domain::sim_broker::{FillAt, SimConfig};
 use conclave_domain::strategy::StrategyConfig;
 use serde::Serialize;
 
+use super::data::Class;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use crate::data::{self, DataError};
@@ -74,16 +75,6 @@ pub struct BacktestArgs {
     /// Runs every combination, on all cores: `fast=5:50:5,slow=20:200:10` (from:to:step).
     #[arg(long, value_name = "RANGES", conflicts_with_all = ["out", "fast", "slow"])]
     pub grid: Option<grid::Grid>,
-}
-
-/// An asset class on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Class {
-    /// A US share or fund: New York's sessions.
-    #[default]
-    Equity,
-    /// A coin: round the clock, long only.
-    Crypto,
 }
 
 /// When a call is filled.
@@ -165,10 +156,7 @@ impl BacktestArgs {
     fn series(&self) -> Result<Vec<Series>, CliError> {
         let Some(path) = &self.data else { return Ok(data::embedded()?) };
         let mut options = CsvOptions::new(self.symbol(path)?);
-        options.class = match self.class {
-            Class::Equity => AssetClass::Equity,
-            Class::Crypto => AssetClass::Crypto,
-        };
+        options.class = self.class.into();
         let mut series = data::read_file(path, &options)?.series;
         if let Some(table) = &self.splits {
             let splits = data::read_splits_file(table)?;
