@@ -8,6 +8,7 @@ use std::time::Duration;
 use conclave_domain::budget::Paid;
 use conclave_domain::fixed::Money;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::runtime::agent::ConsultError;
 use crate::runtime::brain::{Ask, Brain, Thinking, Thought};
@@ -39,6 +40,7 @@ pub struct ScriptedBrain {
     script: Mutex<(VecDeque<Act>, Act)>,
     asked: AtomicUsize,
     cancelled: Arc<AtomicUsize>,
+    answered_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Default for ScriptedBrain {
@@ -56,6 +58,7 @@ impl ScriptedBrain {
             script: Mutex::new((VecDeque::new(), act)),
             asked: AtomicUsize::new(0),
             cancelled: Arc::default(),
+            answered_at: Arc::default(),
         }
     }
 
@@ -84,6 +87,11 @@ impl ScriptedBrain {
     /// How often it was cancelled before it had answered.
     pub fn cancelled(&self) -> usize {
         self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// When it last gave an answer.
+    pub fn answered_at(&self) -> Option<Instant> {
+        *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next(&self) -> Act {
@@ -125,9 +133,11 @@ impl<B: Send + Sync + 'static> Brain<B> for ScriptedBrain {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (act, cost) = (self.next(), self.cost);
         let mut call = Call { cancelled: Arc::clone(&self.cancelled), answered: false };
+        let answered_at = Arc::clone(&self.answered_at);
         Box::pin(async move {
             let raw = act_out(act, &ask).await;
             call.is_over();
+            *answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             raw.map(|raw| Thought { raw, cost })
         })
     }
