@@ -1,1 +1,315 @@
-//! The queue of supervised mode: what waits for a person.
+//! The approvals actor: the queue of supervised mode, persisted, answered once, expired by silence.
+//!
+//! - T-3: silence is never consent: what nobody answered in time is denied, on the wall clock and on
+//!   the trading clock alike.
+//! - O-1: a person's yes is the clearance; it is made here and nowhere else in a running council.
+//!
+//! After a restart it forgets nothing: the queue is a document of the context, stored before a
+//! proposal is acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_domain::approvals::{Outcome, Pending, Proposal, Queue};
+use conclave_domain::clearance::{Cleared, Validity};
+use conclave_domain::code::Code;
+use conclave_domain::context::{BookKind, Lasting};
+use conclave_domain::mode::Person;
+use conclave_domain::order::{DecisionId, OrderIntent};
+use conclave_domain::record::{Record, Step};
+use conclave_domain::time::Time;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::audit::{AuditHandle, record};
+use crate::broker::BrokerHandle;
+use crate::context::ContextHandle;
+use crate::runtime::fence::Fence;
+use crate::runtime::ports::Clock;
+use crate::runtime::refs::{StableRef, stable};
+use crate::runtime::supervision::ChildSpec;
+use crate::score::Score;
+
+/// The name of the queue's document in the context.
+const DOCUMENT: &str = "approvals";
+
+/// What the approvals actor takes.
+#[derive(Debug)]
+pub enum ApprovalsMsg {
+    /// Put an entry into the queue.
+    Propose {
+        /// The order as it would leave.
+        intent: Box<OrderIntent>,
+        /// Why the council wants it.
+        reasoning: String,
+        /// Who waits; `true` when it is in the queue and on the disk.
+        reply: oneshot::Sender<bool>,
+    },
+    /// A person's answer.
+    Answer {
+        /// The decision.
+        decision: String,
+        /// Yes or no.
+        approve: bool,
+        /// Who.
+        person: Person,
+        /// The person's note.
+        note: String,
+        /// Who waits.
+        reply: oneshot::Sender<Result<String, AnswerError>>,
+    },
+    /// What waits.
+    List {
+        /// Who waits.
+        reply: oneshot::Sender<Vec<Pending>>,
+    },
+    /// Look for what has expired.
+    Expire,
+}
+
+/// Why an answer was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Nothing of that name waits.
+    #[error("{0}")]
+    NotFound(String),
+    /// It came too late, or something stopped the order.
+    #[error("{0}: {text}", text = .0.cause())]
+    Denied(Code),
+    /// The actor is gone.
+    #[error("the approvals actor is gone")]
+    Gone,
+}
+
+/// What the actor is started with.
+#[derive(Clone, Debug)]
+pub struct ApprovalsSetup {
+    /// How long an item waits.
+    pub expiry: Duration,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// What a clearance is stamped with.
+    pub fence: Arc<Fence>,
+    /// Where approved orders go.
+    pub broker: BrokerHandle,
+    /// Where questions and answers are written.
+    pub audit: AuditHandle,
+    /// Where the queue survives.
+    pub context: ContextHandle,
+    /// What is counted.
+    pub score: Score,
+}
+
+/// How to reach the approvals actor.
+#[derive(Clone, Debug)]
+pub struct ApprovalsHandle(StableRef<ApprovalsMsg>);
+
+impl ApprovalsHandle {
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> ApprovalsMsg) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.0.cast(message(reply)).ok()?;
+        answer.await.ok()
+    }
+
+    /// Puts an entry into the queue; `false` when it could not be.
+    pub async fn propose(&self, intent: OrderIntent, reasoning: String) -> bool {
+        let intent = Box::new(intent);
+        let asked = self.ask(|reply| ApprovalsMsg::Propose { intent, reasoning, reply });
+        asked.await.unwrap_or(false)
+    }
+
+    /// A person's answer; the text says what became of it.
+    ///
+    /// # Errors
+    /// When nothing of that name waits, it is too late, or the order could not leave.
+    pub async fn answer(
+        &self,
+        decision: String,
+        approve: bool,
+        person: Person,
+        note: String,
+    ) -> Result<String, AnswerError> {
+        let asked =
+            self.ask(|reply| ApprovalsMsg::Answer { decision, approve, person, note, reply }).await;
+        asked.unwrap_or(Err(AnswerError::Gone))
+    }
+
+    /// What waits.
+    pub async fn list(&self) -> Vec<Pending> {
+        self.ask(|reply| ApprovalsMsg::List { reply }).await.unwrap_or_default()
+    }
+}
+
+/// Prepares the approvals actor.
+pub fn approvals(setup: ApprovalsSetup) -> (ChildSpec, ApprovalsHandle) {
+    let (publisher, actor) = stable();
+    let child = ChildSpec::new("approvals", publisher, move || (Approvals, setup.clone()));
+    (child, ApprovalsHandle(actor))
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Approvals;
+
+/// What the actor keeps.
+#[derive(Debug)]
+pub struct ApprovalsState {
+    setup: ApprovalsSetup,
+    queue: Queue,
+}
+
+impl Actor for Approvals {
+    type Msg = ApprovalsMsg;
+    type State = ApprovalsState;
+    type Arguments = ApprovalsSetup;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<ApprovalsMsg>,
+        setup: ApprovalsSetup,
+    ) -> Result<ApprovalsState, ActorProcessingErr> {
+        let queue = setup.context.document(DOCUMENT)?.unwrap_or_default();
+        me.send_interval(Duration::from_secs(1), || ApprovalsMsg::Expire);
+        Ok(ApprovalsState { setup, queue })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ApprovalsMsg>,
+        message: ApprovalsMsg,
+        state: &mut ApprovalsState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ApprovalsMsg::Propose { intent, reasoning, reply } => {
+                let _ = reply.send(state.propose(*intent, reasoning).await);
+            }
+            ApprovalsMsg::Answer { decision, approve, person, note, reply } => {
+                let answered = state.answer(&decision, approve, person, note).await;
+                let _ = reply.send(answered);
+            }
+            ApprovalsMsg::List { reply } => {
+                let _ = reply.send(state.queue.pending().cloned().collect());
+            }
+            ApprovalsMsg::Expire => state.expire().await,
+        }
+        Ok(())
+    }
+}
+
+impl ApprovalsState {
+    async fn keep(&self) -> bool {
+        match self.setup.context.keep(DOCUMENT, &self.queue, Lasting::AtOnce).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "queue not stored");
+                false
+            }
+        }
+    }
+
+    async fn write(&self, records: Vec<Record>) -> bool {
+        match self.setup.audit.append(records).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "answer not recorded");
+                false
+            }
+        }
+    }
+
+    async fn propose(&mut self, intent: OrderIntent, reasoning: String) -> bool {
+        let ApprovalsSetup { clock, expiry, .. } = &self.setup;
+        let (decision, at) = (intent.decision.clone(), intent.at);
+        let body = json!({"asks": "entry", "intent": intent, "expires_in_s": expiry.as_secs()});
+        let proposal = Proposal::Entry { intent };
+        let now = clock.wall();
+        if self.queue.propose(decision.clone(), proposal, reasoning, now, *expiry).is_err() {
+            return false;
+        }
+        let asked: Vec<Record> =
+            record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
+        self.write(asked).await && self.keep().await
+    }
+
+    /// Whether the market has moved on too far for an intent: the trading clock's half of expiry.
+    fn is_stale(&self, at: Time) -> bool {
+        self.setup.clock.trading().since(at) > self.setup.expiry
+    }
+
+    async fn answer(
+        &mut self,
+        decision: &str,
+        approve: bool,
+        person: Person,
+        note: String,
+    ) -> Result<String, AnswerError> {
+        let now = self.setup.clock.wall();
+        let (item, mut outcome) = self
+            .queue
+            .decide(decision, approve, note, now)
+            .map_err(|error| AnswerError::NotFound(error.to_string()))?;
+        let intent = match &item.proposal {
+            Proposal::Entry { intent } => Some(intent.clone()),
+            Proposal::Appeal { .. } => None,
+        };
+        if intent.as_ref().is_some_and(|intent| self.is_stale(intent.at)) {
+            outcome = Outcome::Expired;
+        }
+        let at = intent.as_ref().map_or(Time::EPOCH, |intent| intent.at);
+        let body = json!({"by": person, "answer": outcome});
+        let answered = record(Step::ApprovalAnswered, Some(&item.decision), at, &body);
+        let written = self.write(answered.into_iter().collect()).await && self.keep().await;
+        match (outcome, intent) {
+            (Outcome::Approved { .. }, Some(intent)) if written => self.send(person, intent).await,
+            (Outcome::Approved { .. }, _) => Err(AnswerError::Denied(Code::SafetyStore)),
+            (Outcome::Denied { .. }, _) => {
+                self.deny(&item.decision, Code::ApprovalDenied);
+                Ok("denied; nothing was sent".to_owned())
+            }
+            (Outcome::Expired, _) => {
+                self.deny(&item.decision, Code::ApprovalExpired);
+                Err(AnswerError::Denied(Code::ApprovalExpired))
+            }
+        }
+    }
+
+    fn deny(&self, decision: &DecisionId, code: Code) {
+        self.setup.score.denied(decision, code, code.cause());
+    }
+
+    async fn send(&self, person: Person, intent: OrderIntent) -> Result<String, AnswerError> {
+        let ApprovalsSetup { fence, broker, expiry, .. } = &self.setup;
+        let decision = intent.decision.clone();
+        let epoch = fence.epoch(intent.symbol.as_str());
+        let validity = Validity { epoch, expires_at: intent.at + *expiry };
+        let cleared = Cleared::by_person(person, intent, validity);
+        match broker.submit(BookKind::Real, cleared).await {
+            Ok(Ok(())) => Ok("approved and sent".to_owned()),
+            Ok(Err(code)) => {
+                self.deny(&decision, code);
+                Err(AnswerError::Denied(code))
+            }
+            Err(_) => Err(AnswerError::Gone),
+        }
+    }
+
+    async fn expire(&mut self) {
+        let over = self.queue.expire(self.setup.clock.wall());
+        if over.is_empty() {
+            return;
+        }
+        let mut records = Vec::new();
+        for item in &over {
+            let at = match &item.proposal {
+                Proposal::Entry { intent } => intent.at,
+                Proposal::Appeal { .. } => self.setup.clock.trading(),
+            };
+            let body = json!({"code": Code::ApprovalExpired});
+            records.extend(record(Step::ApprovalExpired, Some(&item.decision), at, &body));
+            self.deny(&item.decision, Code::ApprovalExpired);
+        }
+        self.write(records).await;
+        self.keep().await;
+    }
+}

@@ -1,1 +1,456 @@
-//! The broker actor: the only one that may talk to a broker port.
+//! The broker actor: the one that keeps the accounts and the only one through which an order leaves.
+//!
+//! - O-1: it takes `Cleared<OrderIntent>` and nothing else; exits are cleared where they are made.
+//! - O-3: the fence is read immediately before an entry is sent.
+//! - O-4: exits, cancels and what a person orders pass whatever the fence says.
+//!
+//! After a restart it would have forgotten the account since the last stored state; a second life is
+//! refused, the run ends, and `--resume` goes on from what is stored.
+
+mod handle;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use conclave_domain::brief::trading::{TradingBrief, TradingState};
+use conclave_domain::clearance::Cleared;
+use conclave_domain::code::Code;
+use conclave_domain::context::{BookKind, Update};
+use conclave_domain::custody::{Custody, CustodyConfig, CustodyError, EquityPoint, Happening};
+use conclave_domain::deliberation::{Matter, position_brief};
+use conclave_domain::limits::Limits;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::market::tape::Instrument;
+use conclave_domain::order::{ExitReason, OrderIntent, Purpose};
+use conclave_domain::record::{Record, Step};
+use conclave_domain::time::Time;
+use conclave_domain::watch::Raised;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde::Serialize;
+use tokio::sync::{oneshot, watch};
+
+use crate::audit::{AuditHandle, record};
+use crate::context::ContextHandle;
+use crate::driver::{Advanced, Played};
+use crate::inline::Attend;
+use crate::runtime::fence::Fence;
+use crate::runtime::refs::stable;
+use crate::runtime::supervision::ChildSpec;
+use crate::score::Score;
+
+pub use handle::{AccountView, BrokerError, BrokerHandle, OrderView, PositionView};
+
+/// What the broker actor takes. Sent through [`BrokerHandle`].
+#[derive(Debug)]
+pub enum BrokerMsg {
+    /// Play slices of a chunk.
+    Advance {
+        /// The chunk and its pulses.
+        played: Played,
+        /// Which slices.
+        slices: Range<usize>,
+        /// Who waits.
+        reply: oneshot::Sender<Result<Advanced<(BookKind, Attend)>, CustodyError>>,
+    },
+    /// Gather what a decision looks at.
+    Gather {
+        /// The book that is decided on.
+        book: BookKind,
+        /// The signal.
+        raised: Box<Raised>,
+        /// The trading state.
+        state: TradingState,
+        /// Who waits.
+        reply: oneshot::Sender<Result<Matter, CustodyError>>,
+    },
+    /// Gather what an adviser on exits is told.
+    GatherPosition {
+        /// The book.
+        book: BookKind,
+        /// The event.
+        event: Box<conclave_domain::custody::PositionEvent>,
+        /// The trading state.
+        state: TradingState,
+        /// Who waits.
+        reply: oneshot::Sender<Result<TradingBrief, CustodyError>>,
+    },
+    /// Send a cleared order.
+    Submit {
+        /// The book.
+        book: BookKind,
+        /// The order.
+        cleared: Box<Cleared<OrderIntent>>,
+        /// Who waits; the code is of what stopped it at the fence.
+        reply: oneshot::Sender<Result<Result<(), Code>, CustodyError>>,
+    },
+    /// Close positions.
+    Flatten {
+        /// The book; all books when `None`.
+        book: Option<BookKind>,
+        /// The symbol; all symbols when `None`.
+        only: Option<Symbol>,
+        /// Why.
+        reason: ExitReason,
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), CustodyError>>,
+    },
+    /// Cancel every entry that rests.
+    CancelEntries {
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), CustodyError>>,
+    },
+    /// The guardian's objection stood.
+    Objected {
+        /// The book.
+        book: BookKind,
+        /// The objection's code.
+        code: Code,
+    },
+    /// A person has lifted the halt: drawdown is measured anew.
+    HaltLifted,
+    /// Hand out everything there is: for the report, and for storing.
+    Export {
+        /// Who waits.
+        reply: oneshot::Sender<BTreeMap<BookKind, Account>>,
+    },
+}
+
+/// One account and what happened to it in this process.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account.
+    pub custody: Custody,
+    /// Its equity curve in this process.
+    pub curve: Vec<EquityPoint>,
+}
+
+/// What the actor is started with.
+#[derive(Clone, Debug)]
+pub struct BrokerSetup {
+    /// Terms of a fresh account.
+    pub config: CustodyConfig,
+    /// What can be traded.
+    pub instruments: Arc<[Instrument]>,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// The accounts that were stored; empty at a first start.
+    pub stored: BTreeMap<BookKind, Custody>,
+    /// What stands before every entry.
+    pub fence: Arc<Fence>,
+    /// Where steps 7 and 8 are written.
+    pub audit: AuditHandle,
+    /// Where the books are shown.
+    pub context: ContextHandle,
+    /// What is counted.
+    pub score: Score,
+}
+
+/// Prepares the broker actor.
+pub fn broker(setup: BrokerSetup) -> (ChildSpec, BrokerHandle) {
+    let (publisher, actor) = stable();
+    let (view, seen) = watch::channel(Arc::new(AccountView::default()));
+    let view = Arc::new(view);
+    let started = Arc::new(AtomicBool::new(false));
+    let child = ChildSpec::new("broker", publisher, move || {
+        let second = started.swap(true, Ordering::SeqCst);
+        (Broker, (!second).then(|| (setup.clone(), Arc::clone(&view))))
+    });
+    (child, BrokerHandle::new(actor, seen))
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Broker;
+
+/// What the actor keeps.
+#[derive(Debug)]
+pub struct BrokerState {
+    setup: BrokerSetup,
+    accounts: BTreeMap<BookKind, Account>,
+    view: Arc<watch::Sender<Arc<AccountView>>>,
+}
+
+/// The body of a record of step 7 or 8.
+#[derive(Debug, Serialize)]
+struct Happened<'a> {
+    book: BookKind,
+    #[serde(flatten)]
+    what: &'a Happening,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    updates: Vec<Update>,
+}
+
+impl BrokerState {
+    /// The account of a book; a fresh one the first time that it is needed.
+    fn account(&mut self, book: BookKind) -> Result<&mut Account, CustodyError> {
+        if !self.accounts.contains_key(&book) {
+            let custody = Custody::new(&self.setup.config, &self.setup.instruments)?;
+            self.accounts.insert(book, Account { custody, curve: Vec::new() });
+        }
+        self.accounts.get_mut(&book).ok_or(CustodyError::NoAccount)
+    }
+
+    fn advance(
+        &mut self,
+        played: &Played,
+        slices: Range<usize>,
+    ) -> Result<(Advanced<(BookKind, Attend)>, Vec<(BookKind, Vec<Happening>)>), CustodyError> {
+        let BrokerSetup { instruments, limits, .. } = &self.setup;
+        let mut advanced = Advanced { through: slices.end, events: Vec::new() };
+        let mut happened = Vec::new();
+        for (book, account) in &mut self.accounts {
+            let until = advanced.through;
+            let custody = &mut account.custody;
+            // A book whose partner stopped at an event stops at the same slice.
+            let range = slices.start..until;
+            let step =
+                custody.advance(instruments, &played.chunk, &played.pulses, range, limits)?;
+            if step.through < until {
+                advanced.through = step.through;
+            }
+            let at = custody.now();
+            let halt = step.halt_due.map(|drawdown| Attend::Halt { drawdown, at });
+            let events = step.events.into_iter().map(|event| Attend::Position(Box::new(event)));
+            advanced.events.extend(halt.into_iter().chain(events).map(|event| (*book, event)));
+            happened.push((*book, step.happenings));
+        }
+        Ok((advanced, happened))
+    }
+
+    /// Keeps the curve, writes steps 7 and 8, shows the books.
+    async fn tell(&mut self, happened: Vec<(BookKind, Vec<Happening>)>) {
+        let mut records = Vec::new();
+        let mut updates = Vec::new();
+        for (book, happenings) in happened {
+            for happening in happenings {
+                if let Happening::Marked(point) = happening {
+                    if let Some(account) = self.accounts.get_mut(&book) {
+                        account.curve.push(point);
+                    }
+                    continue;
+                }
+                count(&happening);
+                if let Happening::TradeClosed { trade, outcome } = &happening {
+                    self.setup.score.trade_closed(trade.decision.as_ref(), outcome.hit);
+                }
+                let (record, changes) = self.written(book, &happening);
+                records.extend(record);
+                updates.extend(changes);
+            }
+        }
+        if records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.setup.audit.note_all(records).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
+        }
+        let seq = self.setup.audit.head().decisions.count;
+        if let Err(error) = self.setup.context.apply(updates, Some(seq)).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "books not shown");
+        }
+    }
+
+    fn written(&self, book: BookKind, happening: &Happening) -> (Option<Record>, Vec<Update>) {
+        let orders = self.accounts.get(&book).map(|account| account.custody.orders());
+        let (step, decision, at, updates) = match happening {
+            Happening::Filled { fill } => {
+                let order = orders.and_then(|orders| orders.get(&fill.client_order_id));
+                let intent = order.map(|order| &order.intent);
+                let purpose = intent.map_or(Purpose::Entry, |intent| intent.purpose);
+                let decision = intent.map(|intent| intent.decision.clone());
+                let update = Update::Filled {
+                    book,
+                    fill: fill.clone(),
+                    purpose,
+                    decision: decision.clone(),
+                };
+                (Step::BookUpdated, decision, fill.at, vec![update])
+            }
+            Happening::TradeClosed { trade, .. } => {
+                (Step::BookUpdated, trade.decision.clone(), trade.exit_time, Vec::new())
+            }
+            Happening::Submitted { intent } => {
+                (Step::OrderSubmitted, Some(intent.decision.clone()), intent.at, Vec::new())
+            }
+            Happening::Order { event } => {
+                let order = orders.and_then(|orders| orders.get(&event.order));
+                let decision = order.map(|order| order.intent.decision.clone());
+                (Step::OrderSubmitted, decision, event.at, Vec::new())
+            }
+            Happening::Duplicate { .. } | Happening::Marked(_) => {
+                let now = self.accounts.get(&book).map_or(Time::EPOCH, |a| a.custody.now());
+                (Step::OrderSubmitted, None, now, Vec::new())
+            }
+        };
+        let body = Happened { book, what: happening, updates: updates.clone() };
+        (record(step, decision.as_ref(), at, &body).ok(), updates)
+    }
+
+    fn publish(&self) {
+        let shown = self.accounts.iter().map(|(book, account)| (*book, account));
+        self.view.send_replace(Arc::new(AccountView::of(shown)));
+    }
+
+    /// Marks and equity for whoever watches; once a chunk, because nobody looks more often.
+    async fn show_marks(&self) {
+        let mut marks = Vec::new();
+        for account in self.accounts.values() {
+            for (symbol, position) in account.custody.book().positions() {
+                marks.push(Update::Marked { symbol: symbol.clone(), price: position.mark });
+            }
+        }
+        marks.push(Update::Settled);
+        if let Err(error) = self.setup.context.tell(marks).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "marks not shown");
+        }
+        for (book, account) in &self.accounts {
+            let custody = &account.custody;
+            let equity = custody.book().equity().map_or(0.0, |equity| equity.to_f64());
+            metrics::gauge!("conclave_equity_usd", "book" => book.name()).set(equity);
+            metrics::gauge!("conclave_drawdown_ratio", "book" => book.name())
+                .set(custody.book().drawdown().get());
+        }
+    }
+}
+
+fn count(happening: &Happening) {
+    let (side, status) = match happening {
+        Happening::Submitted { intent } => (intent.side.name(), "submitted"),
+        Happening::Filled { fill } => (fill.side.name(), "filled"),
+        Happening::Duplicate { .. } => ("none", "duplicate"),
+        Happening::Order { .. } | Happening::TradeClosed { .. } | Happening::Marked(_) => return,
+    };
+    metrics::counter!("conclave_orders_total", "side" => side, "status" => status).increment(1);
+}
+
+impl Actor for Broker {
+    type Msg = BrokerMsg;
+    type State = BrokerState;
+    type Arguments = Option<(BrokerSetup, Arc<watch::Sender<Arc<AccountView>>>)>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<BrokerMsg>,
+        arguments: Self::Arguments,
+    ) -> Result<BrokerState, ActorProcessingErr> {
+        let (setup, view) = arguments.ok_or("the account since the last stored state is lost")?;
+        let kept = |custody: &Custody| Account { custody: custody.clone(), curve: Vec::new() };
+        let accounts = setup.stored.iter().map(|(book, custody)| (*book, kept(custody))).collect();
+        let state = BrokerState { setup, accounts, view };
+        state.publish();
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<BrokerMsg>,
+        message: BrokerMsg,
+        state: &mut BrokerState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            BrokerMsg::Advance { played, slices, reply } => {
+                let is_last = slices.end == played.chunk.len();
+                let answer = match state.advance(&played, slices) {
+                    Ok((advanced, happened)) => {
+                        state.tell(happened).await;
+                        Ok(advanced)
+                    }
+                    Err(error) => Err(error),
+                };
+                if is_last {
+                    state.show_marks().await;
+                    state.publish();
+                }
+                let _ = reply.send(answer);
+            }
+            BrokerMsg::Gather { book, raised, state: trading, reply } => {
+                let instruments = Arc::clone(&state.setup.instruments);
+                let gathered = state.account(book).and_then(|account| {
+                    Matter::of(&account.custody, &instruments, *raised, trading)
+                });
+                let _ = reply.send(gathered);
+            }
+            BrokerMsg::GatherPosition { book, event, state: trading, reply } => {
+                let instruments = Arc::clone(&state.setup.instruments);
+                let limits = Arc::clone(&state.setup.limits);
+                let gathered = state.account(book).and_then(|account| {
+                    position_brief(&account.custody, &instruments, &event, trading, &limits)
+                });
+                let _ = reply.send(gathered);
+            }
+            BrokerMsg::Objected { book, code } => {
+                let limits = Arc::clone(&state.setup.limits);
+                if let Ok(account) = state.account(book) {
+                    account.custody.on_objection(code, &limits);
+                }
+            }
+            BrokerMsg::HaltLifted => {
+                state.accounts.values_mut().for_each(|account| account.custody.lift_halt());
+            }
+            BrokerMsg::Export { reply } => {
+                let _ = reply.send(state.accounts.clone());
+            }
+            BrokerMsg::Submit { book, cleared, reply } => {
+                let _ = reply.send(state.submit(book, *cleared).await);
+            }
+            BrokerMsg::Flatten { book, only, reason, reply } => {
+                let _ = reply.send(state.flatten(book, only.as_ref(), reason).await);
+            }
+            BrokerMsg::CancelEntries { reply } => {
+                let _ = reply.send(state.cancel_entries().await);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BrokerState {
+    async fn submit(
+        &mut self,
+        book: BookKind,
+        cleared: Cleared<OrderIntent>,
+    ) -> Result<Result<(), Code>, CustodyError> {
+        let (limits, fence) = (Arc::clone(&self.setup.limits), Arc::clone(&self.setup.fence));
+        let account = self.account(book)?;
+        let now = account.custody.now();
+        let gate = fence.gate(cleared.item().symbol.as_str(), now);
+        if let Err(code) = cleared.check(gate) {
+            return Ok(Err(code));
+        }
+        let happened = account.custody.submit(cleared, &limits)?;
+        self.tell(vec![(book, happened)]).await;
+        self.publish();
+        Ok(Ok(()))
+    }
+
+    async fn flatten(
+        &mut self,
+        book: Option<BookKind>,
+        only: Option<&Symbol>,
+        reason: ExitReason,
+    ) -> Result<(), CustodyError> {
+        let limits = Arc::clone(&self.setup.limits);
+        let mut happened = Vec::new();
+        for (kind, account) in &mut self.accounts {
+            if book.is_none_or(|book| book == *kind) {
+                happened.push((*kind, account.custody.flatten(only, reason, &limits)?));
+            }
+        }
+        self.tell(happened).await;
+        self.publish();
+        Ok(())
+    }
+
+    async fn cancel_entries(&mut self) -> Result<(), CustodyError> {
+        let limits = Arc::clone(&self.setup.limits);
+        let mut happened = Vec::new();
+        for (kind, account) in &mut self.accounts {
+            happened.push((*kind, account.custody.cancel_all_entries(&limits)?));
+        }
+        self.tell(happened).await;
+        self.publish();
+        Ok(())
+    }
+}

@@ -1,1 +1,372 @@
-//! The council: the root of the actor tree.
+//! The council: the root of the actor tree, and the handles to everything in it.
+//!
+//! Children start in the order of what they need: audit, context, safety (which starts the agents),
+//! market, broker, approvals, orchestrator; they stop in reverse. When one of them ends too often the
+//! council falls: the fence closes, and whoever runs it hears of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::budget::BudgetConfig;
+use conclave_domain::context::{BookKind, Context};
+use conclave_domain::custody::{Custody, CustodyConfig};
+use conclave_domain::limits::Limits;
+use conclave_domain::market::tape::Instrument;
+use conclave_domain::record::Anchor;
+use conclave_domain::role::AgentName;
+use conclave_domain::tally::Settle;
+use conclave_domain::watch::MarketWatch;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::approvals::{ApprovalsHandle, ApprovalsSetup, approvals};
+use crate::audit::{Audit, AuditHandle, audit};
+use crate::broker::{BrokerHandle, BrokerSetup, broker};
+use crate::consensus::Patience;
+use crate::context::{ContextActor, ContextHandle, context};
+use crate::market::{MarketHandle, market};
+use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
+use crate::runtime::brain::{Brain, RulesBrain};
+use crate::runtime::directory::Directory;
+use crate::runtime::faults::FaultPlan;
+use crate::runtime::fence::Fence;
+use crate::runtime::ports::{AuditSink, Clock, ContextSink, SafetyStore};
+use crate::runtime::refs::stable;
+use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
+use crate::runtime::supervision::{ChildSpec, Intensity, Remedy, Started, Supervisor};
+use crate::safety::{Events, SafetyHandle, SafetySetup, safety};
+use crate::score::Score;
+use crate::trading;
+
+/// Batches that the audit may have in flight.
+const AUDIT_ROOM: usize = 1_024;
+/// Messages that the context may have in its mailbox.
+const CONTEXT_ROOM: usize = 4_096;
+
+/// The world as the council needs it.
+#[derive(Clone)]
+pub struct World {
+    /// Where records go.
+    pub audit: Arc<dyn AuditSink>,
+    /// Where the log ended when it was opened.
+    pub head: Anchor,
+    /// Where the context goes.
+    pub store: Arc<dyn ContextSink>,
+    /// The context as it was stored and repaired.
+    pub context: Context,
+    /// Where budgets, modes and the trading state go.
+    pub safety: Arc<dyn SafetyStore>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// What stands before every entry.
+    pub fence: Arc<Fence>,
+    /// Who hears of safety's events.
+    pub events: Events,
+    /// The runtime on which agents live.
+    pub runtime: Handle,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+/// One agent of the trading team as it is set up.
+#[derive(Clone, Debug)]
+pub struct AgentSetup {
+    /// Its brain.
+    pub brain: Arc<dyn Brain<TradingBrief>>,
+    /// Consultations that it may have in flight.
+    pub permits: usize,
+}
+
+impl Default for AgentSetup {
+    fn default() -> Self {
+        Self { brain: Arc::new(RulesBrain), permits: crate::runtime::shell::PERMITS }
+    }
+}
+
+/// What a council is made of.
+#[derive(Clone, Debug)]
+pub struct CouncilSetup {
+    /// What can be traded.
+    pub instruments: Arc<[Instrument]>,
+    /// The pipelines, warmed up on what was played already.
+    pub watch: MarketWatch,
+    /// Terms of fresh accounts.
+    pub custody: CustodyConfig,
+    /// Accounts that were stored.
+    pub stored: BTreeMap<BookKind, Custody>,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// The budgets.
+    pub budgets: BudgetConfig,
+    /// The enabled agents.
+    pub agents: BTreeMap<AgentName, AgentSetup>,
+    /// Faults on request.
+    pub faults: Arc<FaultPlan>,
+    /// How long an approval waits.
+    pub approval_expiry: Duration,
+    /// How long a round waits.
+    pub patience: Patience,
+    /// When a round may close.
+    pub settle: Settle,
+    /// Whether short signals only close.
+    pub long_only: bool,
+}
+
+/// A running council. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Council {
+    /// The log.
+    pub audit: AuditHandle,
+    /// The shared context.
+    pub context: ContextHandle,
+    /// Permits, standing, the fence.
+    pub safety: SafetyHandle,
+    /// Features and signals.
+    pub market: MarketHandle,
+    /// The accounts.
+    pub broker: BrokerHandle,
+    /// The queue of supervised mode.
+    pub approvals: ApprovalsHandle,
+    /// Decisions.
+    pub orchestrator: OrchestratorHandle,
+    /// The trading team, in roster order.
+    pub agents: Vec<AgentHandle<TradingBrief>>,
+    /// What is counted.
+    pub score: Score,
+    /// The actors beside the agents, with their health.
+    pub directory: Directory,
+    fallen: watch::Receiver<Option<String>>,
+    root: ActorRef<RootMsg>,
+}
+
+impl Council {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When an actor does not start; those that did are stopped.
+    #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor")]
+    pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
+        let score = Score::default();
+        let (audit, audit_args) = audit(world.audit, world.head, AUDIT_ROOM);
+        let (context, context_args) =
+            context(world.context, world.store, Some(audit.clone()), CONTEXT_ROOM);
+        let (agent_specs, agents) = trading_team(&setup);
+        let (safety_spec, safety) = safety(SafetySetup {
+            budgets: setup.budgets,
+            store: world.safety,
+            clock: Arc::clone(&world.clock),
+            fence: Arc::clone(&world.fence),
+            directory: Directory::default(),
+            agents: agent_specs,
+            runtime: world.runtime.clone(),
+            intensity: Intensity::default(),
+            events: world.events,
+        });
+        let (market_spec, market) = market(setup.watch, Some(audit.clone()));
+        let (broker_spec, broker) = broker(BrokerSetup {
+            config: setup.custody,
+            instruments: setup.instruments,
+            limits: Arc::clone(&setup.limits),
+            stored: setup.stored,
+            fence: Arc::clone(&world.fence),
+            audit: audit.clone(),
+            context: context.clone(),
+            score: score.clone(),
+        });
+        let (approvals_spec, approvals) = approvals(ApprovalsSetup {
+            expiry: setup.approval_expiry,
+            clock: world.clock,
+            fence: Arc::clone(&world.fence),
+            broker: broker.clone(),
+            audit: audit.clone(),
+            context: context.clone(),
+            score: score.clone(),
+        });
+        let (orchestrator_spec, orchestrator) = orchestrator(Office {
+            safety: safety.clone(),
+            agents: agents.clone(),
+            broker: broker.clone(),
+            audit: audit.clone(),
+            approvals: approvals.clone(),
+            score: score.clone(),
+            limits: setup.limits,
+            patience: setup.patience,
+            settle: setup.settle,
+            long_only: setup.long_only,
+            rounds: Arc::new(AtomicU64::new(0)),
+        });
+        let children = vec![
+            // Audit and context publish their own handles; the supervisor only starts them again.
+            ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone())),
+            ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone())),
+            safety_spec,
+            market_spec,
+            broker_spec,
+            approvals_spec,
+            orchestrator_spec,
+        ];
+        let directory = Directory::default();
+        let (fell, fallen) = watch::channel(None);
+        let arguments = RootArgs {
+            children,
+            runtime: world.runtime,
+            directory: directory.clone(),
+            fence: world.fence,
+            fell,
+        };
+        let (root, _) = Actor::spawn(None, Root, arguments).await?;
+        Ok(Self {
+            audit,
+            context,
+            safety,
+            market,
+            broker,
+            approvals,
+            orchestrator,
+            agents,
+            score,
+            directory,
+            fallen,
+            root,
+        })
+    }
+
+    /// Why the council has fallen, if it has.
+    pub fn fallen(&self) -> Option<String> {
+        self.fallen.borrow().clone()
+    }
+
+    /// Stops every actor in reverse order.
+    pub async fn stop(&self) {
+        self.root.stop(None);
+        // It has stopped already if this fails.
+        let _ = self.root.wait(Some(Duration::from_secs(10))).await;
+    }
+}
+
+fn trading_team(setup: &CouncilSetup) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
+    let enabled = trading::TEAM
+        .iter()
+        .filter_map(|entry| setup.agents.get(entry.role.name).map(|settings| (entry, settings)));
+    enabled
+        .map(|(entry, settings)| {
+            agent(AgentSpec {
+                entry: *entry,
+                brain: Arc::clone(&settings.brain),
+                limits: Arc::clone(&setup.limits),
+                faults: Arc::clone(&setup.faults),
+                permits: settings.permits,
+            })
+        })
+        .unzip()
+}
+
+/// The root actor.
+#[derive(Debug)]
+struct Root;
+
+#[derive(Debug)]
+enum RootMsg {
+    Restart(usize),
+    Started(Started),
+}
+
+struct RootArgs {
+    children: Vec<ChildSpec>,
+    runtime: Handle,
+    directory: Directory,
+    fence: Arc<Fence>,
+    fell: watch::Sender<Option<String>>,
+}
+
+struct RootState {
+    children: Supervisor,
+    fence: Arc<Fence>,
+    fell: watch::Sender<Option<String>>,
+}
+
+impl Actor for Root {
+    type Msg = RootMsg;
+    type State = RootState;
+    type Arguments = RootArgs;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<RootMsg>,
+        args: RootArgs,
+    ) -> Result<RootState, ActorProcessingErr> {
+        let RootArgs { children, runtime, directory, fence, fell } = args;
+        let intensity = Intensity::default();
+        let me = me.get_cell();
+        let children = Supervisor::start(me, runtime, intensity, directory, children).await?;
+        Ok(RootState { children, fence, fell })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<RootMsg>,
+        message: RootMsg,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RootMsg::Restart(index) => {
+                let told = me.clone();
+                state.children.restart(index, move |started| {
+                    let _ = told.cast(RootMsg::Started(started));
+                });
+            }
+            RootMsg::Started(started) => {
+                let remedy = state.children.started(started);
+                state.follow(&me, remedy);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        me: ActorRef<RootMsg>,
+        event: SupervisionEvent,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        let remedy = state.children.on_event(event);
+        state.follow(&me, remedy);
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<RootMsg>,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.children.stop(Duration::from_secs(5)).await;
+        Ok(())
+    }
+}
+
+impl RootState {
+    fn follow(&self, me: &ActorRef<RootMsg>, remedy: Remedy) {
+        match remedy {
+            Remedy::Nothing => {}
+            Remedy::RestartAfter(pause, index) => {
+                me.send_after(pause, move || RootMsg::Restart(index));
+            }
+            Remedy::GaveUp(name, end) => {
+                self.fence.halt();
+                let why = format!("{name} ended too often: {}", end.text());
+                tracing::error!(why, "the council falls");
+                self.fell.send_replace(Some(why));
+                me.stop(None);
+            }
+        }
+    }
+}

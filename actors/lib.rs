@@ -11,8 +11,10 @@ pub mod driver;
 pub mod inline;
 pub mod market;
 pub mod orchestrator;
+pub mod pump;
 pub mod runtime;
 pub mod safety;
+pub mod score;
 pub mod selection;
 #[cfg(feature = "testkit")]
 pub mod testkit;

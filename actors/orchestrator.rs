@@ -1,1 +1,221 @@
-//! The orchestrator: one decision at a time per symbol, from the signal to the cleared order.
+//! The orchestrator: takes a signal, asks the council, and turns what the round allowed into an order.
+//!
+//! - every verdict has its complete record chain: steps 1 to 6 are one batch, on the disk before
+//!   an order leaves.
+//! - O-1: an order leaves with the proof of its round, or with a person's.
+//! - O-4: the exit half of a reversal and advised exits ask nobody's leave.
+//!
+//! The handler never waits: each decision is a task that the actor owns, one at a time per symbol.
+//! After a restart it forgets the decisions in flight; none of them has sent an order, because a
+//! decision's last act is to send it.
+
+mod decision;
+mod records;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::context::BookKind;
+use conclave_domain::limits::Limits;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::mode::Mode;
+use conclave_domain::role::Team;
+use conclave_domain::tally::Settle;
+use conclave_domain::watch::Raised;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::approvals::ApprovalsHandle;
+use crate::audit::AuditHandle;
+use crate::broker::{BrokerError, BrokerHandle};
+use crate::consensus::{Patience, RoundError};
+use crate::inline::Attend;
+use crate::market::Gone;
+use crate::runtime::refs::{StableRef, stable};
+use crate::runtime::shell::AgentHandle;
+use crate::runtime::supervision::ChildSpec;
+use crate::safety::SafetyHandle;
+use crate::score::Score;
+
+/// What the orchestrator takes.
+#[derive(Debug)]
+pub enum OrchestratorMsg {
+    /// Decide on a signal.
+    Decide {
+        /// The signal.
+        raised: Box<Raised>,
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), DecideError>>,
+    },
+    /// Attend to an event of an account.
+    Attend {
+        /// Whose.
+        book: BookKind,
+        /// The event.
+        event: Attend,
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), DecideError>>,
+    },
+    /// A decision on this symbol has ended.
+    Ended(Symbol),
+}
+
+/// Why a run cannot go on. What a council or a gate refuses is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// The broker is gone or its account broke.
+    #[error("the broker failed")]
+    Broker(#[from] BrokerError),
+    /// A round of a replay did not close.
+    #[error("a round did not close")]
+    Round(#[from] RoundError),
+    /// The orchestrator is gone.
+    #[error("the orchestrator is gone")]
+    Gone(#[from] Gone),
+}
+
+/// What every decision works with.
+#[derive(Clone, Debug)]
+pub struct Office {
+    /// Permits, standing, the fence.
+    pub safety: SafetyHandle,
+    /// The enabled agents of the trading team, in roster order.
+    pub agents: Vec<AgentHandle<TradingBrief>>,
+    /// The accounts.
+    pub broker: BrokerHandle,
+    /// The log.
+    pub audit: AuditHandle,
+    /// The queue of supervised mode.
+    pub approvals: ApprovalsHandle,
+    /// What is counted.
+    pub score: Score,
+    /// The limits in force.
+    pub limits: Arc<Limits>,
+    /// How long a round waits.
+    pub patience: Patience,
+    /// When a round may close.
+    pub settle: Settle,
+    /// Whether short signals only close.
+    pub long_only: bool,
+    /// The number of the last round.
+    pub rounds: Arc<AtomicU64>,
+}
+
+impl Office {
+    /// The book that the present mode decides on: advice of advisory mode fills the shadow book.
+    pub fn book(&self) -> BookKind {
+        match self.safety.standing().mode(Team::Trading) {
+            Mode::Advisory => BookKind::Shadow,
+            Mode::Supervised | Mode::Autonomous => BookKind::Real,
+        }
+    }
+}
+
+/// How to reach the orchestrator.
+#[derive(Clone, Debug)]
+pub struct OrchestratorHandle(StableRef<OrchestratorMsg>);
+
+impl OrchestratorHandle {
+    /// Steps 3 to 8 of a signal; returns when every effect of it is booked.
+    ///
+    /// # Errors
+    /// When the run cannot go on.
+    pub async fn decide(&self, raised: Raised) -> Result<(), DecideError> {
+        let raised = Box::new(raised);
+        self.ask(|reply| OrchestratorMsg::Decide { raised, reply }).await
+    }
+
+    /// Attends to an event; returns when every effect of it is booked.
+    ///
+    /// # Errors
+    /// When the run cannot go on.
+    pub async fn attend(&self, book: BookKind, event: Attend) -> Result<(), DecideError> {
+        self.ask(|reply| OrchestratorMsg::Attend { book, event, reply }).await
+    }
+
+    async fn ask(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<(), DecideError>>) -> OrchestratorMsg,
+    ) -> Result<(), DecideError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.cast(message(reply)).map_err(|_| Gone("orchestrator"))?;
+        answer.await.map_err(|_| Gone("orchestrator"))?
+    }
+}
+
+/// Prepares the orchestrator.
+pub fn orchestrator(office: Office) -> (ChildSpec, OrchestratorHandle) {
+    let (publisher, actor) = stable();
+    let office = Arc::new(office);
+    let child =
+        ChildSpec::new("orchestrator", publisher, move || (Orchestrator, Arc::clone(&office)));
+    (child, OrchestratorHandle(actor))
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Orchestrator;
+
+/// What the actor keeps.
+#[derive(Debug)]
+pub struct OrchestratorState {
+    office: Arc<Office>,
+    /// Symbols that a decision is made on at this moment.
+    deciding: BTreeSet<Symbol>,
+    work: JoinSet<()>,
+}
+
+impl Actor for Orchestrator {
+    type Msg = OrchestratorMsg;
+    type State = OrchestratorState;
+    type Arguments = Arc<Office>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<OrchestratorMsg>,
+        office: Arc<Office>,
+    ) -> Result<OrchestratorState, ActorProcessingErr> {
+        Ok(OrchestratorState { office, deciding: BTreeSet::new(), work: JoinSet::new() })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<OrchestratorMsg>,
+        message: OrchestratorMsg,
+        state: &mut OrchestratorState,
+    ) -> Result<(), ActorProcessingErr> {
+        while state.work.try_join_next().is_some() {}
+        let office = Arc::clone(&state.office);
+        match message {
+            OrchestratorMsg::Ended(symbol) => {
+                state.deciding.remove(&symbol);
+            }
+            OrchestratorMsg::Attend { book, event, reply } => {
+                state.work.spawn(async move {
+                    let _ = reply.send(office.attend(book, event).await);
+                });
+            }
+            OrchestratorMsg::Decide { raised, reply } => {
+                let symbol = raised.signal.symbol.clone();
+                let is_first = state.deciding.insert(symbol.clone());
+                state.work.spawn(async move {
+                    let decided = if is_first {
+                        office.decide(*raised).await
+                    } else {
+                        office.refuse_second(&raised).await;
+                        Ok(())
+                    };
+                    if is_first {
+                        // Before the reply: whoever waited may send the next signal at once.
+                        let _ = me.cast(OrchestratorMsg::Ended(symbol));
+                    }
+                    let _ = reply.send(decided);
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::fixed::Price;
-use crate::market::bar::Timeframe;
+use crate::market::bar::{Bar, Timeframe};
 use crate::market::symbol::AssetClass;
 use crate::market::tape::{Chunk, Instrument};
 use crate::pipeline::SymbolPipeline;
@@ -49,6 +49,8 @@ pub struct Raised {
     pub slice: usize,
     /// The tape's index of its symbol.
     pub instrument: u16,
+    /// The bar that raised it.
+    pub bar: Bar,
     /// The signal.
     pub signal: Signal,
     /// The market at the end of that slice.
@@ -115,7 +117,7 @@ impl MarketWatch {
                 let index = usize::from(tick.instrument);
                 let Some(pipeline) = self.pipelines.get_mut(index) else { continue };
                 if let Some(signal) = pipeline.on_bar(&tick.bar) {
-                    signals.push((tick.instrument, signal));
+                    signals.push((tick.instrument, tick.bar, signal));
                 }
                 if self.full {
                     let pulse = Pulse { features: pipeline.features(), regime: pipeline.regime() };
@@ -134,9 +136,10 @@ impl MarketWatch {
             }
             let at = chunk.slice(slice).first().map_or(Time::EPOCH, |tick| tick.bar.close_time);
             let market = Arc::new(self.snapshot(at));
-            seen.raised.extend(signals.drain(..).map(|(instrument, signal)| Raised {
+            seen.raised.extend(signals.drain(..).map(|(instrument, bar, signal)| Raised {
                 slice,
                 instrument,
+                bar,
                 signal,
                 market: Arc::clone(&market),
             }));
@@ -161,7 +164,6 @@ impl MarketWatch {
 mod tests {
     use super::*;
     use crate::fixed::Volume;
-    use crate::market::bar::Bar;
     use crate::market::series::Series;
     use crate::market::symbol::Symbol;
     use crate::market::tape::Tape;

@@ -46,6 +46,9 @@ pub enum CustodyError {
     /// An amount is out of range.
     #[error("an amount is out of range")]
     Range(#[from] FixedError),
+    /// There is no account of that book.
+    #[error("there is no account of that book")]
+    NoAccount,
     /// An exit was built that would not shrink its position.
     #[error("an exit is none")]
     Exit(#[from] ClearanceError),

@@ -4,6 +4,7 @@ pub mod asset;
 pub mod bar;
 pub mod calendar;
 pub mod csv;
+pub mod digest;
 pub mod door;
 pub mod series;
 pub mod splits;

@@ -1,0 +1,279 @@
+//! How to reach the broker actor, and what it shows of the accounts.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use conclave_domain::brief::trading::{TradingBrief, TradingState};
+use conclave_domain::clearance::Cleared;
+use conclave_domain::code::Code;
+use conclave_domain::context::BookKind;
+use conclave_domain::custody::{CustodyError, PositionEvent};
+use conclave_domain::deliberation::Matter;
+use conclave_domain::fixed::{Money, Price, Qty};
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::{ExitReason, OrderIntent};
+use conclave_domain::ratio::Ratio;
+use conclave_domain::signal::Direction;
+use conclave_domain::time::Time;
+use conclave_domain::watch::Raised;
+use serde::Serialize;
+use tokio::sync::{oneshot, watch};
+
+use super::{Account, BrokerMsg};
+use crate::driver::{Advanced, Played};
+use crate::inline::Attend;
+use crate::market::Gone;
+use crate::runtime::refs::StableRef;
+
+/// Orders that a view shows; the audit has them all.
+const ORDERS_SHOWN: usize = 100;
+
+/// One open position as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct PositionView {
+    /// Its book.
+    pub book: BookKind,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// Long or short.
+    pub side: Direction,
+    /// How much.
+    pub qty: Qty,
+    /// Mean entry price.
+    pub entry_price: Option<Price>,
+    /// The last price.
+    pub price: Price,
+    /// What it is worth.
+    pub value: Money,
+    /// Profit at the last price.
+    pub unrealised: Option<Money>,
+    /// Since when.
+    pub opened_at: Time,
+}
+
+/// One order as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderView {
+    /// Its book.
+    pub book: BookKind,
+    /// Its id.
+    pub client_order_id: String,
+    /// The decision that it belongs to.
+    pub decision: String,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// Buy or sell.
+    pub side: &'static str,
+    /// How much.
+    pub qty: Qty,
+    /// Market, limit, …
+    pub kind: &'static str,
+    /// Where it stands.
+    pub status: &'static str,
+    /// How much was filled.
+    pub filled: Qty,
+    /// When it was made.
+    pub at: Time,
+}
+
+/// The accounts as they are shown; published after every change and every chunk.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AccountView {
+    /// Market time.
+    pub at: Time,
+    /// Equity of the book that has traded, or the only one.
+    pub equity: Money,
+    /// Its cash.
+    pub cash: Money,
+    /// Its exposure, fraction of equity.
+    pub exposure: Ratio,
+    /// Its fall from the peak, fraction.
+    pub drawdown: Ratio,
+    /// Profit or loss of the present session, fraction.
+    pub daily_pnl_pct: Ratio,
+    /// Trades that are over.
+    pub trades: usize,
+    /// Open positions of all books.
+    pub positions: Vec<PositionView>,
+    /// The last orders of all books, newest last.
+    pub orders: Vec<OrderView>,
+}
+
+impl AccountView {
+    pub(super) fn of<'a>(accounts: impl Iterator<Item = (BookKind, &'a Account)>) -> Self {
+        let mut view = Self::default();
+        for (book, account) in accounts {
+            let custody = &account.custody;
+            let ledger = custody.book();
+            view.at = custody.now();
+            view.equity = ledger.equity().unwrap_or_default();
+            view.cash = ledger.cash();
+            view.exposure = ledger.exposure().unwrap_or_default();
+            view.drawdown = ledger.drawdown();
+            view.daily_pnl_pct = custody.daily_pnl_pct();
+            view.trades += ledger.trades().len();
+            view.positions.extend(ledger.positions().iter().map(|(symbol, position)| {
+                PositionView {
+                    book,
+                    symbol: symbol.clone(),
+                    side: position.direction,
+                    qty: position.qty,
+                    entry_price: position.entry_price().ok(),
+                    price: position.mark,
+                    value: position.value,
+                    unrealised: position.unrealised().ok(),
+                    opened_at: position.opened_at,
+                }
+            }));
+            let skip = custody.orders().len().saturating_sub(ORDERS_SHOWN);
+            view.orders.extend(custody.orders().iter().skip(skip).map(|order| OrderView {
+                book,
+                client_order_id: order.intent.client_order_id.to_string(),
+                decision: order.intent.decision.to_string(),
+                symbol: order.intent.symbol.clone(),
+                side: order.intent.side.name(),
+                qty: order.intent.qty,
+                kind: order.intent.kind.name(),
+                status: order.status().name(),
+                filled: order.filled(),
+                at: order.intent.at,
+            }));
+        }
+        view
+    }
+}
+
+/// How to reach the broker actor. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BrokerHandle {
+    actor: StableRef<BrokerMsg>,
+    view: watch::Receiver<Arc<AccountView>>,
+}
+
+/// Why the broker brought no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum BrokerError {
+    /// It is gone.
+    #[error("the broker is gone")]
+    Gone(#[from] Gone),
+    /// The account broke.
+    #[error("the account broke")]
+    Custody(#[from] CustodyError),
+}
+
+impl BrokerHandle {
+    pub(super) const fn new(
+        actor: StableRef<BrokerMsg>,
+        view: watch::Receiver<Arc<AccountView>>,
+    ) -> Self {
+        Self { actor, view }
+    }
+
+    /// The accounts as they were last shown; never waits.
+    pub fn view(&self) -> Arc<AccountView> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> BrokerMsg,
+    ) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.actor.cast(message(reply)).map_err(|_| Gone("broker"))?;
+        answer.await.map_err(|_| Gone("broker"))
+    }
+
+    /// Plays slices.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn advance(
+        &self,
+        played: Played,
+        slices: Range<usize>,
+    ) -> Result<Advanced<(BookKind, Attend)>, BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Advance { played, slices, reply }).await??)
+    }
+
+    /// Gathers what a decision looks at.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn gather(
+        &self,
+        book: BookKind,
+        raised: Raised,
+        state: TradingState,
+    ) -> Result<Matter, BrokerError> {
+        let raised = Box::new(raised);
+        Ok(self.ask(|reply| BrokerMsg::Gather { book, raised, state, reply }).await??)
+    }
+
+    /// Gathers what an adviser on exits is told.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn gather_position(
+        &self,
+        book: BookKind,
+        event: PositionEvent,
+        state: TradingState,
+    ) -> Result<TradingBrief, BrokerError> {
+        let event = Box::new(event);
+        Ok(self.ask(|reply| BrokerMsg::GatherPosition { book, event, state, reply }).await??)
+    }
+
+    /// Sends a cleared order; the inner error is the code of what stopped it at the fence.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn submit(
+        &self,
+        book: BookKind,
+        cleared: Cleared<OrderIntent>,
+    ) -> Result<Result<(), Code>, BrokerError> {
+        let cleared = Box::new(cleared);
+        Ok(self.ask(|reply| BrokerMsg::Submit { book, cleared, reply }).await??)
+    }
+
+    /// Closes positions: one symbol's or all, of one book or all.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn flatten(
+        &self,
+        book: Option<BookKind>,
+        only: Option<Symbol>,
+        reason: ExitReason,
+    ) -> Result<(), BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Flatten { book, only, reason, reply }).await??)
+    }
+
+    /// Cancels every entry that rests.
+    ///
+    /// # Errors
+    /// When the actor is gone or an account broke.
+    pub async fn cancel_entries(&self) -> Result<(), BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::CancelEntries { reply }).await??)
+    }
+
+    /// Tells the account that the guardian's objection stood.
+    pub fn objected(&self, book: BookKind, code: Code) {
+        // Without a broker there is no account that could rest.
+        let _ = self.actor.cast(BrokerMsg::Objected { book, code });
+    }
+
+    /// Tells the accounts that a person has lifted the halt.
+    pub fn halt_lifted(&self) {
+        let _ = self.actor.cast(BrokerMsg::HaltLifted);
+    }
+
+    /// Everything there is.
+    ///
+    /// # Errors
+    /// When the actor is gone.
+    pub async fn export(&self) -> Result<BTreeMap<BookKind, Account>, Gone> {
+        self.ask(|reply| BrokerMsg::Export { reply }).await
+    }
+}

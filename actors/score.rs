@@ -1,0 +1,90 @@
+//! The score: what the run has counted, for whoever shows it and for the agents' track records.
+//!
+//! Counted by those who act, under a lock that is never held across an await.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use conclave_domain::brief::trading::TrackRecord;
+use conclave_domain::code::Code;
+use conclave_domain::order::DecisionId;
+use conclave_domain::role::AgentName;
+use conclave_domain::stats::Stats;
+
+/// Shared counters of one run. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Score(Arc<Mutex<Counted>>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    stats: Stats,
+    voted_for: BTreeMap<DecisionId, Vec<AgentName>>,
+    last_refusal: Option<Refused>,
+}
+
+/// The last decision that came to nothing, and why.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Refused {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The code.
+    pub code: Code,
+    /// One sentence for people.
+    pub text: String,
+}
+
+impl Score {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts something.
+    pub fn count(&self, count: impl FnOnce(&mut Stats)) {
+        count(&mut self.lock().stats);
+    }
+
+    /// A decision was denied.
+    pub fn denied(&self, decision: &DecisionId, code: Code, text: &str) {
+        metrics::counter!("conclave_denials_total", "code" => code.as_str()).increment(1);
+        let mut counted = self.lock();
+        counted.stats.on_denied(code);
+        counted.last_refusal =
+            Some(Refused { decision: decision.clone(), code, text: text.to_owned() });
+    }
+
+    /// A decision came to nothing without being denied: a veto, a hold.
+    pub fn refused(&self, decision: &DecisionId, code: Code, text: &str) {
+        self.lock().last_refusal =
+            Some(Refused { decision: decision.clone(), code, text: text.to_owned() });
+    }
+
+    /// These agents voted for an order that left.
+    pub fn voted_for(&self, decision: &DecisionId, agents: Vec<AgentName>) {
+        self.lock().voted_for.insert(decision.clone(), agents);
+    }
+
+    /// A trade is over.
+    pub fn trade_closed(&self, decision: Option<&DecisionId>, won: bool) {
+        let mut counted = self.lock();
+        let Counted { stats, voted_for, .. } = &mut *counted;
+        if let Some(agents) = decision.and_then(|decision| voted_for.get(decision)) {
+            stats.on_outcome(agents, won);
+        }
+    }
+
+    /// An agent's record so far.
+    pub fn track_record(&self, agent: &str) -> TrackRecord {
+        let counted = self.lock();
+        counted.stats.agents.get(agent).map(|stats| stats.track_record()).unwrap_or_default()
+    }
+
+    /// Everything that was counted.
+    pub fn stats(&self) -> Stats {
+        self.lock().stats.clone()
+    }
+
+    /// The last decision that came to nothing.
+    pub fn last_refusal(&self) -> Option<Refused> {
+        self.lock().last_refusal.clone()
+    }
+}
