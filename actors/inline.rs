@@ -376,3 +376,6 @@ impl Stations for InlineCouncil {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;
