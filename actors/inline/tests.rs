@@ -132,9 +132,12 @@ fn a_hard_veto_can_be_reached_and_is_never_appealed() {
     assert!(council.stats().denials.keys().all(|code| !code.as_str().starts_with("appeal.")));
 }
 
+/// A change of the limits.
+type Narrow = fn(&mut Limits);
+
 #[test]
 fn every_objection_by_judgement_occurs_in_some_run() {
-    let cases: [(Code, fn(&mut Limits)); 5] = [
+    let cases: [(Code, Narrow); 5] = [
         (Code::GuardCorrelation, |limits| limits.soft.correlation_max = Ratio::of(0.3)),
         (Code::GuardCrash, |limits| limits.soft.crash_max = Ratio::of(0.1)),
         (Code::GuardRegime, |limits| limits.soft.regime_clear = Ratio::of(0.7)),

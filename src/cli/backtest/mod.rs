@@ -1,6 +1,7 @@
-//! `backtest`: a strategy alone through engine and ledger, or a grid of its parameters on all cores.
+//! `backtest`: a strategy alone through engine and ledger, a grid of its parameters on all cores, or
+//! with `--council` the whole council.
 //!
-//! No council, no gates, no caps, no protective exits. Without `--data` it runs on the embedded bars,
+//! Without `--council` there are no gates, no caps, no protective exits. Without `--data` it runs on the embedded bars,
 //! adjusted for splits; a file is taken raw unless `--splits` names a table.
 
 use std::io::Write;
@@ -22,8 +23,9 @@ use super::data::Class;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use crate::data::{self, DataError};
-use crate::report::{self, summary_table};
+use crate::report::{self, Counts, summary_table};
 
+mod council;
 mod grid;
 mod outcome;
 
@@ -45,6 +47,10 @@ pub struct BacktestArgs {
     /// A table of splits (symbol,date,ratio) to adjust the file's bars by.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub splits: Option<PathBuf>,
+    /// Asks the council of each call, under the default configuration: gates, rounds, sizes, protective
+    /// exits, $1 a trade and slippage.
+    #[arg(long, conflicts_with_all = ["size", "grid"])]
+    pub council: bool,
     /// Who calls: sma-cross, momentum, mean-reversion.
     #[arg(long, default_value = "sma-cross", value_parser = strategy)]
     pub strategy: StrategyConfig,
@@ -191,6 +197,8 @@ struct Document<'a> {
     bars: u64,
     #[serde(flatten)]
     metrics: &'a Metrics,
+    #[serde(flatten)]
+    council: Option<&'a Counts>,
 }
 
 /// Runs the back-test, prints its summary and writes its files.
@@ -212,15 +220,20 @@ pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(
     }
     let strategy = args.strategy()?;
     let series = args.series()?;
-    let result = run_raw(&series, &strategy, &terms).map_err(failed)?;
-    let report = outcome::report(&series, &strategy, &terms, &result)?;
+    let report = if args.council {
+        council::report(&series, &strategy, &terms)?
+    } else {
+        let result = run_raw(&series, &strategy, &terms).map_err(failed)?;
+        outcome::report(&series, &strategy, &terms, &result)?
+    };
     if let Some(dir) = &args.out {
         report::write(&report, dir).map_err(|error| {
             CliError::new(ExitCode::Failure, "the report could not be written").caused_by(error)
         })?;
     }
+    let size = if args.council { "council".to_owned() } else { terms.size.to_string() };
     if format == Format::Text {
-        writeln!(out, "{}", headline(&report, &terms))?;
+        writeln!(out, "{}", headline(&report, &terms, &size))?;
         write!(out, "{}", summary_table(&report))?;
         return Ok(());
     }
@@ -228,27 +241,27 @@ pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(
         schema: "backtest/1",
         strategy: &report.header.strategy,
         fill: &report.header.fill_rule,
-        size: terms.size.to_string(),
+        size,
         direction: terms.directions.name(),
         fees_bp: f64::from(terms.broker.fee.as_hundredths()) / 100.0,
         data_hash: &report.header.data_hash,
         bars: report.header.bars,
         metrics: &report.metrics,
+        council: args.council.then_some(&report.counts),
     };
     write_json(&document, format, out)
 }
 
 /// What was run, in one line.
-fn headline(report: &report::RunReport, terms: &RawTerms) -> String {
+fn headline(report: &report::RunReport, terms: &RawTerms, size: &str) -> String {
     let header = &report.header;
     let symbols: Vec<&str> = header.symbols.iter().map(Symbol::as_str).collect();
     format!(
-        "{} on {}: {} bars, fill at {}, {}, {}, {}",
+        "{} on {}: {} bars, fill at {}, {size}, {}, {}",
         header.strategy,
         symbols.join(" "),
         header.bars,
         header.fill_rule,
-        terms.size,
         terms.directions.name(),
         header.costs,
     )

@@ -2,6 +2,7 @@
 
 use conclave_domain::engine::{EngineResult, RawTerms};
 use conclave_domain::fixed::{Bp, Money};
+use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::metrics::Metrics;
 use conclave_domain::ratio::Ratio;
@@ -73,9 +74,6 @@ fn header(
     terms: &RawTerms,
     result: &EngineResult,
 ) -> Header {
-    let mut timeframes: Vec<_> = series.iter().map(|one| one.timeframe).collect();
-    timeframes.sort_unstable();
-    timeframes.dedup();
     let strategy = words(strategy);
     let fees = bp(terms.broker.fee);
     let directions = terms.directions.name();
@@ -93,7 +91,7 @@ fn header(
         data_hash: series_hash(series),
         config_hash: blake3::hash(config.as_bytes()).to_hex().to_string(),
         audit_head: None,
-        timeframes,
+        timeframes: timeframes(series),
         symbols: series.iter().map(|one| one.symbol.clone()).collect(),
         from: result.equity.first().map(|point| point.time),
         to: result.equity.last().map(|point| point.time),
@@ -104,6 +102,14 @@ fn header(
         money: MoneyKind::Paper,
         benchmark: Some("buy and hold, equal weights".to_owned()),
     }
+}
+
+/// The lengths of the bars, each once.
+pub(super) fn timeframes(series: &[Series]) -> Vec<Timeframe> {
+    let mut timeframes: Vec<_> = series.iter().map(|one| one.timeframe).collect();
+    timeframes.sort_unstable();
+    timeframes.dedup();
+    timeframes
 }
 
 /// A strategy with its parameters, in words.
@@ -121,6 +127,6 @@ pub(super) fn words(strategy: &StrategyConfig) -> String {
 }
 
 /// Basis points as people write them: `20`, `2.5`.
-fn bp(fee: Bp) -> String {
+pub(super) fn bp(fee: Bp) -> String {
     (f64::from(fee.as_hundredths()) / 100.0).to_string()
 }
