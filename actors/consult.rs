@@ -84,6 +84,21 @@ impl OutsideKind {
         }
     }
 
+    /// What an agent's advice comes to beside the bot's own gates: about an entry a failed one is a
+    /// hard veto, whatever the guardian thinks of the rest.
+    pub fn settle(self, gates: &[GateResult], mut advice: Advice) -> Advice {
+        // A breach of a hard limit tells more than the gate in front of it; a gate outranks the rest.
+        let is_hard = matches!(&advice.stance, Stance::Veto(found) if found.kind == VetoKind::Hard);
+        if self == Self::Gates
+            && !is_hard
+            && let Some(objection) = failed_gate(gates)
+        {
+            advice.reasoning.clone_from(&objection.text);
+            advice.stance = Stance::Veto(objection);
+        }
+        advice
+    }
+
     const fn entry(self) -> Entry<TradingBrief> {
         match self {
             Self::Signal => Entry::of::<SignalAnalyst>(),
@@ -298,17 +313,8 @@ impl OutsideDesk {
         let brief = self.brief(kind, question)?;
         let entry = kind.entry();
         let answer = (entry.rules)(&brief, &self.limits);
-        let mut advice = (entry.read)(&answer, &brief, &self.limits)?;
-        // A breach of a hard limit tells more than the gate in front of it; a gate outranks the rest.
-        let is_hard = matches!(&advice.stance, Stance::Veto(found) if found.kind == VetoKind::Hard);
-        if kind == OutsideKind::Gates
-            && !is_hard
-            && let Some(objection) = failed_gate(&brief.gates)
-        {
-            advice.reasoning.clone_from(&objection.text);
-            advice.stance = Stance::Veto(objection);
-        }
-        Ok(advice)
+        let advice = (entry.read)(&answer, &brief, &self.limits)?;
+        Ok(kind.settle(&brief.gates, advice))
     }
 
     /// The brief that a question becomes, to open a real round with.

@@ -10,7 +10,7 @@
 //! decision's last act is to send it.
 
 mod decision;
-mod records;
+pub mod records;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use crate::audit::{record, volatile};
 use crate::runtime::shell::Answer;
 
-/// The batch of one decision.
+/// The batch of one decision: its records in the order of their steps. A record that cannot be made
+/// is logged and left out.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub struct Batch {
     decision: DecisionId,
     at: Time,
     records: Vec<Record>,
@@ -52,11 +53,13 @@ struct RoundBody<'a> {
 }
 
 impl Batch {
-    pub(super) fn new(decision: DecisionId, at: Time) -> Self {
+    /// An empty batch. `at` is the market time of all its records.
+    pub fn new(decision: DecisionId, at: Time) -> Self {
         Self { decision, at, records: Vec::with_capacity(12) }
     }
 
-    pub(super) fn into_records(self) -> Vec<Record> {
+    /// What is written.
+    pub fn into_records(self) -> Vec<Record> {
         self.records
     }
 
@@ -82,12 +85,12 @@ impl Batch {
     }
 
     /// Step 3.
-    pub(super) fn consult(&mut self, round: u64, asked: &[AgentName], brief: &TradingBrief) {
+    pub fn consult(&mut self, round: u64, asked: &[AgentName], brief: &TradingBrief) {
         self.push(Step::ConsultSent, &json!({"round": round, "asked": asked, "brief": brief}));
     }
 
     /// Step 4, one record per answer.
-    pub(super) fn answers(&mut self, answers: &[Answer]) {
+    pub fn answers(&mut self, answers: &[Answer]) {
         for answer in answers {
             let body = AdviceBody {
                 agent: answer.agent,
@@ -112,7 +115,7 @@ impl Batch {
     }
 
     /// Step 5.
-    pub(super) fn closed(&mut self, round: u64, report: &RoundReport) {
+    pub fn closed(&mut self, round: u64, report: &RoundReport) {
         self.push(Step::RoundClosed, &RoundBody { round, report });
     }
 

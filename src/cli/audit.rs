@@ -104,7 +104,7 @@ pub fn run(args: &AuditArgs, format: Format, out: &mut dyn Write) -> Result<(), 
 }
 
 /// The log lies in the run's directory, or in `audit` within it.
-pub(super) fn log_dir(dir: &Path) -> PathBuf {
+pub(crate) fn log_dir(dir: &Path) -> PathBuf {
     let inner = dir.join("audit");
     if !has_log(dir) && has_log(&inner) { inner } else { dir.to_owned() }
 }

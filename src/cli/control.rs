@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::audit::log_dir;
 use super::error::{CliError, ExitCode};
 use super::format::{Align, Format, Table};
+use crate::adapters::audit_files::has_log;
 use crate::adapters::control_http::{Control, HALT_FILE, store_dir};
+use crate::run::rounds;
 
 /// Which process.
 #[derive(Args, Clone, Debug, Default)]
@@ -153,18 +156,42 @@ pub async fn plain(
 /// Prints the last rounds, or one of them.
 ///
 /// # Errors
-/// When nobody answers, or there is no such round.
+/// When there is neither a process nor a log, or no such round.
 pub async fn rounds(
     args: &RoundsArgs,
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
-    let control = connect(&args.place)?;
-    let value = match &args.id {
-        Some(id) => control.get(&format!("rounds/{}", safe_id(id)?)).await?,
-        None => control.get("rounds").await?,
+    let id = args.id.as_deref().map(safe_id).transpose()?;
+    let path = id.map_or_else(|| "rounds".to_owned(), |id| format!("rounds/{id}"));
+    let dir = store_dir(args.place.store.as_deref())?;
+    let asked = match Control::find(&dir) {
+        Ok(control) => control.get(&path).await,
+        Err(error) => Err(error),
+    };
+    let value = match asked {
+        Err(error) if error.code == ExitCode::NotRunning && has_log(&log_dir(&dir)) => {
+            rounds_on_disk(&dir, id)?
+        }
+        other => other?,
     };
     show(&value, format, out)
+}
+
+/// What a process that has ended left in its log.
+fn rounds_on_disk(dir: &Path, id: Option<&str>) -> Result<Value, CliError> {
+    let dir = log_dir(dir);
+    let found = match id {
+        Some(id) => rounds::one(&dir, id),
+        None => rounds::last(&dir).map(Some),
+    };
+    let found = found.map_err(|error| {
+        CliError::new(ExitCode::Data, "the audit cannot be read").caused_by(error)
+    })?;
+    found.ok_or_else(|| {
+        let text = format!("there is no decision `{}`", id.unwrap_or_default());
+        CliError::new(ExitCode::NotFound, text)
+    })
 }
 
 /// Lists or answers approvals.

@@ -109,23 +109,30 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+impl Refusal {
+    /// A denial in the words of its code.
+    pub fn denied(code: Code) -> Self {
+        Self::Denied { code, text: format!("{} {}", code.cause(), code.remedy()) }
+    }
+}
+
 /// A boxed answer.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Value, Refusal>> + Send + 'a>>;
 
+/// A boxed text.
+pub type Text<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
+
 /// The running council as the API sees it.
 pub trait Desk: Send + Sync + 'static {
-    /// One view, from a consistent snapshot; never waits for a writer.
-    ///
-    /// # Errors
-    /// When there is no such thing.
-    fn view(&self, view: View) -> Result<Value, Refusal>;
+    /// One view, as of one moment. It may ask an actor or read a file; it changes nothing.
+    fn view(&self, view: View) -> Answer<'_>;
 
-    /// Carries out one command.
+    /// Carries out one command, to its end even if nobody waits for the answer any more.
     fn command(&self, command: Command) -> Answer<'_>;
 
     /// Whether the process can serve: every actor that new risk needs is alive.
     fn is_ready(&self) -> bool;
 
-    /// The text of `/metrics`.
-    fn metrics(&self) -> String;
+    /// The text of `/metrics`, in the exposition format of Prometheus.
+    fn metrics(&self) -> Text<'_>;
 }

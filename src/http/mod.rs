@@ -12,6 +12,7 @@ mod routes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::Token;
 use desk::Desk;
@@ -85,7 +86,10 @@ pub async fn bind(
     })
 }
 
-/// Serves until `stop` resolves, then lets requests in flight end.
+/// How long requests in flight may take to end; streams of events never end by themselves.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Serves until `stop` resolves, then lets requests in flight end within two seconds.
 ///
 /// # Errors
 /// When the listener fails.
@@ -94,5 +98,19 @@ pub async fn serve(
     shared: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, routes::router(shared)).with_graceful_shutdown(stop).await
+    let (stopped, stopping) = tokio::sync::oneshot::channel::<()>();
+    let stop = async move {
+        stop.await;
+        // Nobody listens any more only when serving has ended already.
+        let _ = stopped.send(());
+    };
+    let serving = axum::serve(listener, routes::router(shared)).with_graceful_shutdown(stop);
+    let time_is_up = async {
+        let _ = stopping.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = time_is_up => Ok(()),
+    }
 }

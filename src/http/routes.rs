@@ -29,7 +29,7 @@ pub(super) fn router(shared: Shared) -> Router {
     let bucket = Arc::new(Mutex::new((BURST, tokio::time::Instant::now())));
     let reads = Router::new()
         .route("/", get(status_page))
-        .route("/metrics", get(|State(s): State<Shared>| async move { s.desk.metrics() }))
+        .route("/metrics", get(metrics))
         .route("/api/v1/status", get(|s| view(s, View::Status)))
         .route("/api/v1/agents", get(|s| view(s, View::Agents)))
         .route("/api/v1/rounds", get(|s| view(s, View::Rounds)))
@@ -64,12 +64,17 @@ pub(super) fn router(shared: Shared) -> Router {
 }
 
 /// A handler that answers with one view.
-fn view(State(shared): State<Shared>, view: View) -> std::future::Ready<Response> {
-    std::future::ready(answer(shared.desk.view(view)))
+async fn view(State(shared): State<Shared>, view: View) -> Response {
+    answer(shared.desk.view(view).await)
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let text = shared.desk.metrics().await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 async fn status_page(State(shared): State<Shared>) -> Response {
-    match shared.desk.view(View::Status) {
+    match shared.desk.view(View::Status).await {
         Ok(status) => Html(page::render(&status)).into_response(),
         Err(refusal) => refused(&refusal),
     }

@@ -1,0 +1,284 @@
+//! The catalogue of metrics: every name that this process shows, with its kind, labels and help.
+//!
+//! Whoever counts something uses a name of this list; a test keeps the list and the code equal in
+//! both directions. Names follow Prometheus: base units, `_total` for counters.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What kind of metric it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, one sentence.
+    pub help: &'static str,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind, labels, help }
+}
+
+/// Upper bounds of the histograms of durations, seconds: rules brains answer within a millisecond,
+/// models within half a minute.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Every metric there is, by name.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "conclave_actor_restarts_total",
+        Kind::Counter,
+        &["actor", "reason"],
+        "Actors that ended and were started anew, by why they had ended.",
+    ),
+    metric(
+        "conclave_agent_panics_total",
+        Kind::Counter,
+        &["agent"],
+        "Consultations that panicked.",
+    ),
+    metric(
+        "conclave_audit_failures_total",
+        Kind::Counter,
+        &[],
+        "Batches of records that could not be written to the audit.",
+    ),
+    metric(
+        "conclave_audit_records_total",
+        Kind::Counter,
+        &[],
+        "Records written to the audit, both streams.",
+    ),
+    metric(
+        "conclave_budget_remaining",
+        Kind::Gauge,
+        &["budget"],
+        "What is left of a budget: a count, or US dollars.",
+    ),
+    metric(
+        "conclave_build_info",
+        Kind::Gauge,
+        &["version"],
+        "Always 1; the labels say what is running.",
+    ),
+    metric(
+        "conclave_clamps_total",
+        Kind::Counter,
+        &["parameter", "edge"],
+        "Numbers in answers of agents that were out of bounds and were clamped.",
+    ),
+    metric(
+        "conclave_consultations_total",
+        Kind::Counter,
+        &["agent", "outcome"],
+        "Seats of rounds that have closed, by how the seat was settled.",
+    ),
+    metric(
+        "conclave_context_failures_total",
+        Kind::Counter,
+        &[],
+        "Commits of the shared context that could not be stored.",
+    ),
+    metric(
+        "conclave_context_refusals_total",
+        Kind::Counter,
+        &[],
+        "Updates that the shared context refused because they made no sense.",
+    ),
+    metric(
+        "conclave_denials_total",
+        Kind::Counter,
+        &["code"],
+        "What was denied by gates, safety or a person, by reason code.",
+    ),
+    metric(
+        "conclave_drawdown_ratio",
+        Kind::Gauge,
+        &["book"],
+        "Fall from the peak of equity, a fraction.",
+    ),
+    metric(
+        "conclave_equity_usd",
+        Kind::Gauge,
+        &["book"],
+        "Cash plus positions at the last prices, US dollars.",
+    ),
+    metric(
+        "conclave_heartbeat_timestamp_seconds",
+        Kind::Gauge,
+        &[],
+        "When safety last answered, seconds since 1970-01-01 UTC.",
+    ),
+    metric("conclave_mailbox_depth", Kind::Gauge, &["actor"], "Messages that wait or are in work."),
+    metric(
+        "conclave_orders_total",
+        Kind::Counter,
+        &["side", "status"],
+        "Orders and what became of them.",
+    ),
+    metric(
+        "conclave_round_duration_seconds",
+        Kind::Histogram,
+        &[],
+        "How long rounds of consensus took.",
+    ),
+    metric(
+        "conclave_trading_state",
+        Kind::Gauge,
+        &["state"],
+        "1 for the present trading state, 0 for the others.",
+    ),
+    metric("conclave_uptime_seconds", Kind::Gauge, &[], "How long the process has been running."),
+    metric(
+        "conclave_vetoes_total",
+        Kind::Counter,
+        &["agent", "code"],
+        "Vetoes that closed a round, by reason code.",
+    ),
+];
+
+/// A recorder that shows every histogram of the catalogue in its buckets.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let histograms = METRICS.iter().filter(|metric| metric.kind == Kind::Histogram);
+    histograms.into_iter().try_fold(PrometheusBuilder::new(), |builder, metric| {
+        builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), SECONDS)
+    })
+}
+
+/// Tells the present recorder what each metric means.
+fn describe() {
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, metric.help),
+            Kind::Gauge => describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => describe_histogram!(metric.name, metric.help),
+        }
+    }
+}
+
+/// Installs the process's recorder; once per process, before anything is counted.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = builder()?.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::io::Write as _;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use metrics::Label;
+
+    use super::*;
+
+    /// The production part of every source but this one.
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" {
+                sources(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && name != "catalogue"
+                && name != "tests"
+            {
+                let source = fs::read_to_string(&path).unwrap();
+                text.push_str(source.split("#[cfg(test)]").next().unwrap());
+            }
+        }
+    }
+
+    /// Goal: a metric that is counted is described, and one that is described is counted. Method:
+    /// every quoted `conclave_…` in the sources is the name of a metric.
+    #[test]
+    fn the_catalogue_and_the_code_name_the_same_metrics() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut text = String::new();
+        for folder in ["domain", "actors", "src"] {
+            sources(&root.join(folder), &mut text);
+        }
+        let is_name = |part: &&str| {
+            let letters = |c: char| c.is_ascii_lowercase() || c == '_';
+            part.starts_with("conclave_") && part.chars().all(letters)
+        };
+        let used: BTreeSet<&str> = text.split('"').filter(is_name).collect();
+        let listed: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(used, listed);
+        assert!(METRICS.is_sorted_by_key(|metric| metric.name));
+    }
+
+    fn rendered() -> String {
+        let recorder = builder().unwrap().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            for metric in METRICS {
+                let labels: Vec<Label> =
+                    metric.labels.iter().map(|label| Label::new(*label, "x")).collect();
+                match metric.kind {
+                    Kind::Counter => metrics::counter!(metric.name, labels).increment(1),
+                    Kind::Gauge => metrics::gauge!(metric.name, labels).set(1.0),
+                    Kind::Histogram => metrics::histogram!(metric.name, labels).record(0.001),
+                }
+            }
+        });
+        handle.render()
+    }
+
+    #[test]
+    fn every_metric_is_shown_with_its_kind_and_its_help() {
+        let text = rendered();
+        for metric in METRICS {
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            assert!(text.contains(&format!("# TYPE {} {kind}", metric.name)), "{text}");
+            assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{text}");
+        }
+        assert!(text.contains("conclave_round_duration_seconds_bucket{le=\"0.001\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn promtool_has_nothing_to_say_about_our_metrics() {
+        let command = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut promtool) = command else {
+            println!("skipped: promtool is not installed");
+            return;
+        };
+        promtool.stdin.take().unwrap().write_all(rendered().as_bytes()).unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.trim().is_empty(), "{said}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What the desk is told to do.
+
+use conclave_actors::approvals::AnswerError;
+use conclave_actors::audit::record;
+use conclave_actors::safety::ModeRequest;
+use conclave_domain::brief::trading::TradingState;
+use conclave_domain::code::Code;
+use conclave_domain::mode::{AdvisoryRecord, By, Mode, meaning};
+use conclave_domain::order::ExitReason;
+use conclave_domain::record::Step;
+use conclave_domain::role::Team;
+use serde_json::{Value, json};
+
+use super::views::clip;
+use super::{DeskParts, Inner, person};
+use crate::adapters::control_http::HALT_FILE;
+use crate::http::desk::{ModeChange, Refusal, Why};
+
+impl Inner {
+    /// Changes the trading state; safety's event brings it into the audit.
+    pub(super) async fn set_state(&self, wanted: TradingState, why: Why) -> Result<Value, Refusal> {
+        let DeskParts { council, .. } = &self.parts;
+        let was = council.safety.standing().trading_state;
+        let by = By::Person(person());
+        let set = council.safety.set_state(wanted, by, &clip(&why.reason)).await;
+        if wanted == TradingState::Halted
+            && let Err(error) = council.broker.cancel_entries().await
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "entries not cancelled");
+        }
+        match set {
+            Ok(_) => {}
+            // A stop is in force whether it could be written down or not.
+            Err(Code::SafetyStore) if wanted > TradingState::Active => {}
+            Err(Code::SafetyAbsent) if wanted == TradingState::Halted => {}
+            Err(code) => return Err(Refusal::denied(code)),
+        }
+        if wanted == TradingState::Active {
+            self.lower_flag()?;
+            if was == TradingState::Halted {
+                council.broker.halt_lifted();
+            }
+        }
+        let now = council.safety.standing().trading_state;
+        Ok(json!({
+            "schema": "state/1", "state": now.name(), "text": meaning(now), "recorded": set.is_ok(),
+        }))
+    }
+
+    /// Removes the flag file that halts whatever the actors say.
+    fn lower_flag(&self) -> Result<(), Refusal> {
+        match std::fs::remove_file(self.parts.dir.join(HALT_FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let text = format!("the flag file {HALT_FILE} of the run still stands: {error}");
+                Err(Refusal::Denied { code: Code::SafetyHalted, text })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes every position. The record is on its way first, but nothing waits for it.
+    pub(super) async fn flatten(&self, why: Why) -> Result<Value, Refusal> {
+        let DeskParts { council, clock, .. } = &self.parts;
+        let open = council.broker.view().positions.len();
+        council.safety.count_reducing();
+        let body = json!({"exit": "all", "reason": ExitReason::Person, "by": person(),
+            "why": clip(&why.reason)});
+        let record = record(Step::OrderCleared, None, clock.trading(), &body);
+        let (written, flat) = tokio::join!(
+            council.audit.append(record.into_iter().collect()),
+            council.broker.flatten(None, None, ExitReason::Person),
+        );
+        flat.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        if let Err(error) = &written {
+            tracing::error!(error = error as &dyn std::error::Error, "flatten not recorded");
+        }
+        let text = "orders that close every position were sent; they fill at the next prices";
+        Ok(json!({
+            "schema": "flatten/1", "positions": open, "text": text, "recorded": written.is_ok(),
+        }))
+    }
+
+    /// Changes the trading team's mode; safety's event brings it into the audit.
+    pub(super) async fn set_mode(&self, change: ModeChange) -> Result<Value, Refusal> {
+        let to: Mode = change.mode.parse().map_err(|error: conclave_domain::mode::ModeError| {
+            Refusal::Invalid(error.to_string())
+        })?;
+        let request = ModeRequest {
+            job: Team::Trading,
+            to,
+            by: By::Person(person()),
+            record: AdvisoryRecord::default(),
+            override_reason: change.override_reason.as_deref().map(clip),
+        };
+        let changed = self.parts.council.safety.set_mode(request).await;
+        let changed = changed.map_err(Refusal::denied)?;
+        Ok(json!({
+            "schema": "mode/1", "mode": changed.to.name(), "from": changed.from.name(),
+            "override_reason": changed.override_reason,
+        }))
+    }
+
+    /// A person's answer; the queue writes it into the audit.
+    pub(super) async fn approve(
+        &self,
+        id: String,
+        approve: bool,
+        why: Why,
+    ) -> Result<Value, Refusal> {
+        let note = clip(&why.reason);
+        let approvals = &self.parts.council.approvals;
+        let text = approvals.answer(id.clone(), approve, person(), note).await?;
+        Ok(json!({"schema": "approval/1", "decision": id, "text": text}))
+    }
+}
+
+impl From<AnswerError> for Refusal {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::NotFound(text) => Self::NotFound(text),
+            AnswerError::Denied(code) => Self::denied(code),
+            AnswerError::Gone => Self::Unavailable(error.to_string()),
+        }
+    }
+}

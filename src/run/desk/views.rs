@@ -1,0 +1,197 @@
+//! What the desk shows.
+
+use std::path::Path;
+
+use conclave_actors::safety::BudgetReport;
+use conclave_domain::approvals::{Pending, Proposal};
+use conclave_domain::role::Team;
+use conclave_domain::stats::Stats;
+use serde_json::{Value, json};
+
+use super::{DeskParts, Inner};
+use crate::cli::audit::log_dir;
+use crate::http::desk::{Refusal, View};
+use crate::run::rounds::{self, RoundsError};
+
+impl Inner {
+    pub(super) async fn look(&self, view: View) -> Result<Value, Refusal> {
+        let DeskParts { council, .. } = &self.parts;
+        match view {
+            View::Status => Ok(self.status().await),
+            View::Agents => {
+                let agents = self.agents(&council.score.stats());
+                Ok(json!({"schema": "agents/1", "agents": agents, "actors": self.actors()}))
+            }
+            View::Rounds => self.read_log(|dir| rounds::last(dir).map(Some)).await,
+            View::Round(id) => {
+                let text = format!("there is no decision `{}`", clip(&id));
+                let found = self.read_log(move |dir| rounds::one(dir, &id)).await;
+                found.map_err(|refusal| match refusal {
+                    Refusal::NotFound(_) => Refusal::NotFound(text),
+                    other => other,
+                })
+            }
+            View::Approvals => {
+                let pending: Vec<Value> = council.approvals.list().await.iter().map(item).collect();
+                Ok(json!({"schema": "approvals/1", "approvals": pending}))
+            }
+            View::Budgets => {
+                let report = council.safety.report().await.ok_or_else(absent)?;
+                let free = &report.free;
+                Ok(json!({"schema": "budgets/1", "budgets": budgets(&report), "free": free}))
+            }
+            View::Positions => {
+                let account = self.account();
+                let positions = &council.broker.view().positions;
+                Ok(json!({"schema": "positions/1", "account": account, "positions": positions}))
+            }
+            View::Orders => {
+                let view = council.broker.view();
+                let orders: Vec<_> = view.orders.iter().rev().collect();
+                Ok(json!({"schema": "orders/1", "orders": orders}))
+            }
+        }
+    }
+
+    /// One complete snapshot. A part whose actor does not answer is empty, and `actors` says why.
+    async fn status(&self) -> Value {
+        let DeskParts { council, run_id, version, money, clock, started_at, .. } = &self.parts;
+        let (report, waiting) = tokio::join!(council.safety.report(), council.approvals.list());
+        let standing = council.safety.standing();
+        let counted = council.score.stats();
+        let control = &council.context.snapshot().control;
+        // What is in force tells more than what was stored: a flag file halts without a record.
+        let is_told = control.state == standing.trading_state;
+        let trading_state = json!({
+            "state": standing.trading_state.name(),
+            "reason": if is_told { control.reason.as_str() } else { "" },
+            "since": (is_told && !control.reason.is_empty()).then_some(control.since),
+        });
+        let (head, synced) = (council.audit.head(), council.audit.synced());
+        json!({
+            "schema": "status/1",
+            "run_id": run_id,
+            "version": version,
+            "money": money,
+            "mode": standing.mode(Team::Trading).name(),
+            "trading_state": trading_state,
+            "market_time": clock.trading(),
+            "uptime_s": clock.wall().since(*started_at).as_secs(),
+            "fallen": council.fallen(),
+            "account": self.account(),
+            "signals": counted.signals,
+            "rounds": counted.rounds,
+            "vetoes": counted.vetoes,
+            "denials": counted.denials,
+            "clamps": counted.clamps,
+            "appeals": counted.appeals,
+            "approvals": waiting.len(),
+            "last_refusal": council.score.last_refusal(),
+            "agents": self.agents(&counted),
+            "actors": self.actors(),
+            "budgets": report.as_ref().map(budgets).unwrap_or_default(),
+            "audit": {
+                "decisions": head.decisions.count,
+                "observations": head.observations.count,
+                "on_disk": synced.decisions.count,
+                "head": head.decisions.hash,
+            },
+        })
+    }
+
+    fn account(&self) -> Value {
+        let view = self.parts.council.broker.view();
+        json!({
+            "equity": view.equity,
+            "cash": view.cash,
+            "exposure": view.exposure,
+            "drawdown": view.drawdown,
+            "daily_pnl": view.daily_pnl_pct,
+            "trades": view.trades,
+            "positions": view.positions.len(),
+        })
+    }
+
+    fn agents(&self, stats: &Stats) -> Vec<Value> {
+        let council = &self.parts.council;
+        let row = |agent: &conclave_actors::runtime::shell::AgentHandle<_>| {
+            let name = agent.role.name;
+            let life = council.safety.directory().get(name).unwrap_or_default();
+            let counted = stats.agents.get(name).cloned().unwrap_or_default();
+            json!({
+                "name": name,
+                "team": agent.role.team,
+                "state": life.health,
+                "restarts": life.restarts,
+                "consulted": counted.consulted,
+                "answered": counted.answered,
+                "failed": counted.failed,
+                "late": counted.late,
+                "shed": counted.shed,
+                "vetoes": counted.vetoes,
+                "clamps": counted.clamps,
+                "hit_rate": counted.track_record().hit_rate,
+                "mailbox": agent.depth(),
+                "last_end": life.last_end,
+            })
+        };
+        council.agents.iter().map(row).collect()
+    }
+
+    fn actors(&self) -> Vec<Value> {
+        let all = self.parts.council.directory.all();
+        let row = |(name, life): (_, conclave_actors::runtime::directory::Entry)| {
+            json!({
+                "name": name, "state": life.health, "restarts": life.restarts,
+                "last_end": life.last_end,
+            })
+        };
+        all.into_iter().map(row).collect()
+    }
+
+    /// Reads the audit's files on a thread that may block.
+    async fn read_log(
+        &self,
+        read: impl FnOnce(&Path) -> Result<Option<Value>, RoundsError> + Send + 'static,
+    ) -> Result<Value, Refusal> {
+        let dir = log_dir(&self.parts.dir);
+        let done = tokio::task::spawn_blocking(move || read(&dir)).await;
+        match done {
+            Ok(Ok(Some(found))) => Ok(found),
+            Ok(Ok(None)) => Err(Refusal::NotFound("there is no such thing".to_owned())),
+            Ok(Err(error)) => Err(Refusal::Unavailable(error.to_string())),
+            Err(_) => Err(Refusal::Unavailable("reading the audit broke".to_owned())),
+        }
+    }
+}
+
+fn budgets(report: &BudgetReport) -> Vec<Value> {
+    let row = |row: &conclave_domain::budget::Remaining| {
+        let spent = (row.limit.get() - row.left.get()).max(0.0);
+        json!({"budget": row.budget, "limit": row.limit, "spent": spent, "remaining": row.left})
+    };
+    report.remaining.iter().map(row).collect()
+}
+
+fn item(pending: &Pending) -> Value {
+    let Pending { decision, proposal, reasoning, proposed_at, expires_at } = pending;
+    let (asks, symbol, side, qty) = match proposal {
+        Proposal::Entry { intent } => {
+            ("entry", json!(intent.symbol), json!(intent.side), json!(intent.qty))
+        }
+        Proposal::Appeal { against } => ("appeal", json!(null), json!(null), json!(against)),
+    };
+    json!({
+        "decision": decision, "asks": asks, "symbol": symbol, "side": side, "qty": qty,
+        "reasoning": reasoning, "proposed_at": proposed_at, "expires_at": expires_at,
+    })
+}
+
+/// A text from outside, short and on one line.
+pub(super) fn clip(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+pub(super) fn absent() -> Refusal {
+    Refusal::Unavailable("safety does not answer; it is restarted by itself".to_owned())
+}

@@ -1,0 +1,4 @@
+//! `run`: the long-running process.
+
+pub mod desk;
+pub mod rounds;
