@@ -223,7 +223,8 @@ impl Custody {
         Ok(happenings)
     }
 
-    /// Closes one position, or all of them, for a reason that needs nobody's leave.
+    /// Closes one position, or all of them, for a reason that needs nobody's leave. Entries of the
+    /// same symbol that rest are canceled; with the data's end all of them are, held or not.
     ///
     /// # Errors
     /// When the ledger or an order's life breaks.
@@ -235,6 +236,9 @@ impl Custody {
     ) -> Result<Vec<Happening>, CustodyError> {
         let held: Vec<Symbol> = self.book().positions().keys().cloned().collect();
         let mut happenings = Vec::new();
+        if reason == ExitReason::EndOfData && only.is_none() {
+            happenings = self.cancel_all_entries(limits)?;
+        }
         for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
             self.cancel_entries(&symbol, limits, &mut happenings)?;
             if reason == ExitReason::EndOfData {
@@ -449,3 +453,6 @@ impl Custody {
         self.broker.class_of(symbol)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,15 +157,18 @@ fn news(noticed: &mut Noticed, position: &OpenPosition, pulse: &Pulse) -> Option
         Direction::Long => regime.bear.get() + regime.crash.get(),
         Direction::Short => regime.bull.get(),
     };
-    let was_turned = std::mem::replace(&mut noticed.regime_turned, against > REGIME_TURNED);
+    let is_turned = against > REGIME_TURNED;
+    let was_turned = std::mem::replace(&mut noticed.regime_turned, is_turned);
     let momentum = pulse.features.ret_5.map_or(0.0, Ratio::get) * position.direction.sign();
     let at_risk = position.r_multiple.get() >= GAIN_R && momentum <= 0.0;
-    let was_at_risk = std::mem::replace(&mut noticed.gain_at_risk, at_risk);
+    noticed.gain_at_risk &= at_risk;
     let waited = position.bars_held >= noticed.stalled_at_bars + STALLED_BARS;
-    if noticed.regime_turned && !was_turned {
+    if is_turned && !was_turned {
         return Some(PositionNews::RegimeTurned);
     }
-    if at_risk && !was_at_risk {
+    // Noted only once it is told: two things at one bar are told at two.
+    if at_risk && !noticed.gain_at_risk {
+        noticed.gain_at_risk = true;
         return Some(PositionNews::GainAtRisk);
     }
     if waited {
