@@ -4,5 +4,6 @@
 mod backtest;
 mod cli;
 mod documents;
+mod http;
 mod peers;
 mod tidy;

@@ -39,7 +39,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/positions", get(|s| view(s, View::Positions)))
         .route("/api/v1/orders", get(|s| view(s, View::Orders)))
         .route("/api/v1/events", get(events))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard_reads));
+        .route_layer(middleware::from_fn_with_state(shared.clone(), guard_reads));
     let mutations = Router::new()
         .route("/api/v1/halt", post(|s, b| why(s, b, Command::Halt)))
         .route("/api/v1/reduce", post(|s, b| why(s, b, Command::Reduce)))
@@ -49,7 +49,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/v1/approvals/{id}/{answer}", post(approval))
         .route("/api/v1/consult/{kind}", post(consult))
         .route("/api/v1/context/{kind}", post(setter))
-        .layer(middleware::from_fn_with_state(shared.clone(), guard_mutations));
+        .route_layer(middleware::from_fn_with_state(shared.clone(), guard_mutations));
     Router::new()
         .merge(reads)
         .merge(mutations)
