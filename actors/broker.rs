@@ -135,6 +135,8 @@ pub struct BrokerSetup {
     pub instruments: Arc<[Instrument]>,
     /// The limits in force.
     pub limits: Arc<Limits>,
+    /// The book that is kept from the first bar on; the other is opened when it is needed.
+    pub book: BookKind,
     /// The accounts that were stored; empty at a first start.
     pub stored: BTreeMap<BookKind, Custody>,
     /// What stands before every entry.
@@ -338,7 +340,9 @@ impl Actor for Broker {
         let (setup, view) = arguments.ok_or("the account since the last stored state is lost")?;
         let kept = |custody: &Custody| Account { custody: custody.clone(), curve: Vec::new() };
         let accounts = setup.stored.iter().map(|(book, custody)| (*book, kept(custody))).collect();
-        let state = BrokerState { setup, accounts, view };
+        let book = setup.book;
+        let mut state = BrokerState { setup, accounts, view };
+        state.account(book)?;
         state.publish();
         Ok(state)
     }

@@ -101,6 +101,8 @@ pub struct CouncilSetup {
     pub watch: MarketWatch,
     /// Terms of fresh accounts.
     pub custody: CustodyConfig,
+    /// The book that is kept from the first bar on.
+    pub book: BookKind,
     /// Accounts that were stored.
     pub stored: BTreeMap<BookKind, Custody>,
     /// The limits in force.
@@ -176,6 +178,7 @@ impl Council {
             config: setup.custody,
             instruments: setup.instruments,
             limits: Arc::clone(&setup.limits),
+            book: setup.book,
             stored: setup.stored,
             fence: Arc::clone(&world.fence),
             audit: audit.clone(),

@@ -9,7 +9,7 @@ use conclave::cli::app::{self, App};
 fn main() -> ExitCode {
     let app = App::parse();
     let mut out = std::io::stdout();
-    match app::run(app, &mut out) {
+    match app::start(app, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {

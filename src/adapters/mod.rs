@@ -6,4 +6,5 @@ pub mod context_redb;
 pub mod context_sled;
 pub mod control_http;
 pub mod lock;
+pub mod safety_store;
 pub mod store_writer;

@@ -9,7 +9,8 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{audit, backtest, config, data, doctor, metrics};
+use super::{agents, audit, backtest, config, data, doctor, metrics};
+use crate::run::{self, RunArgs};
 
 /// A supervised council of AI agents around a trading system.
 ///
@@ -40,6 +41,10 @@ pub struct App {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Runs the council on a replay of bars, and reports; the default verb.
+    Run(Box<RunArgs>),
+    /// The agents: list, ask one, or print its prompt.
+    Agents(agents::AgentsArgs),
     /// One complete snapshot of the running process.
     Status(Where),
     /// The last rounds, or one of them with its whole record.
@@ -87,13 +92,16 @@ pub enum Verb {
 ///
 /// # Errors
 /// With the exit code and the text that `main` ends with.
-pub fn run(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
     let App { config: file, format, log, verb } = app;
     start_logging(&log)?;
-    let Some(verb) = verb else {
-        return Err(CliError::new(ExitCode::Usage, "say what to do; see --help"));
-    };
+    let verb = verb.unwrap_or_else(|| Verb::Run(Box::default()));
     match verb {
+        Verb::Run(args) => run::run(&args, file.as_deref(), format, out),
+        Verb::Agents(args) => {
+            let loaded = config::load(file.as_deref(), &[])?;
+            agents::run(&args, &loaded.config, format, out)
+        }
         Verb::Status(place) => block_on(control::plain(Plain::Status, &place, format, out)),
         Verb::Budgets(place) => block_on(control::plain(Plain::Budgets, &place, format, out)),
         Verb::Positions(place) => block_on(control::plain(Plain::Positions, &place, format, out)),

@@ -95,6 +95,14 @@ pub fn load(
     validate(&keys, layer)
 }
 
+/// Reads a duration such as `200ms` or `20d`: the form of every duration on the command line too.
+///
+/// # Errors
+/// When the text is no duration.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("`{text}` is no duration: {error}"))
+}
+
 fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
     let mut config = Config::default();
     let mut errors = Vec::new();

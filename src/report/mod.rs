@@ -15,6 +15,7 @@ use conclave_domain::market::symbol::Symbol;
 use conclave_domain::metrics::Metrics;
 use conclave_domain::order::OrderIntent;
 use conclave_domain::ratio::Ratio;
+use conclave_domain::record::Anchor;
 use conclave_domain::time::Time;
 use serde::Serialize;
 
@@ -78,8 +79,8 @@ pub struct Header {
     pub data_hash: String,
     /// The hash of the effective configuration.
     pub config_hash: String,
-    /// The head of the audit's chain: a cut tail is found by it.
-    pub audit_head: Option<String>,
+    /// Where the audit ends: a cut tail is found by it.
+    pub audit: Option<Anchor>,
     /// The lengths of the bars.
     pub timeframes: Vec<Timeframe>,
     /// What was traded.

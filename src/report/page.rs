@@ -371,7 +371,7 @@ fn identity(report: &RunReport) -> Markup {
         ("record hash", header.record_hash.clone()),
         ("data hash", Some(header.data_hash.clone())),
         ("config hash", Some(header.config_hash.clone())),
-        ("audit head", header.audit_head.clone()),
+        ("audit head", header.audit.as_ref().map(|anchor| anchor.decisions.hash.to_string())),
     ];
     html! {
         h2 { "Identity" }

@@ -81,7 +81,7 @@ fn header() -> Header {
         record_hash: Some("ab".repeat(32)),
         data_hash: "cd".repeat(32),
         config_hash: "ef".repeat(32),
-        audit_head: None,
+        audit: None,
         timeframes: vec![Timeframe::Day],
         symbols: vec![symbol()],
         from: Some(at(0)),

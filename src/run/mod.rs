@@ -1,4 +1,317 @@
-//! `run`: the long-running process.
+//! `run`: the council decides on a replay of bars, serves while it does, and reports at the end.
 
+mod args;
+mod clock;
 pub mod desk;
+mod finish;
+mod prepare;
 pub mod rounds;
+mod serve;
+mod world;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_actors::audit::record;
+use conclave_actors::consensus::Patience;
+use conclave_actors::council::{Council, CouncilSetup, World};
+use conclave_actors::driver;
+use conclave_actors::pump::{Pump, PumpError};
+use conclave_actors::runtime::fence::Fence;
+use conclave_actors::safety::{Events, ModeRequest, SafetyEvent};
+use conclave_domain::brief::trading::TradingState;
+use conclave_domain::context::BookKind;
+use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
+use conclave_domain::record::Step;
+use conclave_domain::role::Team;
+use conclave_domain::tally::Settle;
+use conclave_domain::time::Time;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+pub use args::RunArgs;
+use clock::{Replay, ReplayClock};
+use finish::End;
+use prepare::Prepared;
+use world::Opened;
+
+use crate::catalogue;
+use crate::cli::error::{CliError, ExitCode};
+use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
+use crate::report::{RunReport, summary_table};
+
+/// How long a round of a replay may take before the run fails: rules brains take microseconds.
+const WATCHDOG: Duration = Duration::from_secs(60);
+/// How long a hung agent holds up a round of a replay on request.
+const FAULT_PATIENCE: Duration = Duration::from_millis(500);
+/// Events of safety that may wait to be written.
+const EVENTS_ROOM: usize = 1_024;
+
+/// Runs `run`.
+///
+/// # Errors
+/// When the configuration, the data or the store refuse, or the run cannot go on.
+pub fn run(
+    args: &RunArgs,
+    config: Option<&Path>,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CliError> {
+    let mut prepared = prepare::prepare(args, config)?;
+    let metrics = catalogue::install()
+        .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+    let dir = match (&args.resume, &args.out) {
+        (Some(dir), _) | (None, Some(dir)) => dir.clone(),
+        (None, None) => world::fresh_dir(&fresh_id())?,
+    };
+    let opened = world::open(&dir, &prepared.config, args.resume.is_some())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    let (stop, stopped) = watch::channel(false);
+    let report = runtime.block_on(async {
+        let session = Session { args, metrics, dir: &dir, stop, stopped };
+        session.play(&mut prepared, &opened, out, format).await
+    })?;
+    drop(runtime);
+    drop(opened);
+    tell(&report, &dir, args.stay, format, out)
+}
+
+/// An id for a run's directory: the wall time, because nothing of it is in the records.
+fn fresh_id() -> String {
+    let now = crate::adapters::clock::now();
+    format!("{}-{}", now.timestamp().strftime("%Y%m%dT%H%M%S"), std::process::id())
+}
+
+/// One process's part of a run.
+struct Session<'a> {
+    args: &'a RunArgs,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    dir: &'a Path,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Session<'_> {
+    async fn play(
+        self,
+        prepared: &mut Prepared,
+        opened: &Opened,
+        out: &mut (dyn Write + Send),
+        format: Format,
+    ) -> Result<RunReport, CliError> {
+        let played_until = opened.stored.values().map(|custody| custody.now()).max();
+        let clock = Arc::new(ReplayClock::default());
+        let (council, mut safety_events) =
+            start(prepared, opened, Arc::clone(&clock), played_until).await?;
+        begin(prepared, &council, played_until).await?;
+        self.enter_mode(prepared, &council, opened).await?;
+        let server = serve::start(&self, prepared, &council, clock.clone()).await?;
+        let progress = Progress::bars(prepared.tape.bars() as u64);
+        let pump = Pump {
+            council: council.clone(),
+            stop: self.stopped.clone(),
+            rhythm: Replay { clock, progress, pace: self.args.pace.unwrap_or_default() },
+        };
+        let chunk = if self.args.pace.is_some() { 1 } else { prepared.config.run.chunk };
+        let lift = self.args.lift_halt_after;
+        let mut playing = std::pin::pin!(play(prepared.tape.clone(), chunk, pump, lift));
+        let played = loop {
+            tokio::select! {
+                played = &mut playing => break played,
+                Some(event) = safety_events.recv() => write_event(&council, &event).await,
+            }
+        };
+        while let Ok(event) = safety_events.try_recv() {
+            write_event(&council, &event).await;
+        }
+        let played = played.map_err(|error| {
+            CliError::new(ExitCode::Failure, "the run could not go on").caused_by(error)
+        })?;
+        let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
+        let (accounts, anchor) = finish::settle(&council, end, played).await?;
+        let report = finish::report(prepared, &council, &accounts, anchor)?;
+        finish::write(&report, self.dir)?;
+        finish::verify(self.dir, &anchor)?;
+        if self.args.stay && end == End::Data {
+            tell(&report, self.dir, false, format, out)?;
+            serve::wait(&server, self.stopped.clone()).await;
+        }
+        serve::end(server).await;
+        council.stop().await;
+        Ok(report)
+    }
+
+    /// Puts a fresh run into the mode that was asked for; a resumed one keeps its own.
+    async fn enter_mode(
+        &self,
+        prepared: &Prepared,
+        council: &Council,
+        opened: &Opened,
+    ) -> Result<(), CliError> {
+        let wanted = Mode::ALL.into_iter().find(|mode| mode.name() == prepared.config.run.mode);
+        let Some(to) = wanted.filter(|_| opened.stored.is_empty()) else { return Ok(()) };
+        if council.safety.standing().mode(Team::Trading) == to {
+            return Ok(());
+        }
+        let person = Person::authenticated("operator", "configuration");
+        let request = ModeRequest {
+            job: Team::Trading,
+            to,
+            by: By::Person(person),
+            record: AdvisoryRecord::default(),
+            override_reason: Some("started on simulated money".to_owned()),
+        };
+        let set = council.safety.set_mode(request).await;
+        set.map(|_| ())
+            .map_err(|code| CliError::new(ExitCode::Denied, format!("{code}: {}", code.cause())))
+    }
+}
+
+/// Plays the tape; a drawdown halt is lifted after some market time if that was asked for.
+async fn play(
+    mut tape: conclave_domain::market::tape::Tape,
+    chunk: usize,
+    mut pump: Pump<Replay>,
+    lift: Option<Duration>,
+) -> Result<usize, PumpError> {
+    let Some(lift) = lift else {
+        return driver::play(&mut tape, chunk, &mut pump).await;
+    };
+    let mut pump = serve::Lifting::new(pump, lift);
+    driver::play(&mut tape, chunk, &mut pump).await
+}
+
+async fn start(
+    prepared: &mut Prepared,
+    opened: &Opened,
+    clock: Arc<ReplayClock>,
+    played_until: Option<Time>,
+) -> Result<(Council, mpsc::Receiver<SafetyEvent>), CliError> {
+    let watch = prepared.warmed_up(played_until)?;
+    let patience = if prepared.faults.hangs() {
+        Patience::Deadline(FAULT_PATIENCE.min(prepared.config.limits.consensus.patience))
+    } else {
+        Patience::Watchdog(WATCHDOG)
+    };
+    let setup = CouncilSetup {
+        instruments: Arc::clone(&prepared.instruments),
+        watch,
+        custody: prepared.custody.clone(),
+        book: book_of(&prepared.config.run.mode),
+        stored: opened.stored.clone(),
+        limits: Arc::new(prepared.config.limits.clone()),
+        budgets: prepared.config.budgets.clone(),
+        agents: prepared.agents.clone(),
+        faults: Arc::new(prepared.faults.clone()),
+        approval_expiry: prepared.config.approvals.expiry,
+        patience,
+        settle: Settle::All,
+        long_only: prepared.config.run.direction == "long",
+    };
+    let (tell, events) = mpsc::channel(EVENTS_ROOM);
+    let hear: Events = Arc::new(move |event| {
+        if let Err(error) = tell.try_send(event) {
+            tracing::error!(%error, "an event of safety was not written");
+        }
+    });
+    let world = World {
+        audit: opened.audit.clone(),
+        head: opened.head,
+        store: opened.store.clone(),
+        context: opened.context.clone(),
+        safety: opened.safety.clone(),
+        clock,
+        fence: Fence::new(world::stop_flag(&opened.dir)),
+        events: hear,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let council = Council::start(setup, world).await;
+    let council = council.map_err(|error| {
+        CliError::new(ExitCode::Failure, "the council did not start").caused_by(error)
+    })?;
+    Ok((council, events))
+}
+
+/// The book that a mode decides on.
+fn book_of(mode: &str) -> BookKind {
+    if mode == Mode::Advisory.name() { BookKind::Shadow } else { BookKind::Real }
+}
+
+/// The run's header. It is no part of the record hash, so that a seed that is not used changes nothing.
+async fn begin(
+    prepared: &Prepared,
+    council: &Council,
+    played_until: Option<Time>,
+) -> Result<(), CliError> {
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "seed": prepared.config.run.seed,
+        "data_hash": prepared.data_hash,
+        "config_hash": prepared.config_hash,
+        "resumed_after": played_until,
+    });
+    let first = prepared.series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_time);
+    let at = first.min().unwrap_or(Time::EPOCH);
+    let header = record(Step::RunStarted, None, at, &body);
+    let failed = |error: String| CliError::new(ExitCode::Failure, error);
+    let header = header.map_err(|error| failed(error.to_string()))?;
+    council.audit.append(vec![header]).await.map_err(|error| failed(error.to_string()))?;
+    let context = council.context.snapshot();
+    let missing = BookKind::ALL
+        .into_iter()
+        .filter(|book| context.book(*book).is_none())
+        .map(|book| conclave_domain::context::Update::BookOpened {
+            book,
+            cash: prepared.config.run.cash,
+        })
+        .collect();
+    council.context.apply(missing, None).await.map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
+
+/// Safety's events as records.
+async fn write_event(council: &Council, event: &SafetyEvent) {
+    let step = match event {
+        SafetyEvent::AgentEnded { .. } => Step::AgentRestarted,
+        SafetyEvent::AgentGivenUp { .. } => Step::FaultSeen,
+        SafetyEvent::StateChanged { to: TradingState::Halted, .. } => Step::HaltRaised,
+        SafetyEvent::StateChanged { from: TradingState::Halted, .. } => Step::HaltLifted,
+        SafetyEvent::StateChanged { .. } => Step::StateChanged,
+        SafetyEvent::ModeChanged(_) => Step::ModeChanged,
+    };
+    let at = council.broker.view().at;
+    let written = match record(step, None, at, event) {
+        Ok(record) => council.audit.note(record).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = written {
+        tracing::error!(error = &error as &dyn std::error::Error, "event not written");
+    }
+}
+
+fn tell(
+    report: &RunReport,
+    dir: &Path,
+    told: bool,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CliError> {
+    if told {
+        return Ok(());
+    }
+    if format != Format::Text {
+        let text = std::fs::read(dir.join("summary.json"))?;
+        let summary: serde_json::Value = serde_json::from_slice(&text)
+            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        return write_json(&summary, format, out);
+    }
+    let shown = dir.display();
+    write!(out, "{}", summary_table(report))?;
+    writeln!(out, "\naudit chain verified; report: {shown}/report.html")?;
+    Ok(())
+}

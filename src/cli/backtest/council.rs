@@ -146,7 +146,7 @@ fn header(
         record_hash: None,
         data_hash: series_hash(series),
         config_hash: blake3::hash(text.as_bytes()).to_hex().to_string(),
-        audit_head: None,
+        audit: None,
         timeframes: timeframes(series),
         symbols: series.iter().map(|one| one.symbol.clone()).collect(),
         from: None,

@@ -90,7 +90,7 @@ fn header(
         record_hash: None,
         data_hash: series_hash(series),
         config_hash: blake3::hash(config.as_bytes()).to_hex().to_string(),
-        audit_head: None,
+        audit: None,
         timeframes: timeframes(series),
         symbols: series.iter().map(|one| one.symbol.clone()).collect(),
         from: result.equity.first().map(|point| point.time),

@@ -1,0 +1,69 @@
+//! What `run` can be told on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunArgs {
+    /// Where the run's files and its store go; below `runs` when not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Goes on with the run in this directory, from its last stored bar.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub resume: Option<PathBuf>,
+    /// Seed of whatever is random.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Bars from CSV files instead of the embedded ones; the file's stem is the symbol.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Splits of the CSV files; without it their bars are taken as they are.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub splits: Option<PathBuf>,
+    /// Bars of the synthetic market instead: calm, default or minutes.
+    #[arg(long, value_name = "PRESET", conflicts_with = "data")]
+    pub synth: Option<String>,
+    /// What raises signals: sma-cross, momentum or mean-reversion.
+    #[arg(long, value_name = "NAME")]
+    pub strategy: Option<String>,
+    /// The mode to start in: advisory, supervised or autonomous.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// Keeps serving when the replay has ended, until Ctrl-C.
+    #[arg(long)]
+    pub stay: bool,
+    /// Port of the HTTP side; 0 has one chosen.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Does not listen.
+    #[arg(long)]
+    pub no_http: bool,
+    /// A fault on simulated money: AGENT=panic|error|kill|hang|shed@ROUND.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// Wall time per bar, such as 200ms; as fast as it can when not given.
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
+    pub pace: Option<Duration>,
+    /// Lifts a drawdown halt after this much market time, as if a person had ordered it.
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
+    pub lift_halt_after: Option<Duration>,
+}
+
+impl RunArgs {
+    /// The flags that stand for keys of the configuration.
+    pub(super) fn flags(&self) -> Vec<(String, String)> {
+        let mut flags = Vec::new();
+        let mut set = |key: &str, value: Option<String>| {
+            flags.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        set("run.seed", self.seed.map(|seed| seed.to_string()));
+        set("run.mode", self.mode.clone());
+        set("strategy.name", self.strategy.clone());
+        set("http.port", self.port.map(|port| port.to_string()));
+        set("http.enabled", self.no_http.then(|| "false".to_owned()));
+        flags
+    }
+}

@@ -1,0 +1,53 @@
+//! The clock and the rhythm of a replay: market time follows the bars, wall time stays the system's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use conclave_actors::pump::Rhythm;
+use conclave_actors::runtime::ports::Clock;
+use conclave_domain::market::tape::Chunk;
+use conclave_domain::time::Time;
+
+use crate::adapters::clock::now;
+use crate::cli::progress::Progress;
+
+/// Market time of a replay.
+#[derive(Debug, Default)]
+pub(super) struct ReplayClock(AtomicI64);
+
+impl Clock for ReplayClock {
+    fn wall(&self) -> Time {
+        now()
+    }
+
+    fn trading(&self) -> Time {
+        Time::from_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// What goes with the bars of a replay.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) clock: Arc<ReplayClock>,
+    pub(super) progress: Progress,
+    /// Wall time per chunk; zero plays as fast as it can.
+    pub(super) pace: Duration,
+}
+
+impl Rhythm for Replay {
+    async fn before(&mut self, chunk: &Chunk) {
+        if self.pace > Duration::ZERO {
+            tokio::time::sleep(self.pace).await;
+        }
+        self.progress.advance(chunk.bars() as u64);
+        let beat = now().ms();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!("conclave_heartbeat_timestamp_seconds").set(beat as f64 / 1_000.0);
+        metrics::gauge!("conclave_feed_age_seconds").set(0.0);
+    }
+
+    fn at(&mut self, time: Time) {
+        self.clock.0.store(time.ms(), Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,145 @@
+//! The end of a run: positions closed, accounts stored, report written, chain verified.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use conclave_actors::broker::Account;
+use conclave_actors::council::Council;
+use conclave_domain::context::{BookKind, Lasting};
+use conclave_domain::custody::Custody;
+use conclave_domain::order::ExitReason;
+use conclave_domain::record::{Anchor, Step};
+use conclave_domain::time::Time;
+use serde_json::json;
+
+use super::prepare::Prepared;
+use super::world::ACCOUNTS;
+use crate::adapters::audit_files;
+use crate::cli::error::{CliError, ExitCode};
+use crate::report::from_run::{RunParts, assemble};
+use crate::report::{self, Header, MoneyKind, RunReport};
+
+/// How a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The data ended: what is open is closed at the last close.
+    Data,
+    /// Somebody stopped it: everything stays as it is, for `--resume`.
+    Stopped,
+}
+
+/// Closes what the data's end closes, stores the accounts, ends the log.
+pub(super) async fn settle(
+    council: &Council,
+    end: End,
+    played: usize,
+) -> Result<(BTreeMap<BookKind, Account>, Anchor), CliError> {
+    let failed = |error: String| CliError::new(ExitCode::Failure, error);
+    council.market.finish().await;
+    if end == End::Data {
+        let closed = council.broker.flatten(None, None, ExitReason::EndOfData).await;
+        closed.map_err(|error| failed(error.to_string()))?;
+    }
+    let accounts = council.broker.export().await.map_err(|error| failed(error.to_string()))?;
+    let custody: BTreeMap<BookKind, &Custody> =
+        accounts.iter().map(|(book, account)| (*book, &account.custody)).collect();
+    let kept = council.context.keep(ACCOUNTS, &custody, Lasting::AtOnce).await;
+    kept.map_err(|error| failed(error.to_string()))?;
+    let at = accounts.values().map(|account| account.custody.now()).max().unwrap_or(Time::EPOCH);
+    let body = json!({"bars": played, "end": if end == End::Data { "data" } else { "stopped" }});
+    let ended = conclave_actors::audit::record(Step::RunEnded, None, at, &body);
+    let ended = ended.map_err(|error| failed(error.to_string()))?;
+    council.audit.append(vec![ended]).await.map_err(|error| failed(error.to_string()))?;
+    let anchor = council.audit.finish().await.map_err(|error| failed(error.to_string()))?;
+    council.context.flush().await.map_err(|error| failed(error.to_string()))?;
+    Ok((accounts, anchor))
+}
+
+/// The book that the report is about: the one that traded most, the shadow book among equals.
+fn main_account(accounts: &BTreeMap<BookKind, Account>) -> Option<(BookKind, &Account)> {
+    let trades = |account: &Account| account.custody.orders().len();
+    let most = accounts
+        .iter()
+        .max_by_key(|(book, account)| (trades(account), **book == BookKind::Shadow))?;
+    Some((*most.0, most.1))
+}
+
+/// Puts the report together.
+pub(super) fn report(
+    prepared: &Prepared,
+    council: &Council,
+    accounts: &BTreeMap<BookKind, Account>,
+    anchor: Anchor,
+) -> Result<RunReport, CliError> {
+    let none = || CliError::new(ExitCode::Data, "there is no account to report on");
+    let (book, account) = main_account(accounts).ok_or_else(none)?;
+    let stats = council.score.stats();
+    let agents = council.safety.directory().all();
+    let restarts = agents
+        .into_iter()
+        .map(|(name, entry)| (name.to_owned(), u64::from(entry.restarts)))
+        .filter(|(_, restarts)| *restarts > 0);
+    let mut notes = Vec::new();
+    if book == BookKind::Shadow {
+        notes.push(
+            "advisory mode: no order was sent; a shadow book filled the recommendations".to_owned(),
+        );
+    }
+    assemble(RunParts {
+        header: header(prepared, anchor),
+        stats: &stats,
+        custody: &account.custody,
+        equity: &account.curve,
+        series: &prepared.series,
+        cash: prepared.config.run.cash,
+        enabled: &prepared.enabled(),
+        restarts: restarts.collect(),
+        notes,
+    })
+}
+
+fn header(prepared: &Prepared, anchor: Anchor) -> Header {
+    let config = &prepared.config;
+    let costs = &config.costs;
+    let bp = |bp: conclave_domain::fixed::Bp| f64::from(bp.as_hundredths()) / 100.0;
+    Header {
+        verb: "run".to_owned(),
+        strategy: prepared.strategy.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: config.run.seed,
+        record_hash: Some(anchor.record_hash.to_string()),
+        data_hash: prepared.data_hash.clone(),
+        config_hash: prepared.config_hash.clone(),
+        audit: Some(anchor),
+        timeframes: vec![prepared.timeframe],
+        symbols: prepared.series.iter().map(|one| one.symbol.clone()).collect(),
+        from: None,
+        to: None,
+        bars: 0,
+        fill_rule: prepared.custody.sim.fill_at.name().to_owned(),
+        costs: format!(
+            "${} a trade, slippage {} bp (coins {} bp)",
+            costs.fee_per_trade,
+            bp(costs.slippage),
+            bp(costs.slippage_crypto)
+        ),
+        mode: config.run.mode.clone(),
+        money: MoneyKind::Paper,
+        benchmark: Some("buy and hold, equal weights".to_owned()),
+    }
+}
+
+/// Verifies the run's own chain against where it ended.
+pub(super) fn verify(dir: &Path, anchor: &Anchor) -> Result<(), CliError> {
+    let verified = audit_files::verify(dir, Some(anchor));
+    verified.map(|_| ()).map_err(|error| {
+        CliError::new(ExitCode::Data, "the audit chain does not verify").caused_by(error)
+    })
+}
+
+/// Writes the report's files.
+pub(super) fn write(run: &RunReport, dir: &Path) -> Result<(), CliError> {
+    report::write(run, dir).map(|_| ()).map_err(|error| {
+        CliError::new(ExitCode::Failure, "the report was not written").caused_by(error)
+    })
+}

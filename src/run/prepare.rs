@@ -1,0 +1,244 @@
+//! What a run is made of before anything starts: configuration, bars, strategy, accounts, team.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use conclave_actors::council::AgentSetup;
+use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
+use conclave_actors::trading;
+use conclave_domain::custody::CustodyConfig;
+use conclave_domain::exits::ExitRules;
+use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
+use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::csv::CsvOptions;
+use conclave_domain::market::series::{Series, series_hash};
+use conclave_domain::market::splits::adjust;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::market::synth::{Preset, SynthConfig, generate};
+use conclave_domain::market::tape::{Instrument, Tape};
+use conclave_domain::role::{AgentName, Team};
+use conclave_domain::sim_broker::{FillAt, SimConfig};
+use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::time::Time;
+use conclave_domain::watch::MarketWatch;
+
+use super::args::RunArgs;
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::{Config, Loaded};
+use crate::data;
+
+/// A run that is ready to start.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) config: Config,
+    pub(super) config_hash: String,
+    pub(super) series: Vec<Series>,
+    pub(super) data_hash: String,
+    pub(super) tape: Tape,
+    pub(super) instruments: Arc<[Instrument]>,
+    pub(super) timeframe: Timeframe,
+    pub(super) strategy: StrategyConfig,
+    pub(super) custody: CustodyConfig,
+    pub(super) agents: BTreeMap<AgentName, AgentSetup>,
+    pub(super) faults: FaultPlan,
+}
+
+impl Prepared {
+    /// Names of the agents that are asked.
+    pub(super) fn enabled(&self) -> BTreeSet<AgentName> {
+        self.agents.keys().copied().collect()
+    }
+
+    /// A watch over the tape's instruments that has seen every bar up to `until`.
+    pub(super) fn warmed_up(&mut self, until: Option<Time>) -> Result<MarketWatch, CliError> {
+        let usage = |error: conclave_domain::strategy::StrategyError| {
+            CliError::new(ExitCode::Config, error.to_string())
+        };
+        let mut watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true)
+            .map_err(usage)?;
+        let Some(until) = until else { return Ok(watch) };
+        let mut played = self.tape.clone();
+        while let Some(chunk) = played.next_chunk(1) {
+            if chunk.ticks().first().is_none_or(|tick| tick.bar.close_time > until) {
+                break;
+            }
+            watch.on_chunk(&chunk);
+        }
+        self.tape.skip_through(until);
+        Ok(watch)
+    }
+}
+
+/// Gathers everything; refuses what cannot run.
+pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, CliError> {
+    let Loaded { config, .. } = crate::cli::config::load(file, &args.flags())?;
+    if config.run.money == "live" {
+        let text =
+            "run.money is live, but no live broker exists yet: only simulated money can be run";
+        return Err(CliError::new(ExitCode::Config, text));
+    }
+    let series = series(args, config.run.seed)?;
+    let timeframe = one_timeframe(&series)?;
+    let strategy = strategy(&config)?;
+    let agents = team(&config);
+    let faults = faults(args, &agents)?;
+    prove_feasible(&config, &agents)?;
+    let shown = serde_json::to_string(&config)
+        .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+    let data_hash = series_hash(&series);
+    let tape = Tape::new(series.clone())
+        .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+    Ok(Prepared {
+        config_hash: blake3::hash(shown.as_bytes()).to_hex().to_string(),
+        instruments: Arc::clone(tape.instruments()),
+        custody: custody(&config)?,
+        config,
+        series,
+        data_hash,
+        tape,
+        timeframe,
+        strategy,
+        agents,
+        faults,
+    })
+}
+
+fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {
+    if let Some(preset) = &args.synth {
+        let preset = match preset.as_str() {
+            "calm" => Preset::Calm,
+            "default" => Preset::Default,
+            "minutes" => Preset::Minutes,
+            other => {
+                let text = format!("--synth `{other}` is none of calm, default, minutes");
+                return Err(CliError::new(ExitCode::Usage, text));
+            }
+        };
+        let market = generate(&SynthConfig::of(preset), seed);
+        let market = market.map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        return Ok(market.series);
+    }
+    if args.data.is_empty() {
+        return Ok(data::embedded()?);
+    }
+    let splits = match &args.splits {
+        Some(path) => data::read_splits_file(path)?,
+        None => Vec::new(),
+    };
+    let mut all = Vec::new();
+    for path in &args.data {
+        let read = data::read_file(path, &CsvOptions::new(symbol_of(path)?))?;
+        let adjusted = adjust(&read.series, &splits)
+            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        all.push(adjusted);
+    }
+    Ok(all)
+}
+
+fn symbol_of(path: &Path) -> Result<Symbol, CliError> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    Symbol::new(stem).map_err(|error| {
+        let text = format!("{}: {error}; the file's stem is its symbol", path.display());
+        CliError::new(ExitCode::Usage, text)
+    })
+}
+
+fn one_timeframe(series: &[Series]) -> Result<Timeframe, CliError> {
+    let none = || CliError::new(ExitCode::Data, "there are no bars to run");
+    let first = series.first().ok_or_else(none)?.timeframe;
+    match series.iter().find(|other| other.timeframe != first) {
+        None => Ok(first),
+        Some(other) => {
+            let (one, two) = (first.name(), other.timeframe.name());
+            let text =
+                format!("{} has {two} bars and others {one}: one run, one timeframe", other.symbol);
+            Err(CliError::new(ExitCode::Data, text))
+        }
+    }
+}
+
+/// The strategy that the configuration names.
+pub(super) fn strategy(config: &Config) -> Result<StrategyConfig, CliError> {
+    let settings = &config.strategy;
+    let bars = |bars: u32| u16::try_from(bars).unwrap_or(u16::MAX);
+    let named = StrategyConfig::by_name(&settings.name).map(|default| match default {
+        StrategyConfig::SmaCross { .. } => {
+            StrategyConfig::SmaCross { fast: bars(settings.fast), slow: bars(settings.slow) }
+        }
+        StrategyConfig::Momentum { threshold, .. } => {
+            StrategyConfig::Momentum { lookback: bars(settings.lookback), threshold }
+        }
+        StrategyConfig::MeanReversion { entry, rearm, .. } => {
+            StrategyConfig::MeanReversion { window: bars(settings.lookback), entry, rearm }
+        }
+    });
+    let unknown = || CliError::new(ExitCode::Config, format!("no strategy `{}`", settings.name));
+    let strategy = named.ok_or_else(unknown)?;
+    let invalid = |error: conclave_domain::strategy::StrategyError| {
+        CliError::new(ExitCode::Config, error.to_string())
+    };
+    strategy.validate().map_err(invalid)?;
+    Ok(strategy)
+}
+
+/// Terms of a fresh account.
+pub(super) fn custody(config: &Config) -> Result<CustodyConfig, CliError> {
+    let fill_at = if config.run.fill == "close" { FillAt::Close } else { FillAt::NextOpen };
+    let sim = SimConfig {
+        fill_at,
+        fee_per_trade: config.costs.fee_per_trade,
+        slippage: config.costs.slippage,
+        crypto_slippage: config.costs.slippage_crypto,
+        seed: config.run.seed,
+        ..SimConfig::default()
+    };
+    Ok(CustodyConfig { sim, exits: ExitRules::default(), guarded: true, cash: config.run.cash })
+}
+
+fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {
+    let members = trading::TEAM.iter().filter_map(|entry| {
+        let settings = config.agents.get(entry.role.name)?;
+        let permits = usize::try_from(settings.permits).unwrap_or(usize::MAX);
+        settings.enabled.then(|| (entry.role.name, AgentSetup { permits, ..AgentSetup::default() }))
+    });
+    members.collect()
+}
+
+fn faults(args: &RunArgs, agents: &BTreeMap<AgentName, AgentSetup>) -> Result<FaultPlan, CliError> {
+    let read = |text: &String| {
+        text.parse::<PlannedFault>()
+            .map_err(|error| CliError::new(ExitCode::Usage, format!("--fault {text}: {error}")))
+    };
+    let plan = FaultPlan::new(args.fault.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+    let names: Vec<AgentName> = agents.keys().copied().collect();
+    let stranger = plan.strangers(&names).next().map(str::to_owned);
+    match stranger {
+        None => Ok(plan),
+        Some(stranger) => {
+            let text = format!("--fault names `{stranger}`, but the team is {}", names.join(", "));
+            Err(CliError::new(ExitCode::Usage, text))
+        }
+    }
+}
+
+/// The proof that every enabled agent of the trading team can fire.
+fn prove_feasible(
+    config: &Config,
+    agents: &BTreeMap<AgentName, AgentSetup>,
+) -> Result<(), CliError> {
+    let plan = |name: &AgentName| AgentPlan {
+        agent: name,
+        team: Team::Trading,
+        every: 1,
+        cost: Cost::Free,
+    };
+    let plans: Vec<AgentPlan> = agents.keys().map(plan).collect();
+    // A candidate a day and symbol is more than any strategy raises; rules brains cost nothing.
+    let job = JobPlan::Rounds { expected: 1 };
+    prove(&job, &plans, &config.budgets).map(|_| ()).map_err(|infeasible| {
+        let lines = infeasible.iter().map(ToString::to_string);
+        let text = lines.collect::<Vec<_>>().join("\n  ");
+        CliError::new(ExitCode::Config, format!("some agents could never be asked:\n  {text}"))
+    })
+}

@@ -1,0 +1,127 @@
+//! The world of a run: its directory, lock, store, log, writers and fence.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use conclave_actors::runtime::ports::Store;
+use conclave_domain::context::{BookKind, Context};
+use conclave_domain::custody::Custody;
+use conclave_domain::record::Anchor;
+
+use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, replay};
+use crate::adapters::context_redb::RedbStore;
+use crate::adapters::context_sled::SledStore;
+use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
+use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
+use crate::adapters::safety_store::SafetyWriter;
+use crate::adapters::store_writer::{Loaded, StoreWriter, load};
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::Config;
+
+/// The document in the context that holds the accounts.
+pub(super) const ACCOUNTS: &str = "accounts";
+
+/// An opened directory of a run. Dropping it closes everything and lets go of the lock.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) dir: PathBuf,
+    pub(super) audit: Arc<AuditFiles>,
+    pub(super) head: Anchor,
+    pub(super) store: Arc<StoreWriter>,
+    pub(super) safety: Arc<SafetyWriter>,
+    pub(super) context: Context,
+    pub(super) stored: BTreeMap<BookKind, Custody>,
+    _lock: StoreDir,
+}
+
+/// Where a run without a directory of its own goes: `runs/ID`, named in `runs/latest`.
+pub(super) fn fresh_dir(id: &str) -> Result<PathBuf, CliError> {
+    let runs = Path::new("runs");
+    let dir = runs.join(id);
+    std::fs::create_dir_all(&dir).map_err(|error| {
+        CliError::new(ExitCode::Failure, format!("{} cannot be made: {error}", dir.display()))
+    })?;
+    std::fs::write(runs.join(LATEST_FILE), id)?;
+    Ok(dir)
+}
+
+/// Opens a run's directory. A fresh run refuses one that holds a run already.
+pub(super) fn open(dir: &Path, config: &Config, resume: bool) -> Result<Opened, CliError> {
+    if !resume && has_log(dir) {
+        let text = format!(
+            "{} holds a run already: choose another --out, or go on with it by --resume",
+            dir.display()
+        );
+        return Err(CliError::new(ExitCode::Failure, text));
+    }
+    if resume && !has_log(dir) {
+        let text = format!("{} holds no run to go on with", dir.display());
+        return Err(CliError::new(ExitCode::NotFound, text));
+    }
+    let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+    let store = open_store(dir, config)?;
+    let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
+    let options =
+        LogOptions { segment_bytes: config.audit.segment_mb << 20, ..LogOptions::default() };
+    let log = AuditFiles::open(dir, anchor.as_ref(), options).map_err(log_error)?;
+    for cut in &log.cut {
+        tracing::warn!(segment = cut.segment, bytes = cut.bytes, "torn tail cut");
+    }
+    let mut broken = None;
+    replay(dir, 0, |line| {
+        if let Err(error) = conclave_actors::context::repair(&mut context, line) {
+            broken.get_or_insert((line.seq, error.to_string()));
+        }
+    })
+    .map_err(log_error)?;
+    if let Some((seq, why)) = broken {
+        let text = format!("the context cannot be repaired from record {seq}: {why}");
+        return Err(CliError::new(ExitCode::Data, text));
+    }
+    let stored = match context.documents.get(ACCOUNTS) {
+        Some(json) => serde_json::from_str(json).map_err(|error| {
+            CliError::new(ExitCode::Data, format!("the stored accounts are unreadable: {error}"))
+        })?,
+        None => BTreeMap::new(),
+    };
+    let safety = SafetyWriter::start(Arc::clone(&store)).map_err(store_error)?;
+    let writer = StoreWriter::start(store).map_err(store_error)?;
+    Ok(Opened {
+        dir: dir.to_owned(),
+        audit: Arc::new(log.files),
+        head: log.head,
+        store: Arc::new(writer),
+        safety: Arc::new(safety),
+        context,
+        stored,
+        _lock: lock,
+    })
+}
+
+fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {
+    if config.store.engine == "redb" {
+        let store = RedbStore::open(&dir.join("context.redb")).map_err(store_error)?;
+        return Ok(Arc::new(store));
+    }
+    Ok(Arc::new(SledStore::open(&dir.join("context")).map_err(store_error)?))
+}
+
+/// The flag file on the order path: while it is there no entry leaves. Unreadable means halted.
+pub(super) fn stop_flag(dir: &Path) -> Box<dyn Fn() -> bool + Send + Sync> {
+    let path = dir.join(HALT_FILE);
+    Box::new(move || path.try_exists().unwrap_or(true))
+}
+
+fn lock_error(error: &LockError) -> CliError {
+    CliError::new(ExitCode::Failure, error.to_string())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn store_error(error: conclave_actors::runtime::ports::StoreError) -> CliError {
+    CliError::new(ExitCode::Data, error.to_string())
+}
+
+fn log_error(error: LogError) -> CliError {
+    CliError::new(ExitCode::Data, error.to_string()).caused_by(error)
+}
