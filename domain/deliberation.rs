@@ -230,3 +230,154 @@ pub fn position_brief(
         track_record: TrackRecord::default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custody::{CustodyConfig, PositionNews};
+    use crate::exits::ExitRules;
+    use crate::fixed::Bp;
+    use crate::limits::RiskLimits;
+    use crate::market::tape::{Chunk, Tick};
+    use crate::order::{ClientOrderId, DecisionId, OrderIntent, OrderKind, Purpose, Side};
+    use crate::order::{ExitPlan, TimeInForce};
+    use crate::signal::{Direction, Features, Regime};
+    use crate::sim_broker::{FillAt, SimConfig};
+    use crate::testing;
+    use crate::time::Time;
+    use crate::watch::{Pulse, SymbolSnapshot};
+
+    fn instruments() -> Arc<[Instrument]> {
+        [Instrument { symbol: testing::symbol("AAPL"), class: AssetClass::Equity }].into()
+    }
+
+    /// A flat session at 100 that closes at [`testing::now`].
+    fn bar() -> crate::market::bar::Bar {
+        let close_time = testing::now();
+        let open_time = Time::from_ms(close_time.ms() - 6 * 3_600_000);
+        let [open, high, low, close] = [testing::price(100); 4];
+        let volume = crate::fixed::Volume::ZERO;
+        crate::market::bar::Bar { open_time, close_time, open, high, low, close, volume }
+    }
+
+    /// An account that holds ten AAPL, or minus ten, or none, at the close of [`testing::now`].
+    fn custody(held: Option<Side>) -> Custody {
+        let config = CustodyConfig {
+            sim: SimConfig::raw(FillAt::Close, Bp::ZERO),
+            exits: ExitRules::default(),
+            guarded: true,
+            cash: Money::from_units(100_000).unwrap(),
+        };
+        let mut custody = Custody::new(&config, &instruments()).unwrap();
+        let (close_time, limits) = (testing::now(), Limits::default());
+        let bar = bar();
+        let chunk = Chunk::of_slice(vec![Tick { instrument: 0, bar }]);
+        custody.advance(&instruments(), &chunk, &[], 0..1, &limits).unwrap();
+        if let Some(side) = held {
+            let symbol = testing::symbol("AAPL");
+            let decision = DecisionId::new(&symbol, close_time, "entry");
+            let exits = ExitPlan { stop_distance: Ratio::of(0.1), target_distance: Ratio::of(0.2) };
+            let intent = OrderIntent {
+                client_order_id: ClientOrderId::derive(&decision, side, 0),
+                decision,
+                symbol,
+                side,
+                qty: Qty::from_units(10).unwrap(),
+                kind: OrderKind::Market,
+                time_in_force: TimeInForce::Gtc,
+                extended_hours: false,
+                purpose: Purpose::Entry,
+                at: close_time,
+                reference: bar.close,
+                exits: Some(exits),
+            };
+            let person = crate::mode::Person::authenticated("ada", "cli");
+            let expires_at = Time::from_ms(i64::MAX);
+            let validity = crate::clearance::Validity { epoch: 0, expires_at };
+            let cleared = crate::clearance::Cleared::by_person(person, intent, validity);
+            custody.submit(cleared, &limits).unwrap();
+        }
+        custody
+    }
+
+    fn matter(held: Option<Side>, last_close_time: Option<Time>, state: TradingState) -> Matter {
+        let own = SymbolSnapshot {
+            atr_pct: Some(Ratio::of(0.02)),
+            returns: testing::returns(0.005, 1),
+            last_close_time,
+        };
+        let (at, vix_level) = (testing::now(), Some(Ratio::of(15.0)));
+        let market = Arc::new(MarketSnapshot { at, vix_level, symbols: vec![own] });
+        let signal = testing::signal(Direction::Long);
+        let raised = Raised { slice: 0, instrument: 0, bar: bar(), signal, market };
+        Matter::of(&custody(held), &instruments(), raised, state).unwrap()
+    }
+
+    fn denial(matter: &Matter, limits: &Limits) -> Option<Code> {
+        match matter.prepare(limits) {
+            Prepared::Denied { code, .. } => Some(code),
+            Prepared::Ask(_) => None,
+        }
+    }
+
+    /// L-1: the account, the market and the session are those of the signal's close.
+    #[test]
+    fn a_matter_is_gathered_at_the_close_of_its_signal() {
+        let limits = Limits {
+            risk: RiskLimits { symbol_cooldown: Duration::ZERO, ..RiskLimits::default() },
+            ..Limits::default()
+        };
+        let fresh = Some(testing::now());
+        assert_eq!(denial(&matter(None, fresh, TradingState::Active), &limits), None);
+        let late = Time::from_ms(testing::now().ms() - 600_001);
+        for stale in [None, Some(late)] {
+            let stale = matter(None, stale, TradingState::Active);
+            assert_eq!(denial(&stale, &limits), Some(Code::GateStaleData));
+        }
+        for state in [TradingState::Reducing, TradingState::Halted] {
+            assert_eq!(denial(&matter(None, fresh, state), &limits), Some(Code::GateTradingState));
+        }
+    }
+
+    #[test]
+    fn a_call_against_what_is_held_is_a_reversal_with_the_account_before_its_exit() {
+        let limits = Limits {
+            risk: RiskLimits { symbol_cooldown: Duration::ZERO, ..RiskLimits::default() },
+            ..Limits::default()
+        };
+        for (held, expected) in [(None, false), (Some(Side::Buy), false), (Some(Side::Sell), true)]
+        {
+            let matter = matter(held, Some(testing::now()), TradingState::Active);
+            assert_eq!(matter.is_reversal(), expected, "{held:?}");
+            assert_eq!(matter.account.holdings.len(), usize::from(held.is_some()));
+            match matter.prepare(&limits) {
+                Prepared::Ask(asked) => {
+                    assert_eq!(asked.base.is_reversal, expected, "{held:?}");
+                    assert_eq!(asked.brief.open_position.is_some(), held.is_some());
+                }
+                Prepared::Denied { code, .. } => panic!("{held:?}: {code}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_brief_of_a_position_changes_nothing_and_does_not_know_the_tails() {
+        let custody = custody(Some(Side::Buy));
+        let symbol = testing::symbol("AAPL");
+        let position = custody.open_position(&symbol).unwrap();
+        let pulse = Pulse { features: Features::default(), regime: Regime::default() };
+        let (news, at) = (PositionNews::Stalled, testing::now());
+        let event = PositionEvent { symbol, news, at, position, pulse };
+        let state = TradingState::Active;
+        let brief =
+            position_brief(&custody, &instruments(), &event, state, &Limits::default()).unwrap();
+        assert_eq!((brief.question, brief.session), (Question::Position, Session::Regular));
+        assert_eq!((brief.direction, brief.open_position), (Direction::Long, Some(position)));
+        assert_eq!(brief.order_value, Money::ZERO);
+        assert!((brief.projected.position_pct.get() - 0.01).abs() < 1e-9, "{:?}", brief.projected);
+        assert_eq!(
+            (brief.projected.var95_pct, brief.projected.cvar95_pct),
+            (Ratio::ONE, Ratio::ONE)
+        );
+    }
+}

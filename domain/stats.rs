@@ -177,6 +177,89 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advice::{Objection, VetoKind};
+    use crate::limits::ConsensusRules;
+    use crate::tally::{Event, Settle, Tally, TallySpec};
+
+    const VOTERS: [AgentName; 4] =
+        ["signal_analyst", "position_sizer", "execution_timer", "exit_strategist"];
+    const GUARDIAN: AgentName = "risk_guardian";
+
+    fn vote(nth: usize, vote: Vote) -> Event {
+        Event::Opinion { agent: VOTERS[nth], vote }
+    }
+
+    fn veto() -> Event {
+        let text = "the drawdown is at its limit".to_owned();
+        let (kind, code) = (VetoKind::Hard, Code::GuardDrawdown);
+        let objection = Objection { kind, code, text, figures: Vec::new() };
+        Event::Veto { agent: GUARDIAN, objection }
+    }
+
+    fn report(events: Vec<Event>) -> RoundReport {
+        let rules = ConsensusRules::default();
+        let (voters, guardians) = (VOTERS.to_vec(), vec![GUARDIAN]);
+        let spec =
+            TallySpec { voters, guardians, critical: false, rules: &rules, settle: Settle::All };
+        let mut tally = Tally::new(&spec);
+        for event in events {
+            tally.apply(event);
+        }
+        tally.report()
+    }
+
+    fn clear() -> Event {
+        Event::NoObjection { agent: GUARDIAN }
+    }
+
+    #[test]
+    fn a_round_is_counted_by_its_verdict_and_each_seat_by_its_outcome() {
+        let mut stats = Stats::default();
+        let acts = vec![
+            clear(),
+            vote(0, Vote::For),
+            vote(1, Vote::For),
+            vote(2, Vote::Abstain),
+            Event::Deadline,
+        ];
+        stats.on_round(&report(acts), &[]);
+        let holds = vec![
+            clear(),
+            vote(0, Vote::Against),
+            vote(1, Vote::Against),
+            vote(2, Vote::For),
+            Event::Failed { agent: VOTERS[3], why: "panicked".to_owned() },
+        ];
+        stats.on_round(&report(holds), &[]);
+        stats.on_round(&report(vec![veto()]), &[]);
+
+        assert_eq!(stats.rounds_total(), 3);
+        assert_eq!((stats.rounds["act"], stats.rounds["vetoed"]), (1, 1));
+        assert_eq!(stats.vetoes, BTreeMap::from([(Code::GuardDrawdown, 1)]));
+        assert_eq!(stats.consultations(), 15);
+        for (agent, of) in &stats.agents {
+            let settled = of.answered + of.failed + of.late + of.shed + of.not_awaited;
+            assert_eq!((of.consulted, settled), (3, 3), "{agent}: {of:?}");
+        }
+        let guardian = &stats.agents[GUARDIAN];
+        assert_eq!((guardian.vetoes, guardian.answered, guardian.agreed), (1, 3, 1));
+        let analyst = &stats.agents[VOTERS[0]];
+        assert_eq!((analyst.votes_for, analyst.votes_against, analyst.agreed), (1, 1, 2));
+        let timer = &stats.agents[VOTERS[2]];
+        assert_eq!((timer.abstained, timer.votes_for, timer.agreed), (1, 1, 0));
+        let exits = &stats.agents[VOTERS[3]];
+        assert_eq!((exits.late, exits.failed, exits.not_awaited), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_trade_settles_the_votes_for_its_entry_alone() {
+        let mut stats = Stats::default();
+        stats.on_outcome(&[VOTERS[0], VOTERS[1]], true);
+        stats.on_outcome(&[VOTERS[0]], false);
+        let settled: Vec<_> =
+            stats.agents.iter().map(|(name, of)| (*name, of.settled, of.won)).collect();
+        assert_eq!(settled, [(VOTERS[1], 1, 1), (VOTERS[0], 2, 1)]);
+    }
 
     #[test]
     fn a_track_record_is_shrunken_to_one_half() {

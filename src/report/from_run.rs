@@ -312,3 +312,35 @@ fn gates(stats: &Stats) -> Vec<GateRow> {
     };
     stats.gates.counts().iter().map(row).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use conclave_domain::engine::{Directions, RawTerms, Size, run_raw};
+    use conclave_domain::fixed::Bp;
+    use conclave_domain::sim_broker::{FillAt, SimConfig};
+    use conclave_domain::strategy::StrategyConfig;
+
+    use super::*;
+
+    /// The engine counts while it plays; here the same is found in the trades alone.
+    #[test]
+    fn exposed_bars_are_those_that_the_engine_counts() {
+        let series = crate::data::embedded().unwrap();
+        for (fill_at, directions) in [
+            (FillAt::NextOpen, Directions::Long),
+            (FillAt::Close, Directions::Long),
+            (FillAt::NextOpen, Directions::LongShort),
+            (FillAt::Close, Directions::LongShort),
+        ] {
+            let broker = SimConfig::raw(fill_at, Bp::ZERO);
+            let cash = Money::from_units(1_000_000).unwrap();
+            let terms = RawTerms { size: Size::Units(10), directions, broker, cash };
+            let strategy = StrategyConfig::by_name("sma-cross").unwrap();
+            let result = run_raw(&series, &strategy, &terms).unwrap();
+            let last = result.equity.last().map(|point| point.time);
+            let found = bars_exposed(&series, &result.book, last);
+            assert_eq!(found, result.bars_exposed, "{fill_at:?} {directions:?}");
+            assert_eq!(bars_through(&series, last), result.bars);
+        }
+    }
+}
