@@ -125,6 +125,12 @@ pub const METRICS: &[Metric] = &[
         "Cash plus positions at the last prices, US dollars.",
     ),
     metric(
+        "conclave_feed_age_seconds",
+        Kind::Gauge,
+        &[],
+        "How long ago the last bar came; zero in a replay while it plays.",
+    ),
+    metric(
         "conclave_heartbeat_timestamp_seconds",
         Kind::Gauge,
         &[],

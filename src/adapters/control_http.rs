@@ -67,6 +67,8 @@ impl Control {
         let text = std::fs::read_to_string(dir.join(STATION_FILE)).map_err(|_| missing())?;
         let station: Station = serde_json::from_str(&text).map_err(|_| missing())?;
         let token = std::fs::read_to_string(dir.join(TOKEN_FILE)).unwrap_or_default();
+        // The client wants a TLS provider even for loopback; a second install is refused, which is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
             .connect_timeout(Duration::from_secs(2))

@@ -140,6 +140,12 @@ fn start_logging(filter: &str) -> Result<(), CliError> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| CliError::new(ExitCode::Usage, format!("--log is no filter: {error}")))?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // One line per panic: the default hook's backtraces make the restart of an actor slow.
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("(no text)");
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        tracing::error!(place, "panic: {what}");
+    }));
     // A second call in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
