@@ -168,3 +168,6 @@ fn depth(actor: &'static str, messages: usize) {
     let messages = u32::try_from(messages).unwrap_or(u32::MAX);
     gauge!("conclave_mailbox_depth", "actor" => actor).set(f64::from(messages));
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Questions of outside systems: a real round over the agent that the question is for.
+//! Questions of outside systems: a real round over the agent that the question is for, and one voter
+//! where that is the guardian.
 //!
 //! The same permits, bounds and audit as for our own decisions; nothing is traded here, whatever the
 //! answer is.
@@ -10,11 +11,13 @@ use std::time::Duration;
 use conclave_actors::consensus::{Member, Patience, Round, RoundRequest, open_round};
 use conclave_actors::consult::{OutsideDesk, OutsideKind, OutsideQuestion};
 use conclave_actors::orchestrator::records::Batch;
+use conclave_actors::runtime::shell::AgentHandle;
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::code::Code;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
-use conclave_domain::tally::{Outcome, Settle};
+use conclave_domain::role::AgentName;
+use conclave_domain::tally::{Outcome, Settle, Verdict};
 use conclave_domain::time::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -105,21 +108,19 @@ async fn ask(
     brief: TradingBrief,
 ) -> Result<Value, Refusal> {
     let DeskParts { council, limits, clock, .. } = parts;
-    let name = kind.agent();
-    let agent = council.agents.iter().find(|agent| agent.role.name == name).cloned();
-    let agent = agent.ok_or_else(|| {
-        Refusal::Unavailable(format!("`{name}` is switched off; see `agents` in the configuration"))
+    let members = members(&council.agents, kind, |name| {
+        let track_record = council.score.track_record(name);
+        Arc::new(TradingBrief { track_record, ..brief.clone() })
     })?;
-    let track_record = council.score.track_record(name);
-    let brief = Arc::new(TradingBrief { track_record, ..brief });
+    let asked: Vec<AgentName> = members.iter().map(|member| member.agent.role.name).collect();
     let mut batch = Batch::new(decision.clone(), clock.trading());
-    batch.consult(0, &[name], &brief);
+    batch.consult(0, &asked, &brief);
     let request = RoundRequest {
         decision: decision.clone(),
         nth: 0,
-        // A veto of an outside question fences none of our own orders.
+        // A scope of its own: a veto of an outside question is none of our own orders' business.
         scope: format!("outside {}", brief.symbol),
-        members: vec![Member { agent, brief: Arc::clone(&brief) }],
+        members,
         critical: false,
         settle: Settle::All,
         patience: Patience::Deadline(PATIENCE),
@@ -133,19 +134,50 @@ async fn ask(
         tracing::error!(error = &error as &dyn std::error::Error, "consultation not recorded");
         return Err(Refusal::denied(Code::SafetyStore));
     }
-    let answer = round.answers.iter().find_map(|answer| {
-        answer.outcome.as_ref().ok().map(|advice| (answer.brain.as_str(), advice.clone()))
-    });
-    let Some((brain, advice)) = answer else { return Err(silence(kind, &round)) };
-    council.score.count(|stats| stats.on_single(&advice));
+    let given = || round.answers.iter().filter_map(|it| Some((it, it.outcome.as_ref().ok()?)));
+    council.score.count(|stats| given().for_each(|(_, advice)| stats.on_single(advice)));
+    let Some((answer, advice)) = given().find(|(answer, _)| answer.agent == kind.agent()) else {
+        return Err(silence(kind, &round));
+    };
+    let (brain, advice) = (answer.brain.as_str(), advice.clone());
     let advice = kind.settle(&brief.gates, advice);
     Ok(json!({
         "schema": "advice/1", "kind": kind, "decision": decision, "brain": brain, "advice": advice,
     }))
 }
 
+/// Who is asked. A round of the guardian alone would close before it is heard, because nobody could
+/// consent: beside it the first agent that votes is asked, the Signal Analyst unless switched off.
+fn members(
+    agents: &[AgentHandle<TradingBrief>],
+    kind: OutsideKind,
+    brief: impl Fn(AgentName) -> Arc<TradingBrief>,
+) -> Result<Vec<Member<TradingBrief>>, Refusal> {
+    let off = |what: &str| {
+        Refusal::Unavailable(format!("{what} is switched off; see `agents` in the configuration"))
+    };
+    let name = kind.agent();
+    let wanted = agents.iter().find(|agent| agent.role.name == name);
+    let wanted = wanted.ok_or_else(|| off(&format!("`{name}`")))?;
+    let mut asked = vec![wanted];
+    if !wanted.role.authority.votes() {
+        let voter = agents.iter().find(|agent| agent.role.authority.votes());
+        asked.insert(0, voter.ok_or_else(|| off("every agent that votes"))?);
+    }
+    let member = |agent: &AgentHandle<TradingBrief>| Member {
+        agent: agent.clone(),
+        brief: brief(agent.role.name),
+    };
+    Ok(asked.into_iter().map(member).collect())
+}
+
 /// Why there is no advice. Without the guardian's word an entry may not pass.
 fn silence(kind: OutsideKind, round: &Round) -> Refusal {
+    if let Verdict::Hold { code: code @ (Code::SafetyHalted | Code::SafetyFenced) } =
+        round.report.verdict
+    {
+        return Refusal::denied(code);
+    }
     let outcome = round.report.outcome(kind.agent());
     if let Some(Outcome::Denied { code }) = outcome {
         return Refusal::denied(*code);
