@@ -39,6 +39,9 @@ pub fn keys() -> Vec<Key> {
     super::sections::soft(&mut all);
     super::sections::consensus(&mut all);
     super::sections::bounds(&mut all);
+    super::sections::gates(&mut all);
+    super::sections::sizing(&mut all);
+    super::sections::exits(&mut all);
     super::sections::budgets(&mut all);
     super::sections::service(&mut all);
     super::sections::agents(&mut all);

@@ -150,6 +150,75 @@ pub(super) fn bounds(all: &mut Vec<Key>) {
     ]);
 }
 
+pub(super) fn gates(all: &mut Vec<Key>) {
+    let share = "share of calls";
+    all.extend([
+        number("gates.confidence_calm", 0.38..=1.0, "confidence", |c| {
+            &mut c.limits.gates.confidence_calm
+        }),
+        number("gates.confidence_wild", 0.45..=1.0, "confidence", |c| {
+            &mut c.limits.gates.confidence_wild
+        }),
+        duration("gates.data_age_max", SECOND..=DAY, |c| &mut c.limits.gates.data_age_max),
+        key("gates.extended_hours", Kind::Flag, |config, setting| {
+            if let Setting::Flag(on) = setting {
+                config.limits.gates.extended_hours = *on;
+            }
+        }),
+        integer("gates.health_calls", 20..=10_000, "calls", |c| &mut c.limits.gates.health_calls),
+        number("gates.hold_share_max", 0.05..=0.95, share, |c| &mut c.limits.gates.hold_share_max),
+        number("gates.accuracy_min", 0.40..=0.95, share, |c| &mut c.limits.gates.accuracy_min),
+        integer("gates.day_trades_max", 0..=3, "round trips", |c| {
+            &mut c.limits.gates.day_trades_max
+        }),
+        dollars("gates.day_trade_equity", 0..=1_000_000, |c| &mut c.limits.gates.day_trade_equity),
+    ]);
+}
+
+pub(super) fn sizing(all: &mut Vec<Key>) {
+    let (equity, factor) = ("fraction of equity", "factor");
+    all.extend([
+        number("sizing.kelly_min", 0.0..=0.05, equity, |c| &mut c.limits.sizing.kelly_min),
+        number("sizing.kelly_max", 0.01..=0.25, equity, |c| &mut c.limits.sizing.kelly_max),
+        integer("sizing.kelly_outcomes", 10..=10_000, "trades", |c| {
+            &mut c.limits.sizing.kelly_outcomes
+        }),
+        number("sizing.vol_target", 0.01..=2.0, "volatility a year", |c| {
+            &mut c.limits.sizing.vol_target
+        }),
+        number("sizing.vol_factor_min", 0.0..=1.0, factor, |c| &mut c.limits.sizing.vol_factor_min),
+        number("sizing.correlation_free", 0.0..=1.0, "correlation", |c| {
+            &mut c.limits.sizing.correlation_free
+        }),
+        number("sizing.drawdown_factor", 0.0..=0.5, factor, |c| {
+            &mut c.limits.sizing.drawdown_factor
+        }),
+        number("sizing.critical_factor", 1.0..=1.5, factor, |c| {
+            &mut c.limits.sizing.critical_factor
+        }),
+        number("sizing.stop_atr", 0.5..=10.0, "average true ranges", |c| {
+            &mut c.limits.sizing.stop_atr
+        }),
+        number("sizing.target_stops", 0.5..=10.0, "stop distances", |c| {
+            &mut c.limits.sizing.target_stops
+        }),
+        key("sizing.fractional_shares", Kind::Flag, |config, setting| {
+            if let Setting::Flag(on) = setting {
+                config.limits.sizing.fractional_shares = *on;
+            }
+        }),
+    ]);
+}
+
+pub(super) fn exits(all: &mut Vec<Key>) {
+    let gain = "fraction of the entry price";
+    all.extend([
+        number("exits.break_even_at", 0.001..=0.50, gain, |c| &mut c.exits.break_even_at),
+        number("exits.trailing", 0.005..=0.50, gain, |c| &mut c.exits.trailing),
+        integer("exits.time_stop_bars", 1..=100_000, "bars", |c| &mut c.exits.time_stop_bars),
+    ]);
+}
+
 pub(super) fn budgets(all: &mut Vec<Key>) {
     all.extend([
         integer("budgets.team_per_hour", 0..=20_000, "consultations", |c| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use conclave_actors::runtime::agent::Cadence;
 use conclave_actors::runtime::roster::{self, Seat};
 use conclave_domain::budget::BudgetConfig;
+use conclave_domain::exits::ExitRules;
 use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::limits::Limits;
 use conclave_domain::role::{AgentName, Tier};
@@ -23,6 +24,8 @@ pub struct Config {
     pub costs: CostSettings,
     /// The limits of risk, consensus, gates and sizing.
     pub limits: Limits,
+    /// When positions are left by rule.
+    pub exits: ExitRules,
     /// How often and how much.
     pub budgets: BudgetConfig,
     /// The approval queue.
@@ -152,6 +155,7 @@ impl Default for Config {
                 slippage_crypto: Bp::whole(25),
             },
             limits: Limits::default(),
+            exits: ExitRules::default(),
             budgets: BudgetConfig::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
             audit: AuditSettings { segment_mb: 64 },

@@ -8,7 +8,6 @@ use conclave_actors::council::AgentSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
-use conclave_domain::exits::ExitRules;
 use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::csv::CsvOptions;
@@ -193,7 +192,7 @@ pub(super) fn custody(config: &Config) -> Result<CustodyConfig, CliError> {
         seed: config.run.seed,
         ..SimConfig::default()
     };
-    Ok(CustodyConfig { sim, exits: ExitRules::default(), guarded: true, cash: config.run.cash })
+    Ok(CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: config.run.cash })
 }
 
 fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {
