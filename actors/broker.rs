@@ -20,6 +20,7 @@ use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Update};
 use conclave_domain::custody::{Custody, CustodyConfig, CustodyError, EquityPoint, Happening};
 use conclave_domain::deliberation::{Matter, position_brief};
+use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
@@ -166,6 +167,9 @@ pub fn broker(setup: BrokerSetup) -> (ChildSpec, BrokerHandle) {
 #[derive(Debug)]
 pub struct Broker;
 
+/// What happened, by the book that it happened to.
+type ByBook = Vec<(BookKind, Vec<Happening>)>;
+
 /// What the actor keeps.
 #[derive(Debug)]
 pub struct BrokerState {
@@ -198,7 +202,7 @@ impl BrokerState {
         &mut self,
         played: &Played,
         slices: Range<usize>,
-    ) -> Result<(Advanced<(BookKind, Attend)>, Vec<(BookKind, Vec<Happening>)>), CustodyError> {
+    ) -> Result<(Advanced<(BookKind, Attend)>, ByBook), CustodyError> {
         let BrokerSetup { instruments, limits, .. } = &self.setup;
         let mut advanced = Advanced { through: slices.end, events: Vec::new() };
         let mut happened = Vec::new();
@@ -222,7 +226,7 @@ impl BrokerState {
     }
 
     /// Keeps the curve, writes steps 7 and 8, shows the books.
-    async fn tell(&mut self, happened: Vec<(BookKind, Vec<Happening>)>) {
+    async fn tell(&mut self, happened: ByBook) {
         let mut records = Vec::new();
         let mut updates = Vec::new();
         for (book, happenings) in happened {
@@ -309,7 +313,7 @@ impl BrokerState {
         }
         for (book, account) in &self.accounts {
             let custody = &account.custody;
-            let equity = custody.book().equity().map_or(0.0, |equity| equity.to_f64());
+            let equity = custody.book().equity().map_or(0.0, Money::to_f64);
             metrics::gauge!("conclave_equity_usd", "book" => book.name()).set(equity);
             metrics::gauge!("conclave_drawdown_ratio", "book" => book.name())
                 .set(custody.book().drawdown().get());
@@ -355,19 +359,7 @@ impl Actor for Broker {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             BrokerMsg::Advance { played, slices, reply } => {
-                let is_last = slices.end == played.chunk.len();
-                let answer = match state.advance(&played, slices) {
-                    Ok((advanced, happened)) => {
-                        state.tell(happened).await;
-                        Ok(advanced)
-                    }
-                    Err(error) => Err(error),
-                };
-                if is_last {
-                    state.show_marks().await;
-                    state.publish();
-                }
-                let _ = reply.send(answer);
+                let _ = reply.send(state.play(&played, slices).await);
             }
             BrokerMsg::Gather { book, raised, state: trading, reply } => {
                 let instruments = Arc::clone(&state.setup.instruments);
@@ -411,6 +403,21 @@ impl Actor for Broker {
 }
 
 impl BrokerState {
+    async fn play(
+        &mut self,
+        played: &Played,
+        slices: Range<usize>,
+    ) -> Result<Advanced<(BookKind, Attend)>, CustodyError> {
+        let is_last = slices.end == played.chunk.len();
+        let (advanced, happened) = self.advance(played, slices)?;
+        self.tell(happened).await;
+        if is_last {
+            self.show_marks().await;
+            self.publish();
+        }
+        Ok(advanced)
+    }
+
     async fn submit(
         &mut self,
         book: BookKind,

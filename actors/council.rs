@@ -157,66 +157,7 @@ impl Council {
     /// When an actor does not start; those that did are stopped.
     #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor")]
     pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
-        let score = Score::default();
-        let (audit, audit_args) = audit(world.audit, world.head, AUDIT_ROOM);
-        let (context, context_args) =
-            context(world.context, world.store, Some(audit.clone()), CONTEXT_ROOM);
-        let (agent_specs, agents) = trading_team(&setup);
-        let (safety_spec, safety) = safety(SafetySetup {
-            budgets: setup.budgets,
-            store: world.safety,
-            clock: Arc::clone(&world.clock),
-            fence: Arc::clone(&world.fence),
-            directory: Directory::default(),
-            agents: agent_specs,
-            runtime: world.runtime.clone(),
-            intensity: Intensity::default(),
-            events: world.events,
-        });
-        let (market_spec, market) = market(setup.watch, Some(audit.clone()));
-        let (broker_spec, broker) = broker(BrokerSetup {
-            config: setup.custody,
-            instruments: setup.instruments,
-            limits: Arc::clone(&setup.limits),
-            book: setup.book,
-            stored: setup.stored,
-            fence: Arc::clone(&world.fence),
-            audit: audit.clone(),
-            context: context.clone(),
-            score: score.clone(),
-        });
-        let (approvals_spec, approvals) = approvals(ApprovalsSetup {
-            expiry: setup.approval_expiry,
-            clock: world.clock,
-            fence: Arc::clone(&world.fence),
-            broker: broker.clone(),
-            audit: audit.clone(),
-            context: context.clone(),
-            score: score.clone(),
-        });
-        let (orchestrator_spec, orchestrator) = orchestrator(Office {
-            safety: safety.clone(),
-            agents: agents.clone(),
-            broker: broker.clone(),
-            audit: audit.clone(),
-            approvals: approvals.clone(),
-            score: score.clone(),
-            limits: setup.limits,
-            patience: setup.patience,
-            settle: setup.settle,
-            long_only: setup.long_only,
-            rounds: Arc::new(AtomicU64::new(0)),
-        });
-        let children = vec![
-            // Audit and context publish their own handles; the supervisor only starts them again.
-            ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone())),
-            ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone())),
-            safety_spec,
-            market_spec,
-            broker_spec,
-            approvals_spec,
-            orchestrator_spec,
-        ];
+        let (children, staff) = staff(setup, &world);
         let directory = Directory::default();
         let (fell, fallen) = watch::channel(None);
         let arguments = RootArgs {
@@ -228,15 +169,15 @@ impl Council {
         };
         let (root, _) = Actor::spawn(None, Root, arguments).await?;
         Ok(Self {
-            audit,
-            context,
-            safety,
-            market,
-            broker,
-            approvals,
-            orchestrator,
-            agents,
-            score,
+            audit: staff.audit,
+            context: staff.context,
+            safety: staff.safety,
+            market: staff.market,
+            broker: staff.broker,
+            approvals: staff.approvals,
+            orchestrator: staff.orchestrator,
+            agents: staff.agents,
+            score: staff.score,
             directory,
             fallen,
             root,
@@ -254,6 +195,91 @@ impl Council {
         // It has stopped already if this fails.
         let _ = self.root.wait(Some(Duration::from_secs(10))).await;
     }
+}
+
+/// Handles to every child of the root.
+struct Staff {
+    audit: AuditHandle,
+    context: ContextHandle,
+    safety: SafetyHandle,
+    market: MarketHandle,
+    broker: BrokerHandle,
+    approvals: ApprovalsHandle,
+    orchestrator: OrchestratorHandle,
+    agents: Vec<AgentHandle<TradingBrief>>,
+    score: Score,
+}
+
+/// Prepares every child, in the order in which they start.
+fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
+    let score = Score::default();
+    let (audit, audit_args) = audit(Arc::clone(&world.audit), world.head, AUDIT_ROOM);
+    let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
+    let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
+    let (agent_specs, agents) = trading_team(&setup);
+    let (safety_spec, safety) = guarded(&setup, world, agent_specs);
+    let (market_spec, market) = market(setup.watch, Some(audit.clone()));
+    let (broker_spec, broker) = broker(BrokerSetup {
+        config: setup.custody,
+        instruments: setup.instruments,
+        limits: Arc::clone(&setup.limits),
+        book: setup.book,
+        stored: setup.stored,
+        fence: Arc::clone(&world.fence),
+        audit: audit.clone(),
+        context: context.clone(),
+        score: score.clone(),
+    });
+    let (approvals_spec, approvals) = approvals(ApprovalsSetup {
+        expiry: setup.approval_expiry,
+        clock: Arc::clone(&world.clock),
+        fence: Arc::clone(&world.fence),
+        broker: broker.clone(),
+        audit: audit.clone(),
+        context: context.clone(),
+        score: score.clone(),
+    });
+    let (orchestrator_spec, orchestrator) = orchestrator(Office {
+        safety: safety.clone(),
+        agents: agents.clone(),
+        broker: broker.clone(),
+        audit: audit.clone(),
+        approvals: approvals.clone(),
+        score: score.clone(),
+        limits: setup.limits,
+        patience: setup.patience,
+        settle: setup.settle,
+        long_only: setup.long_only,
+        rounds: Arc::new(AtomicU64::new(0)),
+    });
+    // Audit and context publish their own handles; the supervisor only starts them again.
+    let audit_spec = ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone()));
+    let context_spec =
+        ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone()));
+    let first = [audit_spec, context_spec, safety_spec];
+    let then = [market_spec, broker_spec, approvals_spec, orchestrator_spec];
+    let children = first.into_iter().chain(then).collect();
+    let staff =
+        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, score };
+    (children, staff)
+}
+
+fn guarded(
+    setup: &CouncilSetup,
+    world: &World,
+    agents: Vec<ChildSpec>,
+) -> (ChildSpec, SafetyHandle) {
+    safety(SafetySetup {
+        budgets: setup.budgets.clone(),
+        store: Arc::clone(&world.safety),
+        clock: Arc::clone(&world.clock),
+        fence: Arc::clone(&world.fence),
+        directory: Directory::default(),
+        agents,
+        runtime: world.runtime.clone(),
+        intensity: Intensity::default(),
+        events: Arc::clone(&world.events),
+    })
 }
 
 fn trading_team(setup: &CouncilSetup) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {

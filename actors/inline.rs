@@ -18,6 +18,7 @@ use conclave_domain::decide::{Asked, Prepared};
 use conclave_domain::deliberation::{Matter, case, position_brief, voices};
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
+use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::{Chunk, Instrument};
 use conclave_domain::mode::Mode;
 use conclave_domain::order::{DecisionId, ExitReason, OrderIntent};
@@ -234,7 +235,7 @@ impl InlineCouncil {
         let case = case(&asked.brief, objection, &self.limits);
         appeal::merits(&case)?;
         let now = now(asked.brief.as_of);
-        let permit = self.budgets.permit(&Request::critical("appeal"), now)?;
+        let permit = self.budgets.permit(&critical("appeal", &asked.base.symbol), now)?;
         // Nobody is there to approve it: the engine without actors is autonomous.
         let opened = appeal::may_open(&case, Some(&permit), Mode::Autonomous, None);
         self.budgets.settle(permit, Money::ZERO, now);
@@ -271,11 +272,11 @@ impl InlineCouncil {
         if appealed {
             appeal::carries(&voices(&advice), &self.limits.consensus)?;
         } else if asked.base.is_reversal {
-            let permit = self.budgets.permit(&Request::critical("reversal"), now)?;
+            let permit = self.budgets.permit(&critical("reversal", &asked.base.symbol), now)?;
             self.budgets.settle(permit, Money::ZERO, now);
             permitted = true;
         } else if composed.critical && report.is_unanimous() {
-            let permit = self.budgets.permit(&Request::critical("size"), now).ok();
+            let permit = self.budgets.permit(&critical("size", &asked.base.symbol), now).ok();
             permitted = permit.is_some();
             if let Some(permit) = permit {
                 self.budgets.settle(permit, Money::ZERO, now);
@@ -298,6 +299,11 @@ impl InlineCouncil {
             Cleared::by_verdict(acted, intent, validity).map_err(|_| Code::OrderInvalid)?;
         Ok((cleared, voters))
     }
+}
+
+/// A critical action on one symbol: the spacing of adjustments is each symbol's own.
+pub(crate) fn critical(what: &str, symbol: &Symbol) -> Request {
+    Request::critical(&format!("{what} {symbol}"))
 }
 
 /// Both clocks of the budgets: rules brains spend nothing that counts on wall time.

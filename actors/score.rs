@@ -9,7 +9,7 @@ use conclave_domain::brief::trading::TrackRecord;
 use conclave_domain::code::Code;
 use conclave_domain::order::DecisionId;
 use conclave_domain::role::AgentName;
-use conclave_domain::stats::Stats;
+use conclave_domain::stats::{AgentStats, Stats};
 
 /// Shared counters of one run. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl Score {
     /// An agent's record so far.
     pub fn track_record(&self, agent: &str) -> TrackRecord {
         let counted = self.lock();
-        counted.stats.agents.get(agent).map(|stats| stats.track_record()).unwrap_or_default()
+        counted.stats.agents.get(agent).map(AgentStats::track_record).unwrap_or_default()
     }
 
     /// Everything that was counted.

@@ -25,7 +25,7 @@ use conclave_domain::watch::Raised;
 use super::records::Batch;
 use super::{DecideError, Office};
 use crate::consensus::{Member, Round, RoundRequest, open_round};
-use crate::inline::Attend;
+use crate::inline::{Attend, critical};
 use crate::runtime::agent::Cadence;
 use crate::trading;
 
@@ -159,7 +159,7 @@ impl Office {
         if mode == Mode::Supervised {
             return Err(Code::AppealPerson);
         }
-        let permit = self.safety.permit(Request::critical("appeal")).await;
+        let permit = self.safety.permit(critical("appeal", &brief.symbol)).await;
         let permit = permit.map_err(|_| Code::AppealPermit)?;
         let opened = appeal::may_open(&case, Some(&permit), mode, None);
         self.safety.settle(permit, Money::ZERO);
@@ -218,10 +218,10 @@ impl Office {
         if *appealed {
             appeal::carries(&voices(advice), &self.limits.consensus)?;
         } else if asked.base.is_reversal {
-            self.spend(Request::critical("reversal")).await?;
+            self.spend(critical("reversal", &asked.base.symbol)).await?;
             permitted = true;
         } else if composed.critical && unanimous {
-            permitted = self.spend(Request::critical("size")).await.is_ok();
+            permitted = self.spend(critical("size", &asked.base.symbol)).await.is_ok();
         }
         let conclusion =
             matter.conclude(&asked.base, composed, permitted && unanimous, &self.limits)?;

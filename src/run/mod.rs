@@ -23,6 +23,7 @@ use conclave_actors::runtime::fence::Fence;
 use conclave_actors::safety::{Events, ModeRequest, SafetyEvent};
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
+use conclave_domain::custody::Custody;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
@@ -44,7 +45,7 @@ use crate::cli::progress::Progress;
 use crate::report::{RunReport, summary_table};
 
 /// How long a round of a replay may take before the run fails: rules brains take microseconds.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_mins(1);
 /// How long a hung agent holds up a round of a replay on request.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
 /// Events of safety that may wait to be written.
@@ -104,7 +105,7 @@ impl Session<'_> {
         out: &mut (dyn Write + Send),
         format: Format,
     ) -> Result<RunReport, CliError> {
-        let played_until = opened.stored.values().map(|custody| custody.now()).max();
+        let played_until = opened.stored.values().map(Custody::now).max();
         let clock = Arc::new(ReplayClock::default());
         let (council, mut safety_events) =
             start(prepared, opened, Arc::clone(&clock), played_until).await?;
@@ -139,7 +140,7 @@ impl Session<'_> {
         finish::verify(self.dir, &anchor)?;
         if self.args.stay && end == End::Data {
             tell(&report, self.dir, false, format, out)?;
-            serve::wait(&server, self.stopped.clone()).await;
+            serve::wait(self.stopped.clone()).await;
         }
         serve::end(server).await;
         council.stop().await;

@@ -91,7 +91,7 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
     Ok(Prepared {
         config_hash: blake3::hash(shown.as_bytes()).to_hex().to_string(),
         instruments: Arc::clone(tape.instruments()),
-        custody: custody(&config)?,
+        custody: custody(&config),
         config,
         series,
         data_hash,
@@ -182,7 +182,7 @@ pub(super) fn strategy(config: &Config) -> Result<StrategyConfig, CliError> {
 }
 
 /// Terms of a fresh account.
-pub(super) fn custody(config: &Config) -> Result<CustodyConfig, CliError> {
+pub(super) fn custody(config: &Config) -> CustodyConfig {
     let fill_at = if config.run.fill == "close" { FillAt::Close } else { FillAt::NextOpen };
     let sim = SimConfig {
         fill_at,
@@ -192,7 +192,7 @@ pub(super) fn custody(config: &Config) -> Result<CustodyConfig, CliError> {
         seed: config.run.seed,
         ..SimConfig::default()
     };
-    Ok(CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: config.run.cash })
+    CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: config.run.cash }
 }
 
 fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {

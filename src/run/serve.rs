@@ -47,7 +47,7 @@ pub(super) async fn start(
     prepared: &Prepared,
     council: &Council,
     clock: Arc<ReplayClock>,
-) -> Result<Option<Server>, CliError> {
+) -> Result<Server, CliError> {
     let hub = Arc::new(Hub::default());
     let settings = &prepared.config.http;
     let given = std::env::var(TOKEN_ENV).ok().filter(|token| !token.is_empty());
@@ -102,7 +102,7 @@ pub(super) async fn start(
         });
     });
     let thread = thread.map_err(failed)?;
-    Ok(Some(Server { end, thread, station: station_file }))
+    Ok(Server { end, thread, station: station_file })
 }
 
 /// The default port may be taken by another run of ours: then any free one does. A port that a
@@ -194,16 +194,13 @@ async fn interrupted(stop: watch::Sender<bool>) {
 }
 
 /// Serves on until somebody asks to stop.
-pub(super) async fn wait(server: &Option<Server>, mut stopped: watch::Receiver<bool>) {
-    if server.is_some() {
-        // An error means that nobody can ask any more: then there is nothing to wait for.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    }
+pub(super) async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody can ask any more: then there is nothing to wait for.
+    let _ = stopped.wait_for(|stop| *stop).await;
 }
 
 /// Ends the HTTP side and takes the station file away.
-pub(super) async fn end(server: Option<Server>) {
-    let Some(server) = server else { return };
+pub(super) async fn end(server: Server) {
     let _ = server.end.send(());
     let _ = std::fs::remove_file(&server.station);
     let thread = server.thread;

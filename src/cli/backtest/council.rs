@@ -12,7 +12,6 @@ use conclave_actors::trading;
 use conclave_domain::budget::Budgets;
 use conclave_domain::custody::{self, Custody, CustodyConfig, Happening};
 use conclave_domain::engine::{Directions, RawTerms};
-use conclave_domain::exits::ExitRules;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::tape::Tape;
 use conclave_domain::role::AgentName;
@@ -95,7 +94,7 @@ fn play(
     let watch = MarketWatch::new(&instruments, timeframe, strategy, true)
         .map_err(|error| CliError::new(ExitCode::Usage, format!("{error}")))?;
     let account =
-        CustodyConfig { sim, exits: ExitRules::default(), guarded: true, cash: terms.cash };
+        CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: terms.cash };
     let custody = Custody::new(&account, &instruments).map_err(failed)?;
     let budgets = Budgets::new(config.budgets.clone()).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
