@@ -367,9 +367,14 @@ fn render(value: &Value) -> String {
     format!("{pairs}{}", blocks.collect::<String>())
 }
 
+/// Columns that say what a row is about; the others follow by name.
+const LEADING: &[&str] = &["name", "team", "budget", "at", "decision", "symbol", "state"];
+
 fn rows_table(rows: &[Value]) -> String {
     let Some(Value::Object(first)) = rows.first() else { return String::new() };
-    let names: Vec<&str> = first.keys().map(String::as_str).collect();
+    let mut names: Vec<&str> = first.keys().map(String::as_str).collect();
+    let place = |name: &&str| LEADING.iter().position(|it| it == name).unwrap_or(LEADING.len());
+    names.sort_by_key(place);
     let is_number = |name: &str| rows.iter().any(|row| row.get(name).is_some_and(Value::is_number));
     let align = |name: &str| if is_number(name) { Align::Right } else { Align::Left };
     let columns: Vec<(&str, Align)> = names.iter().map(|name| (*name, align(name))).collect();
@@ -410,5 +415,7 @@ mod tests {
             text.contains("advisory") && text.contains("budget") && !text.contains("x/1"),
             "{text}"
         );
+        let text = render(&json!({"agents": [{"failed": 0, "name": "signal_analyst"}]}));
+        assert!(text.find("name") < text.find("failed"), "{text}");
     }
 }
