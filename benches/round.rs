@@ -217,23 +217,25 @@ fn veto_under_load(
             Outcome::Ok(sum)
         })?
     });
-    let at = |share: f64, figures: &[f64]| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index"
-        )]
-        let index = ((figures.len() - 1) as f64 * share) as usize;
-        figures[index]
-    };
     println!(
         "veto to verdict under load ({rounds_of_load} other rounds meanwhile): p50 {:.1} us, p99 \
          {:.1} us (at most 1000)",
-        at(0.5, &verdicts),
-        at(0.99, &verdicts),
+        quantile(&verdicts, 0.5),
+        quantile(&verdicts, 0.99),
     );
     Ok(())
+}
+
+/// The figure below which this share of sorted figures lies.
+fn quantile(figures: &[f64], share: f64) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
+    let index = ((figures.len() - 1) as f64 * share) as usize;
+    figures[index]
 }
 
 /// Microseconds from the guardian's answer to the verdict, sorted.
