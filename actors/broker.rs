@@ -24,7 +24,8 @@ use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
-use conclave_domain::order::{ExitReason, OrderIntent, Purpose};
+use conclave_domain::order::{ClientOrderId, DecisionId, ExitReason, OrderIntent, Purpose};
+use conclave_domain::order_state::News;
 use conclave_domain::record::{Record, Step};
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
@@ -238,6 +239,12 @@ impl BrokerState {
                     continue;
                 }
                 count(&happening);
+                if let Happening::Order { event } = &happening
+                    && let News::Denied { code, text } = &event.news
+                    && let Some(decision) = self.decision_of(book, &event.order)
+                {
+                    self.setup.score.denied(&decision, *code, text);
+                }
                 if let Happening::TradeClosed { trade, outcome } = &happening {
                     self.setup.score.trade_closed(trade.decision.as_ref(), outcome.hit);
                 }
@@ -256,6 +263,11 @@ impl BrokerState {
         if let Err(error) = self.setup.context.apply(updates, Some(seq)).await {
             tracing::error!(error = &error as &dyn std::error::Error, "books not shown");
         }
+    }
+
+    fn decision_of(&self, book: BookKind, order: &ClientOrderId) -> Option<DecisionId> {
+        let orders = self.accounts.get(&book)?.custody.orders();
+        orders.get(order).map(|order| order.intent.decision.clone())
     }
 
     fn written(&self, book: BookKind, happening: &Happening) -> (Option<Record>, Vec<Update>) {

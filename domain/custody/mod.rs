@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use crate::book::{Book, BookError};
 use crate::clearance::{ClearanceError, Cleared};
 use crate::code::Code;
+use crate::deliberation::session_of;
 use crate::exits::{self, ExitRules, exit_intent};
-use crate::fixed::{FixedError, Money};
+use crate::fixed::{FixedError, Money, Qty};
 use crate::limits::Limits;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::tape::{Chunk, Instrument};
 use crate::order::{ExitReason, OrderIntent, Purpose};
-use crate::order_state::{Added, News, OrderError, OrderEvent, Orders};
+use crate::order_state::{Added, Denial, News, OrderError, OrderEvent, Orders, Terms, validate};
 use crate::protections::{ClosedTrade, HaltChange, HaltRule, Protections};
 use crate::ratio::Ratio;
 use crate::sim_broker::{SimBroker, SimConfig};
@@ -350,13 +351,33 @@ impl Custody {
                 });
                 return Ok(());
             }
-            Added::New(_) => happenings.push(Happening::Submitted { intent: intent.clone() }),
+            Added::New(_) => {}
         }
+        if let Err(denial) = self.validated(&intent) {
+            let news = News::Denied { code: denial.code, text: denial.text.to_owned() };
+            let event = OrderEvent { order: intent.client_order_id, at: self.now, news };
+            self.orders.apply(&event)?;
+            happenings.push(Happening::Order { event });
+            return Ok(());
+        }
+        happenings.push(Happening::Submitted { intent: intent.clone() });
         let id = intent.client_order_id.clone();
         let sent = OrderEvent { order: id, at: self.now, news: News::Submitted };
         self.orders.apply(&sent)?;
         let events = self.broker.submit(intent, self.now)?;
         self.take_in(events, limits, happenings)
+    }
+
+    /// The last look at an entry before it leaves. An exit was judged when it was cleared, and what
+    /// shrinks a position is not held up by its form.
+    fn validated(&self, intent: &OrderIntent) -> Result<(), Denial> {
+        if intent.purpose != Purpose::Entry {
+            return Ok(());
+        }
+        let class = self.class_of(&intent.symbol).unwrap_or_default();
+        let position = self.book().position(&intent.symbol);
+        let position = position.map_or(Qty::ZERO, crate::book::Position::signed_qty);
+        validate(intent, Terms { class, session: session_of(class, intent.at), position })
     }
 
     /// Books what the broker says.

@@ -41,9 +41,6 @@ impl Rhythm for Replay {
             tokio::time::sleep(self.pace).await;
         }
         self.progress.advance(chunk.bars() as u64);
-        let beat = now().ms();
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("conclave_heartbeat_timestamp_seconds").set(beat as f64 / 1_000.0);
         metrics::gauge!("conclave_feed_age_seconds").set(0.0);
     }
 

@@ -22,13 +22,14 @@ use conclave_actors::pump::{Pump, PumpError};
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::safety::{Events, ModeRequest, SafetyEvent};
 use conclave_domain::brief::trading::TradingState;
-use conclave_domain::context::BookKind;
+use conclave_domain::context::{BookKind, Update};
 use conclave_domain::custody::Custody;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
 use conclave_domain::tally::Settle;
 use conclave_domain::time::Time;
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
@@ -266,32 +267,54 @@ async fn begin(
     let missing = BookKind::ALL
         .into_iter()
         .filter(|book| context.book(*book).is_none())
-        .map(|book| conclave_domain::context::Update::BookOpened {
-            book,
-            cash: prepared.config.run.cash,
-        })
+        .map(|book| Update::BookOpened { book, cash: prepared.config.run.cash })
         .collect();
     council.context.apply(missing, None).await.map_err(|error| failed(error.to_string()))?;
     Ok(())
 }
 
-/// Safety's events as records.
+/// The body of a safety event's record: what a repair of the context applies is in it.
+#[derive(Serialize)]
+struct EventBody<'a> {
+    #[serde(flatten)]
+    event: &'a SafetyEvent,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    updates: Vec<Update>,
+}
+
+/// Safety's events as records, and in the context for whoever looks.
 async fn write_event(council: &Council, event: &SafetyEvent) {
-    let step = match event {
-        SafetyEvent::AgentEnded { .. } => Step::AgentRestarted,
-        SafetyEvent::AgentGivenUp { .. } => Step::FaultSeen,
-        SafetyEvent::StateChanged { to: TradingState::Halted, .. } => Step::HaltRaised,
-        SafetyEvent::StateChanged { from: TradingState::Halted, .. } => Step::HaltLifted,
-        SafetyEvent::StateChanged { .. } => Step::StateChanged,
-        SafetyEvent::ModeChanged(_) => Step::ModeChanged,
-    };
     let at = council.broker.view().at;
-    let written = match record(step, None, at, event) {
-        Ok(record) => council.audit.note(record).await,
+    let (step, updates) = match event {
+        SafetyEvent::AgentEnded { .. } => (Step::AgentRestarted, Vec::new()),
+        SafetyEvent::AgentGivenUp { .. } => (Step::FaultSeen, Vec::new()),
+        SafetyEvent::StateChanged { from, to, why, .. } => {
+            let step = match (from, to) {
+                (_, TradingState::Halted) => Step::HaltRaised,
+                (TradingState::Halted, _) => Step::HaltLifted,
+                _ => Step::StateChanged,
+            };
+            (step, vec![Update::StateSet { state: *to, reason: why.clone(), at }])
+        }
+        SafetyEvent::ModeChanged(change) => {
+            (Step::ModeChanged, vec![Update::ModeSet { job: change.job, mode: change.to }])
+        }
+    };
+    let body = EventBody { event, updates: updates.clone() };
+    let written = match record(step, None, at, &body) {
+        Ok(record) => council.audit.append(vec![record]).await,
         Err(error) => Err(error.into()),
     };
-    if let Err(error) = written {
-        tracing::error!(error = &error as &dyn std::error::Error, "event not written");
+    match written {
+        Ok(ack) if !updates.is_empty() => {
+            if let Err(error) = council.context.apply(updates, Some(ack.seq)).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "event not shown");
+            }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "event not written");
+        }
     }
 }
 
