@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::meter::{Line, Meter, Spend};
+use super::meter::{Clock, Line, Meter, Spend};
 use super::{BLOCK, BudgetConfig, BudgetError, Budgets, Now, Request};
 use crate::time::Time;
 
@@ -23,6 +23,19 @@ struct StoredLine {
     spends: Vec<Spend>,
     /// Reserved in blocks and perhaps spent: after a crash it is.
     ahead: i64,
+}
+
+impl BudgetSnapshot {
+    /// Whether these are the exact figures of a clean stop.
+    pub const fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Whether paid consultations are reserved ahead: what they lead to leaves the process before
+    /// any decision is written.
+    pub fn reserves_paid(&self) -> bool {
+        self.lines.iter().any(|line| line.ahead > 0 && matches!(line.line.clock(), Clock::Wall))
+    }
 }
 
 /// A block that must be written down before it may be given out. Hand it back through

@@ -1,12 +1,23 @@
-//! Budgets, modes and the trading state in the store: one record, written over, flushed each time.
+//! Budgets, modes and the trading state on the disk.
+//!
+//! - G-2: a restart gives nothing back.
+//!
+//! A change of mode or state, and the exact figures of a clean stop, go to the store and are flushed.
+//! A block of permits that is reserved ahead goes to the audit: it stands there before the decision
+//! that uses it, so that the decision's own flush brings both to the disk and a permit costs none.
+//! Each save is numbered; the one with the highest number is the last.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use conclave_actors::runtime::ports::{Done, SafetyStore, Store, StoreError};
+use conclave_actors::audit;
+use conclave_actors::runtime::ports::{
+    AuditSink, Batch, Clock, Done, Safety, SafetyStore, Store, StoreError,
+};
 use conclave_actors::safety::SafetyRecord;
+use conclave_domain::record::Step;
 use serde::{Deserialize, Serialize};
 
 /// The tree and the key of the one record.
@@ -20,12 +31,35 @@ const QUEUE: usize = 256;
 #[derive(Serialize, Deserialize)]
 struct Stored {
     schema: u16,
+    save: u64,
     record: SafetyRecord,
+}
+
+/// A block of permits as its record in the audit holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The number of the save.
+    pub save: u64,
+    /// Everything as it stood, the block included.
+    pub record: SafetyRecord,
 }
 
 enum Job {
     Save(Box<SafetyRecord>, Done<(), StoreError>),
     Load(Done<Option<SafetyRecord>, StoreError>),
+}
+
+/// Where the writer writes.
+#[derive(Debug)]
+pub struct SafetyDisk {
+    /// Changes and exact figures.
+    pub store: Arc<dyn Store>,
+    /// Blocks.
+    pub log: Arc<dyn AuditSink>,
+    /// The last block that the log holds.
+    pub last_block: Option<Block>,
+    /// Stamps the records of blocks.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The writer: one plain thread, so that no runtime thread waits for a disk.
@@ -45,11 +79,11 @@ impl SafetyWriter {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    pub fn start(disk: SafetyDisk) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("safety-writer".to_owned())
-            .spawn(move || work(store.as_ref(), &jobs))
+            .spawn(move || Desk { disk, saved: 0, last: None }.work(&jobs))
             .map_err(|error| StoreError::Engine { what: error.to_string() })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -81,17 +115,76 @@ impl Drop for SafetyWriter {
     }
 }
 
-fn work(store: &dyn Store, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Save(record, done) => done.answer(save(store, *record)),
-            Job::Load(done) => done.answer(load(store)),
+/// The writer's thread and what it remembers.
+struct Desk {
+    disk: SafetyDisk,
+    saved: u64,
+    last: Option<SafetyRecord>,
+}
+
+impl Desk {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Save(record, done) => self.save(*record, done),
+                Job::Load(done) => {
+                    let loaded = self.load();
+                    done.answer(loaded);
+                }
+            }
         }
+    }
+
+    fn save(&mut self, record: SafetyRecord, done: Done<(), StoreError>) {
+        let save = self.saved + 1;
+        let is_block = !record.budgets.is_clean()
+            && self.last.as_ref().is_some_and(|last| {
+                last.trading_state == record.trading_state && last.modes == record.modes
+            });
+        self.saved = save;
+        self.last = Some(record.clone());
+        if is_block {
+            self.log_block(Block { save, record }, done);
+        } else {
+            done.answer(put(self.disk.store.as_ref(), save, record));
+        }
+    }
+
+    /// Written is enough for actions: the decision that uses the block flushes a later line of the
+    /// same file before it acts. A paid call leaves earlier, so its block is flushed by itself.
+    fn log_block(&self, block: Block, done: Done<(), StoreError>) {
+        let at = self.disk.clock.trading();
+        let record = match audit::record(Step::BudgetBlock, None, at, &block) {
+            Ok(record) => record,
+            Err(error) => return done.answer(Err(StoreError::Engine { what: error.to_string() })),
+        };
+        let done =
+            Done::new(move |written: Result<_, conclave_actors::runtime::ports::AuditError>| {
+                let written = written.map(|_| ());
+                done.answer(
+                    written.map_err(|error| StoreError::Engine { what: error.to_string() }),
+                );
+            });
+        let paid = block.record.budgets.reserves_paid();
+        let safety = if paid { Safety::Synced } else { Safety::Written };
+        self.disk.log.submit(Batch { records: vec![record], safety, done });
+    }
+
+    fn load(&mut self) -> Result<Option<SafetyRecord>, StoreError> {
+        let stored = get(self.disk.store.as_ref())?;
+        let stored = stored.map(|stored| Block { save: stored.save, record: stored.record });
+        let block = self.disk.last_block.clone();
+        let last = [stored, block].into_iter().flatten().max_by_key(|block| block.save);
+        if self.saved == 0 {
+            self.saved = last.as_ref().map_or(0, |last| last.save);
+        }
+        self.last = last.map(|last| last.record);
+        Ok(self.last.clone())
     }
 }
 
-fn save(store: &dyn Store, record: SafetyRecord) -> Result<(), StoreError> {
-    let stored = Stored { schema: SCHEMA, record };
+fn put(store: &dyn Store, save: u64, record: SafetyRecord) -> Result<(), StoreError> {
+    let stored = Stored { schema: SCHEMA, save, record };
     let bytes = serde_json::to_vec(&stored).map_err(|error| StoreError::Unwritable {
         what: "the safety record",
         why: error.to_string(),
@@ -100,7 +193,7 @@ fn save(store: &dyn Store, record: SafetyRecord) -> Result<(), StoreError> {
     store.flush()
 }
 
-fn load(store: &dyn Store) -> Result<Option<SafetyRecord>, StoreError> {
+fn get(store: &dyn Store) -> Result<Option<Stored>, StoreError> {
     let Some(bytes) = store.get(TREE, KEY)? else { return Ok(None) };
     let damaged = |error: serde_json::Error| StoreError::Damaged {
         what: format!("the safety record is unreadable: {error}"),
@@ -111,35 +204,66 @@ fn load(store: &dyn Store) -> Result<Option<SafetyRecord>, StoreError> {
         let found = u16::try_from(found).unwrap_or(u16::MAX);
         return Err(StoreError::Newer { what: "the safety record", found, known: SCHEMA });
     }
-    let stored: Stored = serde_json::from_value(value).map_err(damaged)?;
-    Ok(Some(stored.record))
+    serde_json::from_value(value).map(Some).map_err(damaged)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use conclave_actors::testkit::clock::ManualClock;
+    use conclave_actors::testkit::memory_audit::MemoryAudit;
     use conclave_actors::testkit::memory_store::MemoryStore;
     use conclave_domain::brief::trading::TradingState;
     use conclave_domain::budget::{BudgetConfig, Budgets};
 
     use super::*;
 
-    fn record() -> SafetyRecord {
-        let budgets = Budgets::new(BudgetConfig::default()).unwrap().snapshot();
+    fn record(clean: bool) -> SafetyRecord {
+        let budgets = Budgets::new(BudgetConfig::default()).unwrap();
+        let budgets = if clean { budgets.snapshot() } else { budgets.checkpoint() };
         SafetyRecord { budgets, trading_state: TradingState::Halted, modes: BTreeMap::new() }
+    }
+
+    fn desk(log: &Arc<MemoryAudit>, last_block: Option<Block>) -> Desk {
+        let disk = SafetyDisk {
+            store: Arc::new(MemoryStore::default()),
+            log: log.clone(),
+            last_block,
+            clock: Arc::new(ManualClock::default()),
+        };
+        Desk { disk, saved: 0, last: None }
     }
 
     #[test]
     fn what_was_saved_is_loaded_and_a_newer_schema_is_refused() {
         let store = MemoryStore::default();
-        assert_eq!(load(&store).unwrap(), None);
-        save(&store, record()).unwrap();
-        assert_eq!(load(&store).unwrap(), Some(record()));
+        assert!(get(&store).unwrap().is_none());
+        put(&store, 3, record(true)).unwrap();
+        let stored = get(&store).unwrap().unwrap();
+        assert_eq!((stored.save, stored.record), (3, record(true)));
         let newer = br#"{"schema": 9, "record": {}}"#.to_vec();
         store.put(TREE, &[(KEY.to_vec(), newer)]).unwrap();
-        assert!(matches!(load(&store), Err(StoreError::Newer { found: 9, .. })));
+        assert!(matches!(get(&store), Err(StoreError::Newer { found: 9, .. })));
         store.put(TREE, &[(KEY.to_vec(), b"no json".to_vec())]).unwrap();
-        assert!(matches!(load(&store), Err(StoreError::Damaged { .. })));
+        assert!(matches!(get(&store), Err(StoreError::Damaged { .. })));
+    }
+
+    /// G-2: a block stands in the audit, a change in the store, and the last of them counts.
+    #[test]
+    fn a_block_goes_to_the_audit_and_the_last_save_counts() {
+        let log = Arc::new(MemoryAudit::default());
+        let mut writer = desk(&log, None);
+        assert_eq!(writer.load().unwrap(), None);
+        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert!(log.steps().is_empty(), "the first save is a change");
+        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert_eq!(log.steps(), [Step::BudgetBlock.name()]);
+        assert_eq!(get(writer.disk.store.as_ref()).unwrap().unwrap().save, 1);
+        let block = Block { save: 9, record: record(false) };
+        let mut again = desk(&log, Some(block));
+        put(again.disk.store.as_ref(), 4, record(true)).unwrap();
+        assert_eq!(again.load().unwrap(), Some(record(false)));
+        assert_eq!(again.saved, 9);
     }
 }

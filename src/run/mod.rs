@@ -69,14 +69,16 @@ pub fn run(
         (Some(dir), _) | (None, Some(dir)) => dir.clone(),
         (None, None) => world::fresh_dir(&fresh_id())?,
     };
-    let opened = world::open(&dir, &prepared.config, args.resume.is_some())?;
+    let clock = Arc::new(ReplayClock::default());
+    let resume = args.resume.is_some();
+    let opened = world::open(&dir, &prepared.config, resume, clock.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let report = runtime.block_on(async {
         let session = Session { args, metrics, dir: &dir, stop, stopped };
-        session.play(&mut prepared, &opened, out, format).await
+        session.play(&mut prepared, &opened, clock, (out, format)).await
     })?;
     drop(runtime);
     drop(opened);
@@ -103,11 +105,10 @@ impl Session<'_> {
         self,
         prepared: &mut Prepared,
         opened: &Opened,
-        out: &mut (dyn Write + Send),
-        format: Format,
+        clock: Arc<ReplayClock>,
+        (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<RunReport, CliError> {
         let played_until = opened.stored.values().map(Custody::now).max();
-        let clock = Arc::new(ReplayClock::default());
         let (council, mut safety_events) =
             start(prepared, opened, Arc::clone(&clock), played_until).await?;
         begin(prepared, &council, played_until).await?;

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use conclave_actors::runtime::ports::Store;
+use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
 use conclave_domain::context::{BookKind, Context};
 use conclave_domain::custody::Custody;
-use conclave_domain::record::Anchor;
+use conclave_domain::record::{Anchor, Step};
 
 use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, replay};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
 use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
-use crate::adapters::safety_store::SafetyWriter;
+use crate::adapters::safety_store::{Block, SafetyDisk, SafetyWriter};
 use crate::adapters::store_writer::{Loaded, StoreWriter, load};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
@@ -47,7 +47,12 @@ pub(super) fn fresh_dir(id: &str) -> Result<PathBuf, CliError> {
 }
 
 /// Opens a run's directory. A fresh run refuses one that holds a run already.
-pub(super) fn open(dir: &Path, config: &Config, resume: bool) -> Result<Opened, CliError> {
+pub(super) fn open(
+    dir: &Path,
+    config: &Config,
+    resume: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<Opened, CliError> {
     if !resume && has_log(dir) {
         let text = format!(
             "{} holds a run already: choose another --out, or go on with it by --resume",
@@ -68,8 +73,11 @@ pub(super) fn open(dir: &Path, config: &Config, resume: bool) -> Result<Opened, 
     for cut in &log.cut {
         tracing::warn!(segment = cut.segment, bytes = cut.bytes, "torn tail cut");
     }
-    let mut broken = None;
+    let (mut broken, mut last_block) = (None, None);
     replay(dir, 0, |line| {
+        if line.step == Step::BudgetBlock {
+            last_block = serde_json::from_str::<Block>(line.body).ok();
+        }
         if let Err(error) = conclave_actors::context::repair(&mut context, line) {
             broken.get_or_insert((line.seq, error.to_string()));
         }
@@ -85,11 +93,14 @@ pub(super) fn open(dir: &Path, config: &Config, resume: bool) -> Result<Opened, 
         })?,
         None => BTreeMap::new(),
     };
-    let safety = SafetyWriter::start(Arc::clone(&store)).map_err(store_error)?;
+    let audit = Arc::new(log.files);
+    let log_sink: Arc<dyn AuditSink> = audit.clone();
+    let disk = SafetyDisk { store: Arc::clone(&store), log: log_sink, last_block, clock };
+    let safety = SafetyWriter::start(disk).map_err(store_error)?;
     let writer = StoreWriter::start(store).map_err(store_error)?;
     Ok(Opened {
         dir: dir.to_owned(),
-        audit: Arc::new(log.files),
+        audit,
         head: log.head,
         store: Arc::new(writer),
         safety: Arc::new(safety),
