@@ -189,6 +189,12 @@ impl Council {
         self.fallen.borrow().clone()
     }
 
+    /// The root, for tests that look at who lives.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn cell(&self) -> ractor::ActorCell {
+        self.root.get_cell()
+    }
+
     /// Stops every actor in reverse order.
     pub async fn stop(&self) {
         self.root.stop(None);
@@ -399,3 +405,6 @@ impl RootState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

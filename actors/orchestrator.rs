@@ -21,12 +21,14 @@ use conclave_domain::context::BookKind;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::Mode;
+use conclave_domain::order::DecisionId;
 use conclave_domain::role::Team;
 use conclave_domain::tally::Settle;
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::approvals::ApprovalsHandle;
 use crate::audit::AuditHandle;
@@ -107,10 +109,15 @@ pub struct Office {
 impl Office {
     /// The book that the present mode decides on: advice of advisory mode fills the shadow book.
     pub fn book(&self) -> BookKind {
-        match self.safety.standing().mode(Team::Trading) {
-            Mode::Advisory => BookKind::Shadow,
-            Mode::Supervised | Mode::Autonomous => BookKind::Real,
-        }
+        book_of(self.safety.standing().mode(Team::Trading))
+    }
+}
+
+/// The book that a mode decides on.
+const fn book_of(mode: Mode) -> BookKind {
+    match mode {
+        Mode::Advisory => BookKind::Shadow,
+        Mode::Supervised | Mode::Autonomous => BookKind::Real,
     }
 }
 
@@ -201,7 +208,9 @@ impl Actor for Orchestrator {
             OrchestratorMsg::Decide { raised, reply } => {
                 let symbol = raised.signal.symbol.clone();
                 let is_first = state.deciding.insert(symbol.clone());
-                state.work.spawn(async move {
+                let id = DecisionId::new(&symbol, raised.signal.at, "entry");
+                let span = tracing::info_span!("decision", %id);
+                let deciding = async move {
                     let decided = if is_first {
                         office.decide(*raised).await
                     } else {
@@ -213,7 +222,8 @@ impl Actor for Orchestrator {
                         let _ = me.cast(OrchestratorMsg::Ended(symbol));
                     }
                     let _ = reply.send(decided);
-                });
+                };
+                state.work.spawn(deciding.instrument(span));
             }
         }
         Ok(())

@@ -98,7 +98,7 @@ codes! {
     SafetyUnknownPrice = "safety.unknown_price", "The model's price is not known.", "Add the model to the price table.";
     SafetyShed = "safety.shed", "The agent has as many consultations in flight as it may.", "Raise `agents.permits`, or ask less often.";
     SafetyHalted = "safety.halted", "The trading state is halted: no consultations, no new risk; exits go on.", "`conclave resume` once the reason is understood.";
-    SafetyFenced = "safety.fenced", "A veto or a halt came between the verdict and the order.", "Nothing: the order was too old to leave.";
+    SafetyFenced = "safety.fenced", "A veto, a halt or another mode came between the verdict and the order.", "Nothing: the order was too old to leave.";
     SafetyExpired = "safety.expired", "The clearance was too old when the order was about to leave.", "Nothing: the next bar asks again.";
     SafetyAbsent = "safety.absent", "Safety is dead or restarting; no new risk without it, exits go on.", "It is restarted by itself; look at the log if it stays away.";
     SafetyStore = "safety.store", "The records could not be written; no new risk until they can.", "Free space on the disk and look at the log.";

@@ -23,10 +23,11 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 
 use super::records::Batch;
-use super::{DecideError, Office};
+use super::{DecideError, Office, book_of};
 use crate::consensus::{Member, Round, RoundRequest, open_round};
 use crate::inline::{Attend, critical};
-use crate::runtime::agent::Cadence;
+use crate::runtime::agent::{Cadence, ConsultError};
+use crate::runtime::shell::Answer;
 use crate::trading;
 
 /// How long after its signal an order may still leave, on the trading clock.
@@ -189,9 +190,18 @@ impl Office {
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
         self.score.count(|stats| stats.on_round(&round.report, &advice));
+        self.count_forbidden(&round.answers);
         batch.answers(&round.answers);
         batch.closed(nth, &round.report);
         Ok((round, advice))
+    }
+
+    fn count_forbidden(&self, answers: &[Answer]) {
+        let asked =
+            |answer: &&Answer| matches!(answer.outcome, Err(ConsultError::Forbidden { .. }));
+        for _ in answers.iter().filter(asked) {
+            self.score.count(|stats| stats.on_denied(Code::SafetyForbidden));
+        }
     }
 
     fn members(
@@ -245,6 +255,14 @@ impl Office {
     ) -> Result<(), DecideError> {
         let decision = of.asked.base.decision.clone();
         let mode = self.safety.standing().mode(Team::Trading);
+        if book_of(mode) != book {
+            // A person has changed the mode meanwhile: this was sized for the other account.
+            let code = Code::SafetyFenced;
+            batch.not_cleared(code);
+            self.score.denied(&decision, code, code.cause());
+            self.note(batch).await;
+            return Ok(());
+        }
         batch.cleared(&conclusion, mode);
         if let Err(error) = self.audit.append(batch.into_records()).await {
             tracing::error!(error = &error as &dyn std::error::Error, "entry given up");
@@ -344,6 +362,7 @@ impl Office {
             &self.safety,
         )
         .await?;
+        self.count_forbidden(&round.answers);
         batch.answers(&round.answers);
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();

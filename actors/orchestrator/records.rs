@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::audit::{record, volatile};
+use crate::runtime::agent::ConsultError;
 use crate::runtime::shell::Answer;
 
 /// The batch of one decision: its records in the order of their steps. A record that cannot be made
@@ -64,6 +65,7 @@ impl Batch {
     }
 
     fn push(&mut self, step: Step, body: &impl Serialize) {
+        tracing::debug!(step = step.name(), "step done");
         match record(step, Some(&self.decision), self.at, body) {
             Ok(record) => self.records.push(record),
             Err(error) => {
@@ -89,7 +91,7 @@ impl Batch {
         self.push(Step::ConsultSent, &json!({"round": round, "asked": asked, "brief": brief}));
     }
 
-    /// Step 4, one record per answer.
+    /// Step 4, one record per answer, and one more for each that asked for a forbidden action (F-1).
     pub fn answers(&mut self, answers: &[Answer]) {
         for answer in answers {
             let body = AdviceBody {
@@ -110,6 +112,11 @@ impl Batch {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, agent = answer.agent, "advice left out");
                 }
+            }
+            if let Err(ConsultError::Forbidden { action }) = answer.outcome {
+                let code = Code::SafetyForbidden;
+                let body = json!({"agent": answer.agent, "action": action, "code": code});
+                self.push(Step::ForbiddenAsked, &body);
             }
         }
     }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use conclave_domain::advice::Advice;
 use conclave_domain::budget::{Paid, Permit};
+use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
-use conclave_domain::forbidden;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use conclave_domain::role::{AgentName, Role};
@@ -364,10 +364,11 @@ async fn work<B: Send + Sync + 'static>(spec: AgentSpec<B>, consult: Consult<B>,
         Err(error) => (None, spent.get().unwrap_or(Money::ZERO), Err(error)),
         Ok(thought) => {
             spent.set(thought.cost);
-            let outcome = read(&spec, &thought.raw, &brief);
+            let outcome = (spec.entry.read)(&thought.raw, &brief, &spec.limits);
             (Some(thought.raw), thought.cost, outcome)
         }
     };
+    note_forbidden(spec.entry.role.name, &outcome);
     // Both come back before the round hears the answer, so that its next question finds them there.
     drop((lease, slot));
     reply.answer(Answer {
@@ -380,29 +381,11 @@ async fn work<B: Send + Sync + 'static>(spec: AgentSpec<B>, consult: Consult<B>,
     });
 }
 
-fn read<B>(spec: &AgentSpec<B>, raw: &Value, brief: &B) -> Result<Advice, ConsultError> {
-    let mut texts = Vec::new();
-    collect_texts(raw, &mut texts);
-    if let Some(action) = forbidden::find(texts) {
-        let agent = spec.entry.role.name;
-        metrics::counter!("conclave_denials_total", "code" => "safety.forbidden").increment(1);
+/// F-1: whoever asks for a forbidden action is told of, whichever way the answer came.
+fn note_forbidden(agent: AgentName, outcome: &Result<Advice, ConsultError>) {
+    if let Err(ConsultError::Forbidden { action }) = outcome {
+        let code = Code::SafetyForbidden.as_str();
+        metrics::counter!("conclave_denials_total", "code" => code).increment(1);
         tracing::error!(agent, action, "an answer asked for a forbidden action");
-        return Err(ConsultError::Forbidden { action });
-    }
-    (spec.entry.read)(raw, brief, &spec.limits)
-}
-
-/// Every key and every text in an answer.
-fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::String(text) => texts.push(text),
-        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
-        Value::Object(fields) => {
-            for (key, field) in fields {
-                texts.push(key);
-                collect_texts(field, texts);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

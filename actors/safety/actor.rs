@@ -285,8 +285,10 @@ impl State {
         match change_mode(job, (from, to), &by, record, override_reason.as_deref()) {
             Err(code) => drop(reply.send(Err(code))),
             Ok(change) => {
-                // Downward is in force at once, upward only once it is on the disk.
+                // Downward is in force at once, upward only once it is on the disk. What was
+                // decided under the freer mode and has not left does not leave any more.
                 if to < from {
+                    self.args.setup.fence.void_all();
                     self.standing.modes.insert(job, to);
                     publish(&self.args, &self.standing);
                 }

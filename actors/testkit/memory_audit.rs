@@ -1,4 +1,4 @@
-//! An audit log in memory, chained like the real one, with a disk that can be made to fail.
+//! An audit log in memory, chained like the real one, with a disk that can be made to fail or to stall.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +18,8 @@ struct Log {
     syncs: u64,
     failure: Option<AuditError>,
     owed: Vec<Batch>,
+    stalls: bool,
+    waiting: Vec<Batch>,
 }
 
 impl Default for MemoryAudit {
@@ -25,7 +27,9 @@ impl Default for MemoryAudit {
         let chains = Stream::ALL.map(Chain::new);
         let synced = anchor(&chains);
         let lines = [Vec::new(), Vec::new()];
-        let log = Log { chains, lines, synced, syncs: 0, failure: None, owed: Vec::new() };
+        let (owed, waiting) = (Vec::new(), Vec::new());
+        let log =
+            Log { chains, lines, synced, syncs: 0, failure: None, owed, stalls: false, waiting };
         Self(Mutex::new(log))
     }
 }
@@ -61,6 +65,29 @@ impl MemoryAudit {
         lines.iter().filter_map(step).collect()
     }
 
+    /// The decisions' records so far, in order.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        let lines = self.lines(Stream::Decisions);
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// From now on batches wait, in order, as on a disk that hangs.
+    pub fn stall(&self) {
+        self.log().stalls = true;
+    }
+
+    /// Writes the batches that wait, and those to come.
+    pub fn go_on(&self) {
+        let waiting = {
+            let mut log = self.log();
+            log.stalls = false;
+            std::mem::take(&mut log.waiting)
+        };
+        for batch in waiting {
+            self.submit(batch);
+        }
+    }
+
     /// How often it was synced.
     pub fn syncs(&self) -> u64 {
         self.log().syncs
@@ -94,6 +121,10 @@ impl AuditSink for MemoryAudit {
         let mut answers = Vec::new();
         {
             let mut log = self.log();
+            if log.stalls {
+                log.waiting.push(batch);
+                return;
+            }
             if let Some(failure) = log.failure.clone() {
                 if batch.safety == Safety::Written {
                     log.owed.push(batch);

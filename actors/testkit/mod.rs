@@ -2,7 +2,9 @@
 
 pub mod brains;
 pub mod clock;
+pub mod council;
 pub mod desk;
 pub mod memory_audit;
 pub mod memory_safety;
 pub mod memory_store;
+pub mod told;
