@@ -20,9 +20,8 @@ use conclave_domain::record::Anchor;
 use conclave_domain::role::AgentName;
 use conclave_domain::tally::Settle;
 use conclave_domain::watch::MarketWatch;
-use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::SpawnErr;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use crate::approvals::{ApprovalsHandle, ApprovalsSetup, approvals};
 use crate::audit::{Audit, AuditHandle, audit};
@@ -38,10 +37,11 @@ use crate::runtime::fence::Fence;
 use crate::runtime::ports::{AuditSink, Clock, ContextSink, SafetyStore};
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
-use crate::runtime::supervision::{ChildSpec, Intensity, Remedy, Started, Supervisor};
+use crate::runtime::supervision::{ChildSpec, Intensity};
 use crate::safety::{Events, SafetyHandle, SafetySetup, safety};
 use crate::score::Score;
 use crate::trading;
+use crate::tree::Tree;
 
 /// Batches that the audit may have in flight.
 const AUDIT_ROOM: usize = 1_024;
@@ -146,8 +146,7 @@ pub struct Council {
     pub score: Score,
     /// The actors beside the agents, with their health.
     pub directory: Directory,
-    fallen: watch::Receiver<Option<String>>,
-    root: ActorRef<RootMsg>,
+    root: Tree,
 }
 
 impl Council {
@@ -155,19 +154,10 @@ impl Council {
     ///
     /// # Errors
     /// When an actor does not start; those that did are stopped.
-    #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor")]
     pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
         let (children, staff) = staff(setup, &world);
-        let directory = Directory::default();
-        let (fell, fallen) = watch::channel(None);
-        let arguments = RootArgs {
-            children,
-            runtime: world.runtime,
-            directory: directory.clone(),
-            fence: world.fence,
-            fell,
-        };
-        let (root, _) = Actor::spawn(None, Root, arguments).await?;
+        let root = Tree::start(children, world.runtime, world.fence).await?;
+        let directory = root.directory.clone();
         Ok(Self {
             audit: staff.audit,
             context: staff.context,
@@ -179,27 +169,24 @@ impl Council {
             agents: staff.agents,
             score: staff.score,
             directory,
-            fallen,
             root,
         })
     }
 
     /// Why the council has fallen, if it has.
     pub fn fallen(&self) -> Option<String> {
-        self.fallen.borrow().clone()
+        self.root.fallen()
     }
 
     /// The root, for tests that look at who lives.
     #[cfg(feature = "testkit")]
     pub(crate) fn cell(&self) -> ractor::ActorCell {
-        self.root.get_cell()
+        self.root.cell()
     }
 
     /// Stops every actor in reverse order.
     pub async fn stop(&self) {
-        self.root.stop(None);
-        // It has stopped already if this fails.
-        let _ = self.root.wait(Some(Duration::from_secs(10))).await;
+        self.root.stop().await;
     }
 }
 
@@ -303,107 +290,6 @@ fn trading_team(setup: &CouncilSetup) -> (Vec<ChildSpec>, Vec<AgentHandle<Tradin
             })
         })
         .unzip()
-}
-
-/// The root actor.
-#[derive(Debug)]
-struct Root;
-
-#[derive(Debug)]
-enum RootMsg {
-    Restart(usize),
-    Started(Started),
-}
-
-struct RootArgs {
-    children: Vec<ChildSpec>,
-    runtime: Handle,
-    directory: Directory,
-    fence: Arc<Fence>,
-    fell: watch::Sender<Option<String>>,
-}
-
-struct RootState {
-    children: Supervisor,
-    fence: Arc<Fence>,
-    fell: watch::Sender<Option<String>>,
-}
-
-impl Actor for Root {
-    type Msg = RootMsg;
-    type State = RootState;
-    type Arguments = RootArgs;
-
-    async fn pre_start(
-        &self,
-        me: ActorRef<RootMsg>,
-        args: RootArgs,
-    ) -> Result<RootState, ActorProcessingErr> {
-        let RootArgs { children, runtime, directory, fence, fell } = args;
-        let intensity = Intensity::default();
-        let me = me.get_cell();
-        let children = Supervisor::start(me, runtime, intensity, directory, children).await?;
-        Ok(RootState { children, fence, fell })
-    }
-
-    async fn handle(
-        &self,
-        me: ActorRef<RootMsg>,
-        message: RootMsg,
-        state: &mut RootState,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            RootMsg::Restart(index) => {
-                let told = me.clone();
-                state.children.restart(index, move |started| {
-                    let _ = told.cast(RootMsg::Started(started));
-                });
-            }
-            RootMsg::Started(started) => {
-                let remedy = state.children.started(started);
-                state.follow(&me, remedy);
-            }
-        }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        me: ActorRef<RootMsg>,
-        event: SupervisionEvent,
-        state: &mut RootState,
-    ) -> Result<(), ActorProcessingErr> {
-        let remedy = state.children.on_event(event);
-        state.follow(&me, remedy);
-        Ok(())
-    }
-
-    async fn post_stop(
-        &self,
-        _: ActorRef<RootMsg>,
-        state: &mut RootState,
-    ) -> Result<(), ActorProcessingErr> {
-        state.children.stop(Duration::from_secs(5)).await;
-        Ok(())
-    }
-}
-
-impl RootState {
-    fn follow(&self, me: &ActorRef<RootMsg>, remedy: Remedy) {
-        match remedy {
-            Remedy::Nothing => {}
-            Remedy::RestartAfter(pause, index) => {
-                me.send_after(pause, move || RootMsg::Restart(index));
-            }
-            Remedy::GaveUp(name, end) => {
-                self.fence.halt();
-                let why = format!("{name} ended too often: {}", end.text());
-                tracing::error!(why, "the council falls");
-                self.fell.send_replace(Some(why));
-                me.stop(None);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -206,3 +206,20 @@ fn a_council_prints_its_figures_as_a_document() {
     assert!(document["rounds"].as_u64() > Some(0) && document["sharpe"].is_number(), "{document}");
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "it leaves nothing");
 }
+
+/// D-1: `run`, `backtest --council` and the same through actors leave the same trades.
+#[test]
+fn a_run_trades_what_its_back_test_trades() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let played = |verb: &[&str], out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
+        let output = command.current_dir(dir.path()).args(verb).args(["--out", out]).output();
+        let output = output.expect("the binary starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read_to_string(dir.path().join(out).join("trades.csv")).expect("a file")
+    };
+    let run = played(&["run", "--no-http", "--mode", "autonomous"], "run");
+    assert!(run.lines().count() > 40, "{run}");
+    assert_eq!(played(&["backtest", "--council"], "inline"), run);
+    assert_eq!(played(&["backtest", "--council", "--actors"], "actors"), run);
+}

@@ -118,6 +118,12 @@ impl Tape {
         self.series.iter().map(|bars| bars.len()).sum()
     }
 
+    /// The bars of the longest series: as many moments at least, and all of them where the series
+    /// share their times.
+    pub fn longest(&self) -> usize {
+        self.series.iter().map(|bars| bars.len()).max().unwrap_or(0)
+    }
+
     /// Skips every bar that closes at or before `time`; returns how many.
     pub fn skip_through(&mut self, time: Time) -> usize {
         let mut skipped = 0;

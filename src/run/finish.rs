@@ -56,7 +56,7 @@ pub(super) async fn settle(
 }
 
 /// The book that the report is about: the one that traded most, the shadow book among equals.
-fn main_account(accounts: &BTreeMap<BookKind, Account>) -> Option<(BookKind, &Account)> {
+pub(super) fn main_account(accounts: &BTreeMap<BookKind, Account>) -> Option<(BookKind, &Account)> {
     let trades = |account: &Account| account.custody.orders().len();
     let most = accounts
         .iter()
@@ -74,11 +74,6 @@ pub(super) fn report(
     let none = || CliError::new(ExitCode::Data, "there is no account to report on");
     let (book, account) = main_account(accounts).ok_or_else(none)?;
     let stats = council.score.stats();
-    let agents = council.safety.directory().all();
-    let restarts = agents
-        .into_iter()
-        .map(|(name, entry)| (name.to_owned(), u64::from(entry.restarts)))
-        .filter(|(_, restarts)| *restarts > 0);
     let mut notes = Vec::new();
     if book == BookKind::Shadow {
         notes.push(
@@ -93,9 +88,18 @@ pub(super) fn report(
         series: &prepared.series,
         cash: prepared.config.run.cash,
         enabled: &prepared.enabled(),
-        restarts: restarts.collect(),
+        restarts: restarts(council),
         notes,
     })
+}
+
+/// How often each agent was started again, where it was.
+pub(super) fn restarts(council: &Council) -> BTreeMap<String, u64> {
+    let agents = council.safety.directory().all().into_iter();
+    agents
+        .map(|(name, entry)| (name.to_owned(), u64::from(entry.restarts)))
+        .filter(|(_, restarts)| *restarts > 0)
+        .collect()
 }
 
 fn header(prepared: &Prepared, anchor: Anchor) -> Header {

@@ -4,6 +4,7 @@ mod args;
 mod clock;
 pub mod desk;
 mod finish;
+mod inside;
 mod prepare;
 pub mod rounds;
 mod serve;
@@ -36,7 +37,8 @@ use tokio::sync::{mpsc, watch};
 pub use args::RunArgs;
 use clock::{Replay, ReplayClock};
 use finish::End;
-use prepare::Prepared;
+pub(crate) use inside::{Inside, play_inside};
+pub(crate) use prepare::Prepared;
 use world::Opened;
 
 use crate::catalogue;
@@ -112,7 +114,7 @@ impl Session<'_> {
         let (council, mut safety_events) =
             start(prepared, opened, Arc::clone(&clock), played_until).await?;
         begin(prepared, &council, played_until).await?;
-        self.enter_mode(prepared, &council, opened).await?;
+        enter_mode(prepared, &council, opened).await?;
         let server = serve::start(&self, prepared, &council, clock.clone()).await?;
         let progress = Progress::bars(prepared.tape.bars() as u64);
         let pump = Pump {
@@ -122,16 +124,8 @@ impl Session<'_> {
         };
         let chunk = if self.args.pace.is_some() { 1 } else { prepared.config.run.chunk };
         let lift = self.args.lift_halt_after;
-        let mut playing = std::pin::pin!(play(prepared.tape.clone(), chunk, pump, lift));
-        let played = loop {
-            tokio::select! {
-                played = &mut playing => break played,
-                Some(event) = safety_events.recv() => write_event(&council, &event).await,
-            }
-        };
-        while let Ok(event) = safety_events.try_recv() {
-            write_event(&council, &event).await;
-        }
+        let playing = play(prepared.tape.clone(), chunk, pump, lift);
+        let played = hear(playing, &council, &mut safety_events).await;
         let played = played.map_err(|error| {
             CliError::new(ExitCode::Failure, "the run could not go on").caused_by(error)
         })?;
@@ -148,31 +142,30 @@ impl Session<'_> {
         council.stop().await;
         Ok(report)
     }
+}
 
-    /// Puts a fresh run into the mode that was asked for; a resumed one keeps its own.
-    async fn enter_mode(
-        &self,
-        prepared: &Prepared,
-        council: &Council,
-        opened: &Opened,
-    ) -> Result<(), CliError> {
-        let wanted = Mode::ALL.into_iter().find(|mode| mode.name() == prepared.config.run.mode);
-        let Some(to) = wanted.filter(|_| opened.stored.is_empty()) else { return Ok(()) };
-        if council.safety.standing().mode(Team::Trading) == to {
-            return Ok(());
-        }
-        let person = Person::authenticated("operator", "configuration");
-        let request = ModeRequest {
-            job: Team::Trading,
-            to,
-            by: By::Person(person),
-            record: AdvisoryRecord::default(),
-            override_reason: Some("started on simulated money".to_owned()),
-        };
-        let set = council.safety.set_mode(request).await;
-        set.map(|_| ())
-            .map_err(|code| CliError::new(ExitCode::Denied, format!("{code}: {}", code.cause())))
+/// Puts a fresh run into the mode that was asked for; a resumed one keeps its own.
+async fn enter_mode(
+    prepared: &Prepared,
+    council: &Council,
+    opened: &Opened,
+) -> Result<(), CliError> {
+    let wanted = Mode::ALL.into_iter().find(|mode| mode.name() == prepared.config.run.mode);
+    let Some(to) = wanted.filter(|_| opened.stored.is_empty()) else { return Ok(()) };
+    if council.safety.standing().mode(Team::Trading) == to {
+        return Ok(());
     }
+    let person = Person::authenticated("operator", "configuration");
+    let request = ModeRequest {
+        job: Team::Trading,
+        to,
+        by: By::Person(person),
+        record: AdvisoryRecord::default(),
+        override_reason: Some("started on simulated money".to_owned()),
+    };
+    let set = council.safety.set_mode(request).await;
+    set.map(|_| ())
+        .map_err(|code| CliError::new(ExitCode::Denied, format!("{code}: {}", code.cause())))
 }
 
 /// Plays the tape; a drawdown halt is lifted after some market time if that was asked for.
@@ -272,6 +265,25 @@ async fn begin(
         .collect();
     council.context.apply(missing, None).await.map_err(|error| failed(error.to_string()))?;
     Ok(())
+}
+
+/// Plays while it writes down what safety tells, to the last event.
+async fn hear<T>(
+    playing: impl Future<Output = T>,
+    council: &Council,
+    events: &mut mpsc::Receiver<SafetyEvent>,
+) -> T {
+    let mut playing = std::pin::pin!(playing);
+    let played = loop {
+        tokio::select! {
+            played = &mut playing => break played,
+            Some(event) = events.recv() => write_event(council, &event).await,
+        }
+    };
+    while let Ok(event) = events.try_recv() {
+        write_event(council, &event).await;
+    }
+    played
 }
 
 /// The body of a safety event's record: what a repair of the context applies is in it.

@@ -29,7 +29,7 @@ use crate::data;
 
 /// A run that is ready to start.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     pub(super) config: Config,
     pub(super) config_hash: String,
     pub(super) series: Vec<Series>,
@@ -44,6 +44,36 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// A run of these bars on these terms, without faults; refuses what cannot run.
+    pub(crate) fn new(
+        config: Config,
+        series: Vec<Series>,
+        strategy: StrategyConfig,
+        custody: CustodyConfig,
+    ) -> Result<Self, CliError> {
+        let timeframe = one_timeframe(&series)?;
+        let agents = team(&config);
+        prove_feasible(&config, &agents)?;
+        let shown = serde_json::to_string(&config)
+            .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+        let data_hash = series_hash(&series);
+        let tape = Tape::new(series.clone())
+            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        Ok(Self {
+            config_hash: blake3::hash(shown.as_bytes()).to_hex().to_string(),
+            instruments: Arc::clone(tape.instruments()),
+            custody,
+            config,
+            series,
+            data_hash,
+            tape,
+            timeframe,
+            strategy,
+            agents,
+            faults: FaultPlan::default(),
+        })
+    }
+
     /// Names of the agents that are asked.
     pub(super) fn enabled(&self) -> BTreeSet<AgentName> {
         self.agents.keys().copied().collect()
@@ -78,29 +108,10 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
         return Err(CliError::new(ExitCode::Config, text));
     }
     let series = series(args, config.run.seed)?;
-    let timeframe = one_timeframe(&series)?;
-    let strategy = strategy(&config)?;
-    let agents = team(&config);
-    let faults = faults(args, &agents)?;
-    prove_feasible(&config, &agents)?;
-    let shown = serde_json::to_string(&config)
-        .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    let data_hash = series_hash(&series);
-    let tape = Tape::new(series.clone())
-        .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
-    Ok(Prepared {
-        config_hash: blake3::hash(shown.as_bytes()).to_hex().to_string(),
-        instruments: Arc::clone(tape.instruments()),
-        custody: custody(&config),
-        config,
-        series,
-        data_hash,
-        tape,
-        timeframe,
-        strategy,
-        agents,
-        faults,
-    })
+    let (strategy, custody) = (strategy(&config)?, custody(&config));
+    let mut prepared = Prepared::new(config, series, strategy, custody)?;
+    prepared.faults = faults(args, &prepared.agents)?;
+    Ok(prepared)
 }
 
 fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {

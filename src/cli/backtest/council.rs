@@ -1,9 +1,10 @@
-//! `backtest --council`: the whole council over the same bars, in one thread and without actors.
+//! `backtest --council`: the whole council over the same bars, in one thread and without actors, or
+//! with `--actors` through the actors, the store and the log of `run`. The trades are the same.
 //!
 //! Everything that the command line does not say is the default configuration's: limits, budgets,
 //! agents, slippage and the fee of a trade. `--fees` comes on top of these. Sizes are the council's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use conclave_actors::driver;
@@ -14,6 +15,7 @@ use conclave_domain::custody::{self, Custody, CustodyConfig, Happening};
 use conclave_domain::engine::{Directions, RawTerms};
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::tape::Tape;
+use conclave_domain::mode::Mode;
 use conclave_domain::role::AgentName;
 use conclave_domain::sim_broker::SimConfig;
 use conclave_domain::strategy::StrategyConfig;
@@ -24,6 +26,7 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::from_run::{RunParts, assemble};
 use crate::report::{Header, MoneyKind, RunReport};
+use crate::run::{Inside, Prepared, play_inside};
 
 /// Runs the council over series on the terms of the command line.
 ///
@@ -55,9 +58,47 @@ pub(super) fn report(
         series,
         cash: terms.cash,
         enabled: &enabled,
-        restarts: std::collections::BTreeMap::new(),
+        restarts: BTreeMap::new(),
         notes: Vec::new(),
     })
+}
+
+/// [`report`] of the same council through its actors.
+///
+/// # Errors
+/// As [`report`], and when the run's temporary directory cannot be used.
+pub(super) fn report_through_actors(
+    series: &[Series],
+    strategy: &StrategyConfig,
+    terms: &RawTerms,
+) -> Result<RunReport, CliError> {
+    let mut config = Config::default();
+    let sim = sim(terms, &config);
+    let header = header(series, strategy, terms, &sim, &config)?;
+    // Nobody is there to be asked.
+    Mode::Autonomous.name().clone_into(&mut config.run.mode);
+    terms.directions.name().clone_into(&mut config.run.direction);
+    config.run.cash = terms.cash;
+    let enabled = enabled(&config);
+    let account = account(terms, sim, &config);
+    let mut prepared = Prepared::new(config, series.to_vec(), *strategy, account)?;
+    let Inside { account, stats, restarts } = play_inside(&mut prepared)?;
+    assemble(RunParts {
+        header,
+        stats: &stats,
+        custody: &account.custody,
+        equity: &account.curve,
+        series,
+        cash: terms.cash,
+        enabled: &enabled,
+        restarts,
+        notes: Vec::new(),
+    })
+}
+
+/// A fresh account of the council.
+fn account(terms: &RawTerms, sim: SimConfig, config: &Config) -> CustodyConfig {
+    CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: terms.cash }
 }
 
 /// The account's terms: the command line's fill and fee, the configuration's costs.
@@ -93,9 +134,7 @@ fn play(
     let instruments = Arc::clone(tape.instruments());
     let watch = MarketWatch::new(&instruments, timeframe, strategy, true)
         .map_err(|error| CliError::new(ExitCode::Usage, format!("{error}")))?;
-    let account =
-        CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: terms.cash };
-    let custody = Custody::new(&account, &instruments).map_err(failed)?;
+    let custody = Custody::new(&account(terms, sim, config), &instruments).map_err(failed)?;
     let budgets = Budgets::new(config.budgets.clone()).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CliError::new(ExitCode::Config, texts.join("; "))

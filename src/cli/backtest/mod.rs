@@ -1,5 +1,5 @@
 //! `backtest`: a strategy alone through engine and ledger, a grid of its parameters on all cores, or
-//! with `--council` the whole council.
+//! with `--council` the whole council; either of them also through actors (`--actors`).
 //!
 //! Without `--council` there are no gates, no caps, no protective exits. Without `--data` it runs on the embedded bars,
 //! adjusted for splits; a file is taken raw unless `--splits` names a table.
@@ -25,6 +25,7 @@ use super::format::{Format, write_json};
 use crate::data::{self, DataError};
 use crate::report::{self, Counts, summary_table};
 
+mod actors;
 mod council;
 mod grid;
 mod outcome;
@@ -51,6 +52,9 @@ pub struct BacktestArgs {
     /// exits, $1 a trade and slippage.
     #[arg(long, conflicts_with_all = ["size", "grid"])]
     pub council: bool,
+    /// The same through the actors that `run` is made of; the trades are the same.
+    #[arg(long, conflicts_with = "grid")]
+    pub actors: bool,
     /// Who calls: sma-cross, momentum, mean-reversion.
     #[arg(long, default_value = "sma-cross", value_parser = strategy)]
     pub strategy: StrategyConfig,
@@ -220,11 +224,17 @@ pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(
     }
     let strategy = args.strategy()?;
     let series = args.series()?;
-    let report = if args.council {
-        council::report(&series, &strategy, &terms)?
-    } else {
-        let result = run_raw(&series, &strategy, &terms).map_err(failed)?;
-        outcome::report(&series, &strategy, &terms, &result)?
+    let report = match (args.council, args.actors) {
+        (true, true) => council::report_through_actors(&series, &strategy, &terms)?,
+        (true, false) => council::report(&series, &strategy, &terms)?,
+        (false, through_actors) => {
+            let result = if through_actors {
+                actors::run(&series, &strategy, &terms)?
+            } else {
+                run_raw(&series, &strategy, &terms).map_err(failed)?
+            };
+            outcome::report(&series, &strategy, &terms, &result)?
+        }
     };
     if let Some(dir) = &args.out {
         report::write(&report, dir).map_err(|error| {

@@ -120,6 +120,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         "--grid fast=30,slow=20",
         "--grid fast=1:5000,slow=1:5000",
         "--grid fast=5,slow=20 --fast 3",
+        "--grid fast=5,slow=20 --actors",
     ] {
         assert!(line(words).is_err(), "{words}");
     }
@@ -141,4 +142,45 @@ fn bad_bars_are_refused_with_their_line() {
     assert!(error.chain().contains("line 3"), "{}", error.chain());
     let error = printed("--data /nowhere/GOOG.csv", Format::Text).unwrap_err();
     assert_eq!(error.code, ExitCode::NotFound);
+}
+
+/// The rows of a run's trades.
+fn trades(words: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    printed(&format!("{words} --out {}", dir.path().display()), Format::Text).unwrap();
+    std::fs::read_to_string(dir.path().join("trades.csv")).unwrap()
+}
+
+/// D-1: the raw strategy through the actors gives the engine's trades.
+#[test]
+fn a_raw_strategy_trades_the_same_through_actors() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = goog(dir.path());
+    for fill in ["close", "next-open"] {
+        for direction in ["long", "long-short"] {
+            for size in ["1", "all-in"] {
+                let words = format!(
+                    "--data {} --fast 10 --slow 20 --fill {fill} --direction {direction} \
+                     --size {size} --fees 2.5",
+                    data.display()
+                );
+                let engine = trades(&words);
+                assert!(engine.lines().count() > 40, "{engine}");
+                assert_eq!(trades(&format!("{words} --actors")), engine, "{words}");
+            }
+        }
+    }
+    let all = "--strategy momentum --fees 2.5";
+    assert_eq!(trades(&format!("{all} --actors")), trades(all));
+}
+
+/// D-1: the council through the actors of `run` gives the trades of the council in one thread.
+#[test]
+fn a_council_trades_the_same_through_actors() {
+    let other = "--council --direction long --fill close --fees 2.5 --cash 50000";
+    for words in ["--council", other] {
+        let inline = trades(words);
+        assert!(inline.lines().count() > 40, "{inline}");
+        assert_eq!(trades(&format!("{words} --actors")), inline, "{words}");
+    }
 }

@@ -1,0 +1,160 @@
+//! The root of an actor tree: it starts children in the order of their list, stops them in reverse,
+//! and falls when one of them ends too often. Then the fence closes, and whoever runs it hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::runtime::directory::Directory;
+use crate::runtime::fence::Fence;
+use crate::runtime::supervision::{ChildSpec, Intensity, Remedy, Started, Supervisor};
+
+/// A running tree. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    /// Its children, with their health.
+    pub(crate) directory: Directory,
+    fallen: watch::Receiver<Option<String>>,
+    root: ActorRef<RootMsg>,
+}
+
+impl Tree {
+    /// Starts the children one after the other.
+    ///
+    /// # Errors
+    /// When one does not start; those that did are stopped.
+    #[expect(clippy::disallowed_methods, reason = "the root of a tree has no supervisor")]
+    pub(crate) async fn start(
+        children: Vec<ChildSpec>,
+        runtime: Handle,
+        fence: Arc<Fence>,
+    ) -> Result<Self, SpawnErr> {
+        let directory = Directory::default();
+        let (fell, fallen) = watch::channel(None);
+        let arguments = RootArgs { children, runtime, directory: directory.clone(), fence, fell };
+        let (root, _) = Actor::spawn(None, Root, arguments).await?;
+        Ok(Self { directory, fallen, root })
+    }
+
+    /// Why the tree has fallen, if it has.
+    pub(crate) fn fallen(&self) -> Option<String> {
+        self.fallen.borrow().clone()
+    }
+
+    /// The root itself, for tests that look at who lives.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn cell(&self) -> ractor::ActorCell {
+        self.root.get_cell()
+    }
+
+    /// Stops every actor in reverse order.
+    pub(crate) async fn stop(&self) {
+        self.root.stop(None);
+        // It has stopped already if this fails.
+        let _ = self.root.wait(Some(Duration::from_secs(10))).await;
+    }
+}
+
+/// The root actor.
+#[derive(Debug)]
+struct Root;
+
+#[derive(Debug)]
+enum RootMsg {
+    Restart(usize),
+    Started(Started),
+}
+
+struct RootArgs {
+    children: Vec<ChildSpec>,
+    runtime: Handle,
+    directory: Directory,
+    fence: Arc<Fence>,
+    fell: watch::Sender<Option<String>>,
+}
+
+struct RootState {
+    children: Supervisor,
+    fence: Arc<Fence>,
+    fell: watch::Sender<Option<String>>,
+}
+
+impl Actor for Root {
+    type Msg = RootMsg;
+    type State = RootState;
+    type Arguments = RootArgs;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<RootMsg>,
+        args: RootArgs,
+    ) -> Result<RootState, ActorProcessingErr> {
+        let RootArgs { children, runtime, directory, fence, fell } = args;
+        let intensity = Intensity::default();
+        let me = me.get_cell();
+        let children = Supervisor::start(me, runtime, intensity, directory, children).await?;
+        Ok(RootState { children, fence, fell })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<RootMsg>,
+        message: RootMsg,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RootMsg::Restart(index) => {
+                let told = me.clone();
+                state.children.restart(index, move |started| {
+                    let _ = told.cast(RootMsg::Started(started));
+                });
+            }
+            RootMsg::Started(started) => {
+                let remedy = state.children.started(started);
+                state.follow(&me, remedy);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        me: ActorRef<RootMsg>,
+        event: SupervisionEvent,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        let remedy = state.children.on_event(event);
+        state.follow(&me, remedy);
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<RootMsg>,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.children.stop(Duration::from_secs(5)).await;
+        Ok(())
+    }
+}
+
+impl RootState {
+    fn follow(&self, me: &ActorRef<RootMsg>, remedy: Remedy) {
+        match remedy {
+            Remedy::Nothing => {}
+            Remedy::RestartAfter(pause, index) => {
+                me.send_after(pause, move || RootMsg::Restart(index));
+            }
+            Remedy::GaveUp(name, end) => {
+                self.fence.halt();
+                let why = format!("{name} ended too often: {}", end.text());
+                tracing::error!(why, "the council falls");
+                self.fell.send_replace(Some(why));
+                me.stop(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A run inside another verb: the whole council through its actors, store and log, in a directory of
+//! its own that is gone afterwards. Nothing is served and nobody is waited for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use conclave_actors::broker::Account;
+use conclave_actors::driver;
+use conclave_actors::pump::Pump;
+use conclave_domain::stats::Stats;
+use tokio::sync::watch;
+
+use super::clock::{Replay, ReplayClock};
+use super::finish::{self, End};
+use super::prepare::Prepared;
+use super::{begin, enter_mode, hear, start, world};
+use crate::cli::error::{CliError, ExitCode};
+use crate::cli::progress::Progress;
+
+/// What such a run leaves.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// The account that traded.
+    pub(crate) account: Account,
+    /// What was counted.
+    pub(crate) stats: Stats,
+    /// How often each agent was started again, where it was.
+    pub(crate) restarts: BTreeMap<String, u64>,
+}
+
+/// Plays everything to the end of its bars and verifies the audit chain that this has left.
+///
+/// # Errors
+/// When the directory, the store or an actor refuses, or the chain does not verify.
+pub(crate) fn play_inside(prepared: &mut Prepared) -> Result<Inside, CliError> {
+    let room = Room::new()?;
+    let clock = Arc::new(ReplayClock::default());
+    let opened = world::open(&room.0, &prepared.config, false, clock.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(play(prepared, &opened, clock, &room.0))
+}
+
+async fn play(
+    prepared: &mut Prepared,
+    opened: &world::Opened,
+    clock: Arc<ReplayClock>,
+    dir: &Path,
+) -> Result<Inside, CliError> {
+    let (council, mut events) = start(prepared, opened, Arc::clone(&clock), None).await?;
+    begin(prepared, &council, None).await?;
+    enter_mode(prepared, &council, opened).await?;
+    let (_never, stop) = watch::channel(false);
+    let progress = Progress::bars(prepared.tape.bars() as u64);
+    let rhythm = Replay { clock, progress, pace: Duration::ZERO };
+    let mut pump = Pump { council: council.clone(), stop, rhythm };
+    let mut tape = prepared.tape.clone();
+    let playing = driver::play(&mut tape, prepared.config.run.chunk, &mut pump);
+    let played = hear(playing, &council, &mut events).await;
+    let played = played.map_err(|error| {
+        CliError::new(ExitCode::Failure, "the back-test cannot go on").caused_by(error)
+    })?;
+    let (accounts, anchor) = finish::settle(&council, End::Data, played).await?;
+    let (stats, restarts) = (council.score.stats(), finish::restarts(&council));
+    council.stop().await;
+    finish::verify(dir, &anchor)?;
+    let none = || CliError::new(ExitCode::Failure, "the run left no account");
+    let (_, account) = finish::main_account(&accounts).ok_or_else(none)?;
+    Ok(Inside { account: account.clone(), stats, restarts })
+}
+
+/// A fresh directory among the temporary ones; gone when this is dropped.
+struct Room(PathBuf);
+
+impl Room {
+    fn new() -> Result<Self, CliError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let nth = NEXT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("conclave-{}-{nth}", super::fresh_id());
+        let dir = std::env::temp_dir().join(name);
+        // Fails where something is there already: nothing of another's is used or removed.
+        std::fs::create_dir(&dir).map_err(|error| {
+            let text = format!("{} cannot be made: {error}", dir.display());
+            CliError::new(ExitCode::Failure, text)
+        })?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, dir = %self.0.display(), "a temporary directory was left");
+        }
+    }
+}
