@@ -303,6 +303,7 @@ impl BrokerState {
             }
         };
         let body = Happened { book, what: happening, updates: updates.clone() };
+        tracing::debug!(step = step.name(), book = book.name(), "step done");
         (record(step, decision.as_ref(), at, &body).ok(), updates)
     }
 

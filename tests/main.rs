@@ -4,6 +4,8 @@
 mod backtest;
 mod cli;
 mod documents;
+mod engines;
+mod follow_one_bar;
 mod http;
 mod peers;
 mod tidy;

@@ -94,6 +94,7 @@ impl Batch {
     /// Step 4, one record per answer, and one more for each that asked for a forbidden action (F-1).
     pub fn answers(&mut self, answers: &[Answer]) {
         for answer in answers {
+            tracing::debug!(step = Step::AdviceClamped.name(), agent = answer.agent, "step done");
             let body = AdviceBody {
                 agent: answer.agent,
                 brain: &answer.brain,

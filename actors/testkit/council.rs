@@ -27,10 +27,12 @@ use conclave_domain::signal::{Direction, Features, Regime, Signal};
 use conclave_domain::sim_broker::SimConfig;
 use conclave_domain::strategy::StrategyConfig;
 use conclave_domain::tally::Settle;
+use conclave_domain::time::Time;
 use conclave_domain::watch::{MarketSnapshot, MarketWatch, Pulse, Raised};
 use ractor::{ActorCell, ActorStatus};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::brains::{Act, ScriptedBrain};
 use super::clock::ManualClock;
@@ -41,8 +43,9 @@ use super::told::Told;
 use crate::broker::OrderView;
 use crate::consensus::Patience;
 use crate::council::{AgentSetup, Council, CouncilSetup, World};
-use crate::driver::Played;
+use crate::driver::{self, Played};
 use crate::orchestrator::DecideError;
+use crate::pump::{Pump, PumpError, Rhythm};
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
 use crate::runtime::ports::Clock as _;
@@ -70,10 +73,12 @@ pub struct CouncilPlan {
     pub settle: Settle,
     /// The market.
     pub series: Vec<Series>,
-    /// How many of its days were watched before the start.
+    /// How many of its days were watched before the start; with none the market is still to be played.
     pub watched: usize,
     /// What raises signals.
     pub strategy: StrategyConfig,
+    /// The simulated broker's terms.
+    pub sim: SimConfig,
 }
 
 impl Default for CouncilPlan {
@@ -91,6 +96,7 @@ impl Default for CouncilPlan {
             series: market.series,
             watched: WATCHED,
             strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
+            sim: SimConfig::default(),
         }
     }
 }
@@ -143,7 +149,7 @@ impl TestCouncil {
         Self::with(CouncilPlan::default()).await
     }
 
-    /// A council of one's own making, after one day of the market.
+    /// A council of one's own making, after one more day than were watched.
     ///
     /// # Panics
     /// When it does not start.
@@ -152,7 +158,8 @@ impl TestCouncil {
         let instruments = Arc::clone(tape.instruments());
         let mut watch =
             MarketWatch::new(&instruments, Timeframe::Day, &plan.strategy, true).expect("a watch");
-        for _ in 0..plan.watched {
+        let watched = plan.watched;
+        for _ in 0..watched {
             watch.on_chunk(&tape.next_chunk(1).expect("enough days"));
         }
         let (mode, brains) = (plan.mode, brains(&mut plan.brains));
@@ -195,7 +202,9 @@ impl TestCouncil {
             today,
         };
         council.set_mode(mode).await.expect("the mode");
-        council.day().await.expect("a first day");
+        if watched > 0 {
+            council.day().await.expect("a first day");
+        }
         council
     }
 
@@ -234,6 +243,18 @@ impl TestCouncil {
             self.council.orchestrator.attend(book, event).await?;
         }
         Ok(())
+    }
+
+    /// Plays what is left of the market as a run does: bars through the market's actor, its signals
+    /// to the orchestrator, a slice at a time. Returns the bars played.
+    ///
+    /// # Errors
+    /// When the run could not go on.
+    pub async fn play(&mut self) -> Result<usize, PumpError> {
+        let (_going_on, stop) = watch::channel(false);
+        let rhythm = Following(Arc::clone(&self.clock));
+        let mut pump = Pump { council: self.council.clone(), stop, rhythm };
+        driver::play(&mut self.tape, 1, &mut pump).await
     }
 
     /// A good signal on the first share or another, at the close of the present day.
@@ -338,6 +359,18 @@ impl Drop for TestCouncil {
     }
 }
 
+/// Both clocks follow the bars.
+#[derive(Debug)]
+struct Following(Arc<ManualClock>);
+
+impl Rhythm for Following {
+    async fn before(&mut self, _: &Chunk) {}
+
+    fn at(&mut self, time: Time) {
+        self.0.advance(time.since(self.0.trading()));
+    }
+}
+
 /// Somebody who may command.
 pub fn person() -> Person {
     Person::authenticated("ada", "test")
@@ -375,12 +408,7 @@ fn setup(
     CouncilSetup {
         instruments,
         watch,
-        custody: CustodyConfig {
-            sim: SimConfig::default(),
-            exits: ExitRules::default(),
-            guarded: true,
-            cash,
-        },
+        custody: CustodyConfig { sim: plan.sim, exits: ExitRules::default(), guarded: true, cash },
         book: if plan.mode == Mode::Advisory { BookKind::Shadow } else { BookKind::Real },
         stored: BTreeMap::new(),
         limits: Arc::new(plan.limits),

@@ -15,7 +15,8 @@ struct Log {
     chains: [Chain; 2],
     lines: [Vec<String>; 2],
     synced: Anchor,
-    syncs: u64,
+    /// The number of decisions' lines at each sync.
+    syncs: Vec<u64>,
     failure: Option<AuditError>,
     owed: Vec<Batch>,
     stalls: bool,
@@ -28,8 +29,16 @@ impl Default for MemoryAudit {
         let synced = anchor(&chains);
         let lines = [Vec::new(), Vec::new()];
         let (owed, waiting) = (Vec::new(), Vec::new());
-        let log =
-            Log { chains, lines, synced, syncs: 0, failure: None, owed, stalls: false, waiting };
+        let log = Log {
+            chains,
+            lines,
+            synced,
+            syncs: Vec::new(),
+            failure: None,
+            owed,
+            stalls: false,
+            waiting,
+        };
         Self(Mutex::new(log))
     }
 }
@@ -90,7 +99,12 @@ impl MemoryAudit {
 
     /// How often it was synced.
     pub fn syncs(&self) -> u64 {
-        self.log().syncs
+        self.log().syncs.len() as u64
+    }
+
+    /// How many lines of decisions were on the disk after each sync.
+    pub fn synced(&self) -> Vec<u64> {
+        self.log().syncs.clone()
     }
 
     /// Both streams' ends.
@@ -162,7 +176,7 @@ impl Log {
         }
         let head = anchor(&self.chains);
         if batch.safety > Safety::Written && self.synced != head {
-            self.syncs += 1;
+            self.syncs.push(head.decisions.count);
             self.synced = head;
         }
         (batch.done, Committed { lines, head, synced: self.synced })

@@ -28,6 +28,13 @@ impl Told {
         Self(self.0.iter().filter(|record| record["decision"] == decision).cloned().collect())
     }
 
+    /// The records up to and including the one with this number.
+    #[must_use]
+    pub fn until(self, seq: u64) -> Self {
+        let early = |record: &Value| record["seq"].as_u64().is_some_and(|number| number <= seq);
+        Self(self.0.into_iter().filter(early).collect())
+    }
+
     /// What the rounds said, in order: `act`, `hold` or `vetoed`.
     pub fn verdicts(&self) -> Vec<&str> {
         let rounds = self.bodies("round.closed");

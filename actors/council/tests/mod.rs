@@ -2,6 +2,7 @@
 
 mod orders;
 mod rounds;
+mod runs;
 
 use conclave_domain::code::Code;
 use conclave_domain::mode::Mode;
