@@ -30,7 +30,7 @@ use conclave_domain::record::{Record, Step};
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use crate::audit::{AuditHandle, record};
@@ -119,12 +119,12 @@ pub enum BrokerMsg {
     },
 }
 
-/// One account and what happened to it in this process.
-#[derive(Clone, Debug)]
+/// One account and what happened to it. It is stored as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
     /// The account.
     pub custody: Custody,
-    /// Its equity curve in this process.
+    /// Its equity curve.
     pub curve: Vec<EquityPoint>,
 }
 
@@ -140,7 +140,7 @@ pub struct BrokerSetup {
     /// The book that is kept from the first bar on; the other is opened when it is needed.
     pub book: BookKind,
     /// The accounts that were stored; empty at a first start.
-    pub stored: BTreeMap<BookKind, Custody>,
+    pub stored: BTreeMap<BookKind, Account>,
     /// What stands before every entry.
     pub fence: Arc<Fence>,
     /// Where steps 7 and 8 are written.
@@ -355,8 +355,7 @@ impl Actor for Broker {
         arguments: Self::Arguments,
     ) -> Result<BrokerState, ActorProcessingErr> {
         let (setup, view) = arguments.ok_or("the account since the last stored state is lost")?;
-        let kept = |custody: &Custody| Account { custody: custody.clone(), curve: Vec::new() };
-        let accounts = setup.stored.iter().map(|(book, custody)| (*book, kept(custody))).collect();
+        let accounts = setup.stored.clone();
         let book = setup.book;
         let mut state = BrokerState { setup, accounts, view };
         state.account(book)?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::budget::BudgetConfig;
 use conclave_domain::context::{BookKind, Context};
-use conclave_domain::custody::{Custody, CustodyConfig};
+use conclave_domain::custody::CustodyConfig;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::record::Anchor;
@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::approvals::{ApprovalsHandle, ApprovalsSetup, approvals};
 use crate::audit::{Audit, AuditHandle, audit};
-use crate::broker::{BrokerHandle, BrokerSetup, broker};
+use crate::broker::{Account, BrokerHandle, BrokerSetup, broker};
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
 use crate::market::{MarketHandle, market};
@@ -104,7 +104,7 @@ pub struct CouncilSetup {
     /// The book that is kept from the first bar on.
     pub book: BookKind,
     /// Accounts that were stored.
-    pub stored: BTreeMap<BookKind, Custody>,
+    pub stored: BTreeMap<BookKind, Account>,
     /// The limits in force.
     pub limits: Arc<Limits>,
     /// The budgets.

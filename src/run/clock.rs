@@ -16,6 +16,13 @@ use crate::cli::progress::Progress;
 #[derive(Debug, Default)]
 pub(super) struct ReplayClock(AtomicI64);
 
+impl ReplayClock {
+    /// Goes on from this market time.
+    pub(super) fn set(&self, time: Time) {
+        self.0.store(time.ms(), Ordering::SeqCst);
+    }
+}
+
 impl Clock for ReplayClock {
     fn wall(&self) -> Time {
         now()
@@ -45,6 +52,6 @@ impl Rhythm for Replay {
     }
 
     fn at(&mut self, time: Time) {
-        self.clock.0.store(time.ms(), Ordering::SeqCst);
+        self.clock.set(time);
     }
 }

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use conclave_actors::broker::Account;
 use conclave_actors::council::Council;
-use conclave_domain::context::{BookKind, Lasting};
-use conclave_domain::custody::Custody;
+use conclave_domain::context::BookKind;
+use conclave_domain::custody::EquityPoint;
 use conclave_domain::order::ExitReason;
+use conclave_domain::ratio::Ratio;
 use conclave_domain::record::{Anchor, Step};
 use conclave_domain::time::Time;
 use serde_json::json;
 
+use super::keep::keep;
 use super::prepare::Prepared;
-use super::world::ACCOUNTS;
 use crate::adapters::audit_files;
 use crate::cli::error::{CliError, ExitCode};
 use crate::report::from_run::{RunParts, assemble};
@@ -41,10 +42,7 @@ pub(super) async fn settle(
         closed.map_err(|error| failed(error.to_string()))?;
     }
     let accounts = council.broker.export().await.map_err(|error| failed(error.to_string()))?;
-    let custody: BTreeMap<BookKind, &Custody> =
-        accounts.iter().map(|(book, account)| (*book, &account.custody)).collect();
-    let kept = council.context.keep(ACCOUNTS, &custody, Lasting::AtOnce).await;
-    kept.map_err(|error| failed(error.to_string()))?;
+    keep(council, &accounts).await?;
     let at = accounts.values().map(|account| account.custody.now()).max().unwrap_or(Time::EPOCH);
     let body = json!({"bars": played, "end": if end == End::Data { "data" } else { "stopped" }});
     let ended = conclave_actors::audit::record(Step::RunEnded, None, at, &body);
@@ -80,11 +78,20 @@ pub(super) fn report(
             "advisory mode: no order was sent; a shadow book filled the recommendations".to_owned(),
         );
     }
+    // A run that is stopped before its first bar is reported on as well.
+    let before = [EquityPoint {
+        at: account.custody.now(),
+        equity: prepared.config.run.cash,
+        cash: prepared.config.run.cash,
+        exposure: Ratio::ZERO,
+        drawdown: Ratio::ZERO,
+    }];
+    let equity = if account.curve.is_empty() { &before[..] } else { &account.curve };
     assemble(RunParts {
         header: header(prepared, anchor),
         stats: &stats,
         custody: &account.custody,
-        equity: &account.curve,
+        equity,
         series: &prepared.series,
         cash: prepared.config.run.cash,
         enabled: &prepared.enabled(),

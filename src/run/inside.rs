@@ -50,7 +50,7 @@ async fn play(
     dir: &Path,
 ) -> Result<Inside, CliError> {
     let (council, mut events) = start(prepared, opened, Arc::clone(&clock), None).await?;
-    begin(prepared, &council, None).await?;
+    begin(prepared, &council, opened, None).await?;
     enter_mode(prepared, &council, opened).await?;
     let (_never, stop) = watch::channel(false);
     let progress = Progress::bars(prepared.tape.bars() as u64);

@@ -5,6 +5,7 @@ mod clock;
 pub mod desk;
 mod finish;
 mod inside;
+mod keep;
 mod prepare;
 pub mod rounds;
 mod serve;
@@ -22,9 +23,9 @@ use conclave_actors::driver;
 use conclave_actors::pump::{Pump, PumpError};
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::safety::{Events, ModeRequest, SafetyEvent};
+use conclave_domain::book::Book;
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::{BookKind, Update};
-use conclave_domain::custody::Custody;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
@@ -38,6 +39,7 @@ pub use args::RunArgs;
 use clock::{Replay, ReplayClock};
 use finish::End;
 pub(crate) use inside::{Inside, play_inside};
+use keep::Keeping;
 pub(crate) use prepare::Prepared;
 use world::Opened;
 
@@ -110,10 +112,14 @@ impl Session<'_> {
         clock: Arc<ReplayClock>,
         (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<RunReport, CliError> {
-        let played_until = opened.stored.values().map(Custody::now).max();
+        let played_until = opened.stored.values().map(|account| account.custody.now()).max();
+        if let Some(until) = played_until {
+            // What was spent before the stop stays spent: the budgets' windows go on from there.
+            clock.set(until);
+        }
         let (council, mut safety_events) =
             start(prepared, opened, Arc::clone(&clock), played_until).await?;
-        begin(prepared, &council, played_until).await?;
+        begin(prepared, &council, opened, played_until).await?;
         enter_mode(prepared, &council, opened).await?;
         let server = serve::start(&self, prepared, &council, clock.clone()).await?;
         let progress = Progress::bars(prepared.tape.bars() as u64);
@@ -136,7 +142,7 @@ impl Session<'_> {
         finish::verify(self.dir, &anchor)?;
         if self.args.stay && end == End::Data {
             tell(&report, self.dir, false, format, out)?;
-            serve::wait(self.stopped.clone()).await;
+            hear(serve::wait(self.stopped.clone()), &council, &mut safety_events).await;
         }
         serve::end(server).await;
         council.stop().await;
@@ -151,7 +157,7 @@ async fn enter_mode(
     opened: &Opened,
 ) -> Result<(), CliError> {
     let wanted = Mode::ALL.into_iter().find(|mode| mode.name() == prepared.config.run.mode);
-    let Some(to) = wanted.filter(|_| opened.stored.is_empty()) else { return Ok(()) };
+    let Some(to) = wanted.filter(|_| !opened.is_resumed) else { return Ok(()) };
     if council.safety.standing().mode(Team::Trading) == to {
         return Ok(());
     }
@@ -172,14 +178,15 @@ async fn enter_mode(
 async fn play(
     mut tape: conclave_domain::market::tape::Tape,
     chunk: usize,
-    mut pump: Pump<Replay>,
+    pump: Pump<Replay>,
     lift: Option<Duration>,
 ) -> Result<usize, PumpError> {
+    let council = pump.council.clone();
     let Some(lift) = lift else {
-        return driver::play(&mut tape, chunk, &mut pump).await;
+        return driver::play(&mut tape, chunk, &mut Keeping::new(pump, council)).await;
     };
-    let mut pump = serve::Lifting::new(pump, lift);
-    driver::play(&mut tape, chunk, &mut pump).await
+    let lifting = serve::Lifting::new(pump, lift);
+    driver::play(&mut tape, chunk, &mut Keeping::new(lifting, council)).await
 }
 
 async fn start(
@@ -239,32 +246,45 @@ fn book_of(mode: &str) -> BookKind {
 }
 
 /// The run's header. It is no part of the record hash, so that a seed that is not used changes nothing.
+///
+/// It carries the books as they begin, so that the context can be repaired from here: a kill may have
+/// left fills in the log that the stored accounts have not seen, and that are about to happen again.
 async fn begin(
     prepared: &Prepared,
     council: &Council,
+    opened: &Opened,
     played_until: Option<Time>,
 ) -> Result<(), CliError> {
+    let failed = |error: String| CliError::new(ExitCode::Failure, error);
+    let cash = prepared.config.run.cash;
+    let begun = |book: BookKind| match opened.stored.get(&book) {
+        Some(account) => {
+            let now = Box::new(account.custody.book().clone());
+            Ok(Update::BookReplaced { book, now })
+        }
+        None if opened.context.book(book).is_some() => {
+            Book::new(cash).map(|fresh| Update::BookReplaced { book, now: Box::new(fresh) })
+        }
+        None => Ok(Update::BookOpened { book, cash }),
+    };
+    let updates = BookKind::ALL.into_iter().map(begun).collect::<Result<Vec<_>, _>>();
+    let updates = updates.map_err(|error| failed(error.to_string()))?;
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "seed": prepared.config.run.seed,
         "data_hash": prepared.data_hash,
         "config_hash": prepared.config_hash,
         "resumed_after": played_until,
+        "updates": updates,
     });
     let first = prepared.series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_time);
-    let at = first.min().unwrap_or(Time::EPOCH);
+    let at = played_until.or_else(|| first.min()).unwrap_or(Time::EPOCH);
     let header = record(Step::RunStarted, None, at, &body);
-    let failed = |error: String| CliError::new(ExitCode::Failure, error);
     let header = header.map_err(|error| failed(error.to_string()))?;
-    council.audit.append(vec![header]).await.map_err(|error| failed(error.to_string()))?;
-    let context = council.context.snapshot();
-    let missing = BookKind::ALL
-        .into_iter()
-        .filter(|book| context.book(*book).is_none())
-        .map(|book| Update::BookOpened { book, cash: prepared.config.run.cash })
-        .collect();
-    council.context.apply(missing, None).await.map_err(|error| failed(error.to_string()))?;
-    Ok(())
+    let ack = council.audit.append(vec![header]).await;
+    let seq = ack.map_err(|error| failed(error.to_string()))?.seq;
+    let applied = council.context.apply(updates, Some(seq)).await;
+    applied.map(|_| ()).map_err(|error| failed(error.to_string()))
 }
 
 /// Plays while it writes down what safety tells, to the last event.

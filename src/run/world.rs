@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use conclave_actors::broker::Account;
 use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
 use conclave_domain::context::{BookKind, Context};
-use conclave_domain::custody::Custody;
 use conclave_domain::record::{Anchor, Step};
 
 use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, replay};
@@ -31,7 +31,9 @@ pub(super) struct Opened {
     pub(super) store: Arc<StoreWriter>,
     pub(super) safety: Arc<SafetyWriter>,
     pub(super) context: Context,
-    pub(super) stored: BTreeMap<BookKind, Custody>,
+    pub(super) stored: BTreeMap<BookKind, Account>,
+    /// Whether this goes on with a run that was there.
+    pub(super) is_resumed: bool,
     _lock: StoreDir,
 }
 
@@ -53,17 +55,7 @@ pub(super) fn open(
     resume: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, CliError> {
-    if !resume && has_log(dir) {
-        let text = format!(
-            "{} holds a run already: choose another --out, or go on with it by --resume",
-            dir.display()
-        );
-        return Err(CliError::new(ExitCode::Failure, text));
-    }
-    if resume && !has_log(dir) {
-        let text = format!("{} holds no run to go on with", dir.display());
-        return Err(CliError::new(ExitCode::NotFound, text));
-    }
+    agree(dir, resume)?;
     let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
     let store = open_store(dir, config)?;
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
@@ -87,12 +79,7 @@ pub(super) fn open(
         let text = format!("the context cannot be repaired from record {seq}: {why}");
         return Err(CliError::new(ExitCode::Data, text));
     }
-    let stored = match context.documents.get(ACCOUNTS) {
-        Some(json) => serde_json::from_str(json).map_err(|error| {
-            CliError::new(ExitCode::Data, format!("the stored accounts are unreadable: {error}"))
-        })?,
-        None => BTreeMap::new(),
-    };
+    let stored = accounts(&context)?;
     let audit = Arc::new(log.files);
     let log_sink: Arc<dyn AuditSink> = audit.clone();
     let disk = SafetyDisk { store: Arc::clone(&store), log: log_sink, last_block, clock };
@@ -106,7 +93,32 @@ pub(super) fn open(
         safety: Arc::new(safety),
         context,
         stored,
+        is_resumed: resume,
         _lock: lock,
+    })
+}
+
+/// A fresh run takes a directory without a run, a resumed one goes on with the run that is there.
+fn agree(dir: &Path, resume: bool) -> Result<(), CliError> {
+    if !resume && has_log(dir) {
+        let text = format!(
+            "{} holds a run already: choose another --out, or go on with it by --resume",
+            dir.display()
+        );
+        return Err(CliError::new(ExitCode::Failure, text));
+    }
+    if resume && !has_log(dir) {
+        let text = format!("{} holds no run to go on with", dir.display());
+        return Err(CliError::new(ExitCode::NotFound, text));
+    }
+    Ok(())
+}
+
+/// The accounts as they were stored last; none before the first time.
+fn accounts(context: &Context) -> Result<BTreeMap<BookKind, Account>, CliError> {
+    let Some(json) = context.documents.get(ACCOUNTS) else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(json).map_err(|error| {
+        CliError::new(ExitCode::Data, format!("the stored accounts are unreadable: {error}"))
     })
 }
 

@@ -1,6 +1,7 @@
 //! Whole runs through the actors.
 
 use conclave_domain::budget::Budgets;
+use conclave_domain::custody::Custody;
 use conclave_domain::exits::ExitRules;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::Series;

@@ -21,6 +21,10 @@ impl Inner {
     pub(super) async fn set_state(&self, wanted: TradingState, why: Why) -> Result<Value, Refusal> {
         let DeskParts { council, .. } = &self.parts;
         let was = council.safety.standing().trading_state;
+        if wanted == TradingState::Reducing && was == TradingState::Halted {
+            // A verb that makes trading more careful never lifts a halt: that is what resume is for.
+            return Err(Refusal::denied(Code::SafetyHalted));
+        }
         let by = By::Person(person());
         let set = council.safety.set_state(wanted, by, &clip(&why.reason)).await;
         if wanted == TradingState::Halted

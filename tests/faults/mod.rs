@@ -1,0 +1,6 @@
+//! What goes wrong on request, and what a process that is killed leaves behind.
+
+mod agents;
+mod budgets;
+mod flushes;
+mod kills;

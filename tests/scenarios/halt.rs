@@ -1,0 +1,118 @@
+//! A halt during a run: no entry after it, exits go on, and only a person with the token lifts it.
+
+use crate::rig::{Running, World, is_there};
+
+/// A paced run that has a position and goes on.
+fn holding<'a>(world: &'a World, more: &[&str]) -> Running<'a> {
+    let args = ["--out", "r", "--pace", "20ms", "--stay", "--mode", "autonomous"];
+    let mut running = world.start("r", &[&args[..], more].concat());
+    running.wait("a position", |running| {
+        let positions = running.get("positions").unwrap_or_default();
+        positions["positions"].as_array().is_some_and(|open| !open.is_empty())
+    });
+    running
+}
+
+/// Entries whose market time is after `time`.
+fn entries_after(world: &World, time: &str) -> Vec<(String, String)> {
+    let mut entries = world.entries("r");
+    entries.retain(|(_, at)| at.as_str() > time);
+    entries
+}
+
+fn state(running: &Running<'_>) -> String {
+    let status = running.get("status").expect("a status");
+    crate::rig::text(&status["trading_state"]["state"])
+}
+
+/// O-3, O-4: after a halt no entry leaves, in this process and in the next, while exits go on; it is
+/// lifted with the token alone.
+#[test]
+fn a_halt_stops_entries_leaves_exits_alone_and_outlives_the_process() {
+    let world = World::new();
+    let mut running = holding(&world, &[]);
+    running.verb(&["halt", "--reason", "a test"]).succeeds();
+    let halted_at = running.market_time();
+    assert!(is_there(&world.path("r/HALT")));
+    assert_eq!(state(&running), "halted");
+
+    let bare = running.http("POST", "/api/v1/resume", None, r#"{"reason":"x"}"#);
+    assert_eq!(bare.expect("an answer").0, 401);
+    let wrong = running.http("POST", "/api/v1/resume", Some("wrong"), r#"{"reason":"x"}"#);
+    assert_eq!(wrong.expect("an answer").0, 401);
+    running.verb(&["resume"]).refuses(2, "--yes");
+    running.verb(&["reduce"]).refuses(6, "resume");
+    assert_eq!(state(&running), "halted");
+
+    running.wait("the protective exit", |running| {
+        let positions = running.get("positions").unwrap_or_default();
+        positions["positions"].as_array().is_some_and(Vec::is_empty)
+    });
+    let exit = world.steps("r", "book.updated").into_iter().rev();
+    let exit =
+        exit.map(|record| record["body"].clone()).find(|body| body["happened"] == "trade_closed");
+    assert!(exit.is_some_and(|exit| exit.to_string().contains("exit_reason")));
+    assert!(running.terminate().success());
+    assert_eq!(entries_after(&world, &halted_at), []);
+    assert_eq!(world.steps("r", "halt.raised").len(), 1);
+
+    let mut running = world.start("r", &["--resume", "r", "--pace", "20ms", "--stay"]);
+    assert_eq!(state(&running), "halted");
+    let resumed_at = running.market_time();
+    running.wait("some bars", |running| running.market_time() > resumed_at);
+    assert_eq!(entries_after(&world, &halted_at), []);
+
+    running.verb(&["resume", "--yes", "--reason", "understood"]).succeeds();
+    assert!(!is_there(&world.path("r/HALT")));
+    assert_eq!(state(&running), "active");
+    let lifted_at = running.market_time();
+    running.wait("an entry", |_| !entries_after(&world, &lifted_at).is_empty());
+    assert!(running.terminate().success());
+    world.verify("r");
+}
+
+/// O-3: the flag file alone stops entries, whatever the process hears.
+#[test]
+fn the_flag_file_alone_stops_entries() {
+    let world = World::new();
+    let mut running = holding(&world, &[]);
+    let station = world.path("r/station.json");
+    let hidden = world.path("r/hidden.json");
+    std::fs::rename(&station, &hidden).expect("a station");
+    let said = running.verb(&["halt", "--reason", "nobody answers"]);
+    said.succeeds();
+    assert!(String::from_utf8_lossy(&said.0.stdout).contains("No process answered"));
+    std::fs::rename(&hidden, &station).expect("a station");
+    let halted_at = running.market_time();
+    assert_eq!(state(&running), "halted");
+    running.wait("the end of the data", |_| is_there(&world.path("r/summary.json")));
+    assert_eq!(entries_after(&world, &halted_at), []);
+    assert!(world.summary("r")["denials"]["gate.trading_state"].as_u64() > Some(0));
+    assert!(running.terminate().success());
+}
+
+#[test]
+fn reduce_stops_entries_flatten_closes_and_the_mode_changes() {
+    let world = World::new();
+    let mut running = holding(&world, &[]);
+    running.verb(&["reduce", "--reason", "a test"]).succeeds();
+    let reduced_at = running.market_time();
+    assert_eq!(state(&running), "reducing");
+    running.verb(&["flatten"]).refuses(2, "--yes");
+    running.verb(&["flatten", "--yes"]).succeeds();
+    running.wait("no position", |running| {
+        let positions = running.get("positions").unwrap_or_default();
+        positions["positions"].as_array().is_some_and(Vec::is_empty)
+    });
+    running.verb(&["mode", "advisory"]).succeeds();
+    assert_eq!(running.get("status").expect("a status")["mode"], "advisory");
+    running.verb(&["mode", "autonomous"]).refuses(6, "");
+    running.wait("the end of the data", |_| is_there(&world.path("r/summary.json")));
+    assert_eq!(entries_after(&world, &reduced_at), []);
+    running.verb(&["resume", "--yes"]).succeeds();
+    assert_eq!(state(&running), "active");
+    assert!(running.terminate().success());
+    let modes = world.steps("r", "mode.changed");
+    assert_eq!(modes.last().expect("a change")["body"]["to"], "advisory");
+    assert_eq!(world.steps("r", "state.changed").len(), 2);
+}

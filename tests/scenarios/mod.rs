@@ -1,0 +1,5 @@
+//! What an operator does to a running council, through the command line and the API.
+
+mod halt;
+mod resume;
+mod supervised;

@@ -1,0 +1,37 @@
+//! SIGTERM ends a run with a report; `--resume` goes on as if nothing had happened.
+
+use std::time::Duration;
+
+use crate::rig::{World, wait_for};
+
+#[test]
+fn a_run_that_was_stopped_and_resumed_trades_like_one_that_was_not() {
+    let world = World::new();
+    world.run(&["--out", "calm"]).succeeds();
+    for (nth, life) in [900, 1_700, 600].into_iter().enumerate() {
+        let how = if nth == 0 { "--out" } else { "--resume" };
+        let running = world.start("r", &[how, "r", "--pace", "10ms"]);
+        wait_for(Duration::from_millis(life));
+        assert!(running.terminate().success());
+        for file in ["report.html", "summary.json", "run.json", "equity.csv"] {
+            assert!(!world.file("r", file).is_empty(), "{file}");
+        }
+        world.verify("r");
+        assert!(!crate::rig::is_there(&world.path("r/station.json")), "nobody serves any more");
+    }
+    let trades = world.file("r", "trades.csv");
+    assert_ne!(trades, world.file("calm", "trades.csv"), "it was stopped before the end");
+    world.run(&["--resume", "r"]).succeeds();
+    for file in ["trades.csv", "orders.csv", "equity.csv"] {
+        assert_eq!(world.file("r", file), world.file("calm", file), "{file}");
+    }
+    world.verify("r");
+}
+
+#[test]
+fn a_directory_is_neither_run_over_nor_resumed_from_nothing() {
+    let world = World::new();
+    world.run(&["--out", "r"]).succeeds();
+    world.run(&["--out", "r"]).refuses(1, "--resume");
+    world.run(&["--resume", "elsewhere"]).refuses(5, "no run");
+}
