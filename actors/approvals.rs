@@ -229,7 +229,13 @@ impl ApprovalsState {
         }
         let asked: Vec<Record> =
             record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
-        self.write(asked).await && self.keep().await
+        if self.write(asked).await && self.keep().await {
+            return true;
+        }
+        // The asker hears that nothing waits, so nothing may: not even for a person's yes.
+        self.queue.withdraw(&decision);
+        self.keep().await;
+        false
     }
 
     /// Whether the market has moved on too far for an intent: the trading clock's half of expiry.

@@ -139,6 +139,11 @@ impl Queue {
         Ok((item, outcome))
     }
 
+    /// Takes an item out again that could not be written down; nobody has seen it.
+    pub fn withdraw(&mut self, decision: &DecisionId) {
+        self.pending.remove(decision);
+    }
+
     /// Takes out what has expired by `now`.
     pub fn expire(&mut self, now: Time) -> Vec<Pending> {
         let is_over = |item: &Pending| item.expires_at <= now;

@@ -279,20 +279,31 @@ fn error_texts_are_lowercase_without_a_full_stop() {
 #[test]
 fn every_invariant_is_cited_by_a_test() {
     let mut cited: BTreeSet<&str> = BTreeSet::new();
-    for (name, text) in sources() {
-        let tests = if is_test_file(&name) || name.contains("testkit") {
-            text.as_str()
-        } else {
-            text.split_once("#[cfg(test)]").map_or("", |(_, tests)| tests)
-        };
-        for line in tests.lines().filter(|line| line.trim_start().starts_with("///")) {
-            let mentioned = INVARIANTS.iter().copied().filter(|id| names_invariant(line, id));
+    for (_, text) in sources() {
+        for doc in docs_of_tests(&text) {
+            let mentioned = INVARIANTS.iter().copied().filter(|id| names_invariant(&doc, id));
             cited.extend(mentioned);
         }
     }
     let missing: Vec<String> =
         INVARIANTS.iter().filter(|id| !cited.contains(**id)).map(ToString::to_string).collect();
     complain("invariants that no test cites", &missing);
+}
+
+/// The doc comments that stand directly above a `#[test]`: no other can say what a test checks.
+fn docs_of_tests(text: &str) -> Vec<String> {
+    let (mut docs, mut above) = (Vec::new(), String::new());
+    for line in text.lines().map(str::trim_start) {
+        if let Some(doc) = line.strip_prefix("///") {
+            above.push_str(doc);
+        } else {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                docs.push(std::mem::take(&mut above));
+            }
+            above.clear();
+        }
+    }
+    docs
 }
 
 fn names_invariant(line: &str, id: &str) -> bool {

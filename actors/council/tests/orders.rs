@@ -6,7 +6,7 @@ use conclave_domain::order::OrderIntent;
 use conclave_domain::time::Time;
 
 use super::*;
-use crate::runtime::ports::AuditError;
+use crate::runtime::ports::{AuditError, StoreError};
 
 /// A council that holds the first share, bought yesterday.
 async fn holding(plan: CouncilPlan) -> TestCouncil {
@@ -57,6 +57,23 @@ async fn in_supervised_mode_an_order_waits_for_a_persons_word() {
     let answer = council.council.approvals.answer(decision, true, person(), String::new());
     assert_eq!(answer.await, Ok("approved and sent".to_owned()));
     assert_eq!(council.orders(BookKind::Real).len(), 1);
+    council.stop().await;
+}
+
+/// A proposal that could not be stored was denied; nobody can say yes to it afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_proposal_that_was_not_stored_is_not_in_the_queue() {
+    let plan = CouncilPlan { mode: Mode::Supervised, ..CouncilPlan::default() };
+    let council = TestCouncil::with(plan).await;
+    council.store.fail(Some(StoreError::DiskFull));
+    council.decide_long().await;
+    assert_eq!(council.denials(Code::ApprovalDenied), 1);
+    assert!(council.council.approvals.list().await.is_empty());
+    council.store.fail(None);
+    council.council.context.flush().await.unwrap();
+    let stored = council.store.restore();
+    let queue = stored.documents.get("approvals").map_or("", |text| &**text);
+    assert!(!queue.contains("-entry"), "a restart would bring it back: {queue}");
     council.stop().await;
 }
 
