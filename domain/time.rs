@@ -45,9 +45,17 @@ impl Time {
 
     /// The time to the second in UTC, as it stands in names: `20130301T210000`.
     pub fn compact(self) -> String {
+        let mut text = String::with_capacity(15);
+        self.push_compact(&mut text);
+        text
+    }
+
+    /// Appends [`Time::compact`].
+    pub fn push_compact(self, text: &mut String) {
         // The years 1000 to 9999 have four digits; the rest of time is the library's.
         if !(-30_610_224_000_000..253_402_300_800_000).contains(&self.0) {
-            return self.timestamp().strftime("%Y%m%dT%H%M%S").to_string();
+            text.push_str(&self.timestamp().strftime("%Y%m%dT%H%M%S").to_string());
+            return;
         }
         let seconds = self.0.div_euclid(1_000);
         let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -61,15 +69,13 @@ impl Time {
         let day = of_year - (153 * march_month + 2) / 5 + 1;
         let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        let mut text = String::with_capacity(15);
         for (number, digits) in [(year, 4), (month, 2), (day, 2)] {
-            push_digits(&mut text, number, digits);
+            push_digits(text, number, digits);
         }
         text.push('T');
         for number in [second / 3_600, second / 60 % 60, second % 60] {
-            push_digits(&mut text, number, 2);
+            push_digits(text, number, 2);
         }
-        text
     }
 
     /// As a calendar library's time stamp; times beyond its range (the year 9999) are its ends.

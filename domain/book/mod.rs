@@ -11,10 +11,10 @@
 mod change;
 mod position;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::fixed::{FixedError, Money, Price, Qty, notional};
 use crate::market::symbol::Symbol;
@@ -99,7 +99,9 @@ pub struct Book {
     drawdown_max: Ratio,
     positions: BTreeMap<Symbol, Position>,
     trades: Vec<Trade>,
-    booked: BTreeMap<ClientOrderId, Vec<Booked>>,
+    /// Looked up at every order and never walked through, so it has no order; written sorted.
+    #[serde(serialize_with = "sorted")]
+    booked: HashMap<ClientOrderId, Vec<Booked>>,
 }
 
 impl Book {
@@ -122,7 +124,7 @@ impl Book {
             drawdown_max: Ratio::ZERO,
             positions: BTreeMap::new(),
             trades: Vec::new(),
-            booked: BTreeMap::new(),
+            booked: HashMap::new(),
         })
     }
 
@@ -310,7 +312,7 @@ impl Book {
         fill: &Fill,
         purpose: Purpose,
         decision: Option<&DecisionId>,
-        known: &mut BTreeMap<ClientOrderId, Vec<Booked>>,
+        known: &mut HashMap<ClientOrderId, Vec<Booked>>,
     ) -> Result<Applied, BookError> {
         let place = known.entry(fill.client_order_id.clone());
         if let Entry::Occupied(fills) = &place
@@ -399,6 +401,14 @@ impl Book {
         let (closed, opened) = (change.closed, change.opened);
         Applied { duplicate: false, closed, opened, position, realised, trade }
     }
+}
+
+/// Writes what was booked in the order of the ids, so that a book has one text.
+fn sorted<S: Serializer>(
+    booked: &HashMap<ClientOrderId, Vec<Booked>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    booked.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 /// The first answer to a fill that was booked before.
