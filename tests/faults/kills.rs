@@ -32,6 +32,7 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_that_was_acknowledged() {
         let running = world.start("r", &[how, "r", "--pace", "15ms"]);
         wait_for(Duration::from_millis(life));
         running.kill();
+        world.verify("r");
     }
     let started = world.steps("r", "run.started");
     let after: Vec<String> =

@@ -4,3 +4,4 @@ mod agents;
 mod budgets;
 mod flushes;
 mod kills;
+mod reducing;

@@ -114,5 +114,6 @@ fn reduce_stops_entries_flatten_closes_and_the_mode_changes() {
     assert!(running.terminate().success());
     let modes = world.steps("r", "mode.changed");
     assert_eq!(modes.last().expect("a change")["body"]["to"], "advisory");
-    assert_eq!(world.steps("r", "state.changed").len(), 2);
+    assert_eq!(world.steps("r", "state.changed").len(), 2, "the one after the end of the data too");
+    world.verify("r");
 }
