@@ -80,7 +80,7 @@ codes! {
     GuardLossStreak = "guardian.loss_streak", "Several losing trades in a row.", "Nothing: a soft veto; unanimous agents may appeal.";
     GuardWinRate = "guardian.win_rate", "A low win rate together with a drawdown.", "Nothing: a soft veto; unanimous agents may appeal.";
     GuardJudgement = "guardian.judgement", "The guardian's model objects for a reason of its own.", "Read the reasoning under `rounds`.";
-    GuardSilent = "guardian.silent", "The guardian is dead, late or unreadable; no new risk without it.", "`conclave agents` shows its health; it is restarted by itself.";
+    GuardSilent = "guardian.silent", "The guardian is dead, late or unreadable; no new risk without it.", "`conclave status` shows its health; it is restarted by itself.";
     RoundNoQuorum = "round.no_quorum", "Too few agents voted for or against.", "`conclave rounds ID` names who failed, abstained or was late.";
     RoundRefused = "round.refused", "The votes for were under the threshold.", "Nothing: the council does not want this entry.";
     RoundNotUnanimous = "round.not_unanimous", "A critical action was not unanimous.", "Nothing: critical actions need every voter.";
@@ -96,7 +96,7 @@ codes! {
     SafetyMoneyRun = "safety.money_run", "The run's money is spent.", "Raise `budgets.usd_per_run`.";
     SafetyMoneyDay = "safety.money_day", "The day's money is spent.", "Wait, or raise `budgets.usd_per_day`.";
     SafetyUnknownPrice = "safety.unknown_price", "The model's price is not known.", "Add the model to the price table.";
-    SafetyShed = "safety.shed", "The agent has as many consultations in flight as it may.", "Raise `agents.permits`, or ask less often.";
+    SafetyShed = "safety.shed", "The agent has as many consultations in flight as it may.", "Raise `agents.NAME.permits`, or ask less often.";
     SafetyHalted = "safety.halted", "The trading state is halted: no consultations, no new risk; exits go on.", "`conclave resume` once the reason is understood.";
     SafetyFenced = "safety.fenced", "A veto, a halt or another mode came between the verdict and the order.", "Nothing: the order was too old to leave.";
     SafetyExpired = "safety.expired", "The clearance was too old when the order was about to leave.", "Nothing: the next bar asks again.";
@@ -118,7 +118,7 @@ codes! {
     AppealHeadroom = "appeal.headroom", "A hard limit is too near for an appeal.", "Nothing.";
     AppealPermit = "appeal.permit", "No permit for a critical action is left for an appeal.", "Wait for tomorrow.";
     AppealHard = "appeal.hard", "A hard veto is never appealable.", "Nothing.";
-    AppealPerson = "appeal.person", "In supervised mode a person must approve an appeal.", "`conclave approvals`.";
+    AppealPerson = "appeal.person", "In supervised mode a person must approve an appeal, and none can be waited for inside a decision.", "Nothing: the veto stands in supervised mode.";
     TrainingLeverFailed = "training.lever_failed", "The last use of this lever failed its verification.", "Nothing: the ledger of the run shows what happened.";
     TrainingGrace = "training.grace", "The last change still awaits its verification.", "Nothing: levers move again after the next validation.";
     TrainingJudgement = "training.judgement", "The Risk Analyst objects for a reason of its own.", "Read the reasoning under `rounds`.";

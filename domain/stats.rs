@@ -96,7 +96,10 @@ impl Stats {
     pub fn on_round(&mut self, report: &RoundReport, advice: &[Advice]) {
         let name = match &report.verdict {
             Verdict::Act => "act",
-            Verdict::Hold { code } => code.as_str(),
+            Verdict::Hold { code } => {
+                self.on_denied(*code);
+                code.as_str()
+            }
             Verdict::Vetoed { objection, .. } => {
                 *self.vetoes.entry(objection.code).or_default() += 1;
                 "vetoed"

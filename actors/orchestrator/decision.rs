@@ -299,7 +299,11 @@ impl Office {
             Verdict::Vetoed { objection, .. } => {
                 self.score.refused(decision, objection.code, &objection.text);
             }
-            Verdict::Hold { code } => self.score.refused(decision, *code, code.cause()),
+            Verdict::Hold { code } => {
+                let label = code.as_str();
+                metrics::counter!("conclave_denials_total", "code" => label).increment(1);
+                self.score.refused(decision, *code, code.cause());
+            }
             Verdict::Act | Verdict::Open => {}
         }
     }

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{agents, audit, backtest, config, data, doctor, metrics};
+use super::{agents, audit, backtest, config, data, doctor, metrics, report};
 use crate::run::{self, RunArgs};
 
 /// A supervised council of AI agents around a trading system.
@@ -69,6 +69,8 @@ pub enum Verb {
     Orders(Where),
     /// Bars: what ships with the binary, checks of files, imports, synthetic markets.
     Data(data::DataArgs),
+    /// What a run came to, from the files that it left.
+    Report(Where),
     /// Performance metrics of any price or equity series.
     Metrics(metrics::MetricsArgs),
     /// A strategy alone through engine and ledger, or a grid of its parameters.
@@ -114,14 +116,17 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Resume(args) => block_on(control::state(StateVerb::Resume, &args, format, out)),
         Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
         Verb::Data(args) => data::run(&args, format, out),
+        Verb::Report(place) => report::run(&place, format, out),
         Verb::Metrics(args) => metrics::run(&args, format, out),
         Verb::Backtest(args) => backtest::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut App::command(), "conclave", out);
-            Ok(())
+            // Into memory first: the generator panics where a pipe is closed.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut App::command(), "conclave", &mut text);
+            Ok(out.write_all(&text)?)
         }
         Verb::Version => version(format, out),
     }
@@ -149,10 +154,24 @@ fn start_logging(filter: &str) -> Result<(), CliError> {
     // A second call in one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Quiet)
         .with_ansi(colour)
         .try_init();
     Ok(())
+}
+
+/// Standard error that nobody has to read: a closed pipe loses the line and nothing else.
+struct Quiet;
+
+impl Write for Quiet {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn version(format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {

@@ -332,7 +332,11 @@ fn safe_id(id: &str) -> Result<&str, CliError> {
 }
 
 /// JSON as it is, or as tables for people: objects as pairs, lists of objects as rows.
-fn show(value: &Value, format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+pub(super) fn show(
+    value: &Value,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CliError> {
     let text = match format {
         Format::Json => format!("{value:#}\n"),
         Format::Jsonl => format!("{value}\n"),

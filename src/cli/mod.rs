@@ -12,3 +12,4 @@ pub mod error;
 pub mod format;
 pub mod metrics;
 pub mod progress;
+pub mod report;

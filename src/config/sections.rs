@@ -2,6 +2,7 @@
 //!
 //! A limit's far end is its hard value: configuration makes it stricter, never laxer.
 
+use conclave_actors::runtime::agent::Cadence;
 use conclave_actors::runtime::roster;
 use conclave_domain::bounds::BoundsTable;
 use conclave_domain::fixed::Bp;
@@ -35,7 +36,20 @@ pub(super) fn run(all: &mut Vec<Key>) {
         dollars("costs.fee_per_trade", 0..=1_000, |c| &mut c.costs.fee_per_trade),
         basis_points("costs.slippage_bp", |c| &mut c.costs.slippage),
         basis_points("costs.slippage_crypto_bp", |c| &mut c.costs.slippage_crypto),
+        volume_share(),
+        integer("costs.delay_bars", 0..=100, "bars", |c| &mut c.costs.delay_bars),
+        number("costs.rejection", 0.0..=1.0, "probability", |c| &mut c.costs.rejection),
     ]);
+}
+
+/// Zero stands for no limit: TOML has no word for nothing.
+fn volume_share() -> Key {
+    let kind = Kind::Number { min: 0.0, max: 1.0, unit: "share of a bar's volume, 0 for no limit" };
+    key("costs.volume_share", kind, |config, setting| {
+        if let Setting::Number(share) = setting {
+            config.costs.volume_share = Some(*share).filter(|share| share.get() > 0.0);
+        }
+    })
 }
 
 fn basis_points(path: &str, place: fn(&mut Config) -> &mut Bp) -> Key {
@@ -294,6 +308,10 @@ pub(super) fn agents(all: &mut Vec<Key>) {
                 place(config, &|agent| agent.permits = permits);
             }
         }));
+        let in_cycles = |seat: roster::Seat| matches!(seat.cadence, Cadence::EveryCycles(_));
+        if !roster::seat(name).is_some_and(in_cycles) {
+            continue;
+        }
         let kind = Kind::Integer { min: 1, max: 10_000, unit: "validation cycles" };
         all.push(key(format!("agents.{name}.interval"), kind, move |config, setting| {
             if let Setting::Integer(cycles) = setting {

@@ -10,6 +10,7 @@ use conclave_domain::budget::BudgetConfig;
 use conclave_domain::exits::ExitRules;
 use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::limits::Limits;
+use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, Tier};
 use serde::Serialize;
 
@@ -73,7 +74,7 @@ pub struct StrategySettings {
 }
 
 /// What an order costs in the simulated broker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CostSettings {
     /// Fee of one fill.
     pub fee_per_trade: Money,
@@ -81,6 +82,12 @@ pub struct CostSettings {
     pub slippage: Bp,
     /// Slippage of coins.
     pub slippage_crypto: Bp,
+    /// Largest share of a bar's volume that one order takes; all that it wants when `None`.
+    pub volume_share: Option<Ratio>,
+    /// Bars that an order is on its way.
+    pub delay_bars: u32,
+    /// Probability that the simulated broker rejects an order.
+    pub rejection: Ratio,
 }
 
 /// The approval queue of supervised mode.
@@ -153,6 +160,9 @@ impl Default for Config {
                 fee_per_trade: Money::from_raw(Money::SCALE),
                 slippage: Bp::whole(5),
                 slippage_crypto: Bp::whole(25),
+                volume_share: None,
+                delay_bars: 0,
+                rejection: Ratio::ZERO,
             },
             limits: Limits::default(),
             exits: ExitRules::default(),

@@ -26,6 +26,7 @@ const REQUESTS_PER_SECOND: f64 = 100.0;
 
 /// The whole API.
 pub(super) fn router(shared: Shared) -> Router {
+    let exposed = shared.guard_reads;
     let bucket = Arc::new(Mutex::new((BURST, tokio::time::Instant::now())));
     let reads = Router::new()
         .route("/", get(status_page))
@@ -56,6 +57,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(move |request, next| loopback_host(exposed, request, next)))
         .layer(middleware::from_fn(security_headers))
         .layer(middleware::from_fn(move |request, next| {
             limit_rate(Arc::clone(&bucket), request, next)
@@ -180,6 +182,18 @@ async fn guarded(shared: &Shared, request: Request, next: Next) -> Response {
         "this needs `Authorization: Bearer TOKEN`; the token is in the store's token file";
     let body = json!({"schema": "error/1", "code": "unauthorized", "message": message});
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], Json(body)).into_response()
+}
+
+/// A page of another site must not reach the API under a name of its own: on loopback only the
+/// loopback's names are answered.
+async fn loopback_host(guard_reads: bool, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let name = host.map_or("", |host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let ours = ["127.0.0.1", "localhost", "[::1]", ""].contains(&name);
+    if guard_reads || ours {
+        return next.run(request).await;
+    }
+    (StatusCode::MISDIRECTED_REQUEST, "ask under the address that is listened on\n").into_response()
 }
 
 async fn security_headers(request: Request, next: Next) -> Response {

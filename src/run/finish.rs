@@ -5,6 +5,7 @@ use std::path::Path;
 
 use conclave_actors::broker::Account;
 use conclave_actors::council::Council;
+use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
 use conclave_domain::custody::EquityPoint;
 use conclave_domain::order::ExitReason;
@@ -87,6 +88,10 @@ pub(super) fn report(
         drawdown: Ratio::ZERO,
     }];
     let equity = if account.curve.is_empty() { &before[..] } else { &account.curve };
+    let control = &council.context.snapshot().control;
+    if control.state != TradingState::Active {
+        notes.push(format!("{} since {}: {}", control.state.name(), control.since, control.reason));
+    }
     assemble(RunParts {
         header: header(prepared, anchor),
         stats: &stats,
@@ -138,6 +143,17 @@ fn header(prepared: &Prepared, anchor: Anchor) -> Header {
         money: MoneyKind::Paper,
         benchmark: Some("buy and hold, equal weights".to_owned()),
     }
+}
+
+/// The report again, after the audit has grown behind the run's end.
+pub(super) async fn again(
+    prepared: &Prepared,
+    council: &Council,
+    accounts: &BTreeMap<BookKind, Account>,
+) -> Result<RunReport, CliError> {
+    let anchor = council.audit.finish().await;
+    let anchor = anchor.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+    report(prepared, council, accounts, anchor)
 }
 
 /// Verifies the run's own chain against where it ended.

@@ -7,6 +7,7 @@ mod finish;
 mod inside;
 mod keep;
 mod prepare;
+mod resume;
 pub mod rounds;
 mod serve;
 mod world;
@@ -14,6 +15,7 @@ mod world;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use conclave_actors::audit::record;
@@ -75,18 +77,31 @@ pub fn run(
     };
     let clock = Arc::new(ReplayClock::default());
     let resume = args.resume.is_some();
+    if resume {
+        resume::check(&dir, &prepared)?;
+    }
     let opened = world::open(&dir, &prepared.config, resume, clock.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     let (stop, stopped) = watch::channel(false);
-    let report = runtime.block_on(async {
-        let session = Session { args, metrics, dir: &dir, stop, stopped };
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let (report, is_told) = runtime.block_on(async {
+        let interrupted = Arc::clone(&interrupted);
+        let session = Session { args, metrics, dir: &dir, stop, stopped, interrupted };
         session.play(&mut prepared, &opened, clock, (out, format)).await
     })?;
     drop(runtime);
     drop(opened);
-    tell(&report, &dir, args.stay, format, out)
+    if is_told {
+        return Ok(());
+    }
+    tell(&report, &dir, format, out)?;
+    if interrupted.load(Ordering::SeqCst) {
+        let text = format!("interrupted; `conclave run --resume {}` goes on", dir.display());
+        return Err(CliError::new(ExitCode::Interrupted, text));
+    }
+    Ok(())
 }
 
 /// An id for a run's directory: the wall time, because nothing of it is in the records.
@@ -102,6 +117,8 @@ struct Session<'a> {
     dir: &'a Path,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
+    /// Whether it was Ctrl-C that stopped it.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Session<'_> {
@@ -111,7 +128,7 @@ impl Session<'_> {
         opened: &Opened,
         clock: Arc<ReplayClock>,
         (out, format): (&mut (dyn Write + Send), Format),
-    ) -> Result<RunReport, CliError> {
+    ) -> Result<(RunReport, bool), CliError> {
         let played_until = opened.stored.values().map(|account| account.custody.now()).max();
         if let Some(until) = played_until {
             // What was spent before the stop stays spent: the budgets' windows go on from there.
@@ -137,16 +154,20 @@ impl Session<'_> {
         })?;
         let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
         let (accounts, anchor) = finish::settle(&council, end, played).await?;
-        let report = finish::report(prepared, &council, &accounts, anchor)?;
+        let mut report = finish::report(prepared, &council, &accounts, anchor)?;
         finish::write(&report, self.dir)?;
         finish::verify(self.dir, &anchor)?;
-        if self.args.stay && end == End::Data {
-            tell(&report, self.dir, false, format, out)?;
+        let stays = self.args.stay && end == End::Data;
+        if stays {
+            tell(&report, self.dir, format, out)?;
             hear(serve::wait(self.stopped.clone()), &council, &mut safety_events).await;
+            // What people ordered meanwhile is in the audit too: its end has moved.
+            report = finish::again(prepared, &council, &accounts).await?;
+            finish::write(&report, self.dir)?;
         }
         serve::end(server).await;
         council.stop().await;
-        Ok(report)
+        Ok((report, stays))
     }
 }
 
@@ -273,6 +294,7 @@ async fn begin(
         "version": env!("CARGO_PKG_VERSION"),
         "seed": prepared.config.run.seed,
         "data_hash": prepared.data_hash,
+        "strategy": prepared.strategy,
         "config_hash": prepared.config_hash,
         "resumed_after": played_until,
         "updates": updates,
@@ -354,13 +376,9 @@ async fn write_event(council: &Council, event: &SafetyEvent) {
 fn tell(
     report: &RunReport,
     dir: &Path,
-    told: bool,
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
-    if told {
-        return Ok(());
-    }
     if format != Format::Text {
         let text = std::fs::read(dir.join("summary.json"))?;
         let summary: serde_json::Value = serde_json::from_slice(&text)

@@ -54,8 +54,13 @@ impl Prepared {
         let timeframe = one_timeframe(&series)?;
         let agents = team(&config);
         prove_feasible(&config, &agents)?;
-        let shown = serde_json::to_string(&config)
+        let mut shown = serde_json::to_value(&config)
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+        // Where a process listens decides nothing.
+        if let Some(keys) = shown.as_object_mut() {
+            keys.remove("http");
+        }
+        let shown = shown.to_string();
         let data_hash = series_hash(&series);
         let tape = Tape::new(series.clone())
             .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
@@ -141,6 +146,11 @@ fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {
         let read = data::read_file(path, &CsvOptions::new(symbol_of(path)?))?;
         let adjusted = adjust(&read.series, &splits)
             .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        if all.iter().any(|other: &Series| other.symbol == adjusted.symbol) {
+            let text =
+                format!("--data names {} twice: a file's stem is its symbol", adjusted.symbol);
+            return Err(CliError::new(ExitCode::Usage, text));
+        }
         all.push(adjusted);
     }
     Ok(all)
@@ -148,10 +158,11 @@ fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {
 
 fn symbol_of(path: &Path) -> Result<Symbol, CliError> {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    Symbol::new(stem).map_err(|error| {
-        let text = format!("{}: {error}; the file's stem is its symbol", path.display());
-        CliError::new(ExitCode::Usage, text)
-    })
+    let upper = stem.to_uppercase();
+    // Any file can be run: one whose name is no symbol is called FILE, as `data check` does.
+    Symbol::new(&upper)
+        .or_else(|_| Symbol::new("FILE"))
+        .map_err(|error| CliError::new(ExitCode::Usage, format!("{}: {error}", path.display())))
 }
 
 fn one_timeframe(series: &[Series]) -> Result<Timeframe, CliError> {
@@ -200,6 +211,9 @@ pub(super) fn custody(config: &Config) -> CustodyConfig {
         fee_per_trade: config.costs.fee_per_trade,
         slippage: config.costs.slippage,
         crypto_slippage: config.costs.slippage_crypto,
+        volume_share: config.costs.volume_share,
+        delay_bars: config.costs.delay_bars,
+        rejection: config.costs.rejection,
         seed: config.run.seed,
         ..SimConfig::default()
     };
@@ -232,23 +246,37 @@ fn faults(args: &RunArgs, agents: &BTreeMap<AgentName, AgentSetup>) -> Result<Fa
     }
 }
 
-/// The proof that every enabled agent of the trading team can fire.
+/// The proof that every enabled agent of the trading team can fire, and that its rounds can act.
 fn prove_feasible(
     config: &Config,
     agents: &BTreeMap<AgentName, AgentSetup>,
 ) -> Result<(), CliError> {
+    let mut faults = Vec::new();
+    let voters = trading::TEAM
+        .iter()
+        .filter(|entry| entry.role.authority.votes() && agents.contains_key(entry.role.name));
+    let (voters, quorum) = (voters.count(), config.limits.consensus.quorum_min);
+    if voters < usize::try_from(quorum).unwrap_or(usize::MAX) {
+        faults.push(format!(
+            "{voters} voters of the trading team are enabled, but a quorum takes {quorum}: no round \
+             could ever act; enable more by `agents.NAME.enabled`"
+        ));
+    }
     let plan = |name: &AgentName| AgentPlan {
         agent: name,
         team: Team::Trading,
-        every: 1,
+        every: config.agents.get(name).and_then(|agent| agent.interval).unwrap_or(1),
         cost: Cost::Free,
     };
     let plans: Vec<AgentPlan> = agents.keys().map(plan).collect();
-    // A candidate a day and symbol is more than any strategy raises; rules brains cost nothing.
+    // At least one round is expected of any run; rules brains cost nothing.
     let job = JobPlan::Rounds { expected: 1 };
-    prove(&job, &plans, &config.budgets).map(|_| ()).map_err(|infeasible| {
-        let lines = infeasible.iter().map(ToString::to_string);
-        let text = lines.collect::<Vec<_>>().join("\n  ");
-        CliError::new(ExitCode::Config, format!("some agents could never be asked:\n  {text}"))
-    })
+    if let Err(infeasible) = prove(&job, &plans, &config.budgets) {
+        faults.extend(infeasible.iter().map(ToString::to_string));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let text = format!("the council could never act:\n  {}", faults.join("\n  "));
+    Err(CliError::new(ExitCode::Config, text))
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use conclave_actors::council::Council;
@@ -88,12 +89,13 @@ pub(super) async fn start(
     let lines = council.audit.subscribe();
     let (end, ended) = oneshot::channel();
     let stop = session.stop.clone();
+    let by_person = Arc::clone(&session.interrupted);
     let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async move {
             let feed = feed(hub, lines);
-            let interrupt = interrupted(stop);
+            let interrupt = interrupted(stop, by_person);
             let serving = serving(listener, shared, ended);
             tokio::select! {
                 () = serving => {}
@@ -175,7 +177,7 @@ async fn feed(
 }
 
 /// Ctrl-C and SIGTERM end the run after the chunk in hand.
-async fn interrupted(stop: watch::Sender<bool>) {
+async fn interrupted(stop: watch::Sender<bool>, by_person: Arc<AtomicBool>) {
     use tokio::signal::unix::{SignalKind, signal};
     let terminate = signal(SignalKind::terminate());
     let terminated = async {
@@ -187,7 +189,7 @@ async fn interrupted(stop: watch::Sender<bool>) {
         }
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
+        _ = tokio::signal::ctrl_c() => by_person.store(true, Ordering::SeqCst),
         () = terminated => {}
     }
     stop.send_replace(true);

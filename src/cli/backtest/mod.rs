@@ -180,11 +180,10 @@ impl BacktestArgs {
             return Ok(symbol.clone());
         }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let cannot = |_| {
-            let text = format!("{} names no symbol; give --symbol", path.display());
-            CliError::new(ExitCode::Usage, text)
-        };
-        Symbol::new(&stem.to_ascii_uppercase()).map_err(cannot)
+        // Any file can be tested: one whose name is no symbol is called FILE, as `data check` does.
+        Symbol::new(&stem.to_ascii_uppercase())
+            .or_else(|_| Symbol::new("FILE"))
+            .map_err(|error| CliError::new(ExitCode::Usage, format!("{}: {error}", path.display())))
     }
 }
 
