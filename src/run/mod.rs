@@ -81,6 +81,7 @@ pub fn run(
         resume::check(&dir, &prepared)?;
     }
     let opened = world::open(&dir, &prepared.config, resume, clock.clone())?;
+    opened.agree_on(&prepared.data_hash)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;

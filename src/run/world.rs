@@ -8,6 +8,7 @@ use conclave_actors::broker::Account;
 use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
 use conclave_domain::context::{BookKind, Context};
 use conclave_domain::record::{Anchor, Step};
+use serde::Deserialize;
 
 use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, replay};
 use crate::adapters::context_redb::RedbStore;
@@ -34,6 +35,8 @@ pub(super) struct Opened {
     pub(super) stored: BTreeMap<BookKind, Account>,
     /// Whether this goes on with a run that was there.
     pub(super) is_resumed: bool,
+    /// The hash of the bars that were played before, if any were.
+    data_hash: Option<String>,
     _lock: StoreDir,
 }
 
@@ -65,8 +68,11 @@ pub(super) fn open(
     for cut in &log.cut {
         tracing::warn!(segment = cut.segment, bytes = cut.bytes, "torn tail cut");
     }
-    let (mut broken, mut last_block) = (None, None);
+    let (mut broken, mut last_block, mut data_hash) = (None, None, None);
     replay(dir, 0, |line| {
+        if line.step == Step::RunStarted {
+            data_hash = serde_json::from_str::<Header>(line.body).ok().map(|body| body.data_hash);
+        }
         if line.step == Step::BudgetBlock {
             last_block = serde_json::from_str::<Block>(line.body).ok();
         }
@@ -94,6 +100,7 @@ pub(super) fn open(
         context,
         stored,
         is_resumed: resume,
+        data_hash,
         _lock: lock,
     })
 }
@@ -122,12 +129,42 @@ fn accounts(context: &Context) -> Result<BTreeMap<BookKind, Account>, CliError> 
     })
 }
 
-fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {
-    if config.store.engine == "redb" {
-        let store = RedbStore::open(&dir.join("context.redb")).map_err(store_error)?;
-        return Ok(Arc::new(store));
+impl Opened {
+    /// A run goes on with the bars that it was begun with, or not at all.
+    pub(super) fn agree_on(&self, data_hash: &str) -> Result<(), CliError> {
+        let Some(before) = self.data_hash.as_deref().filter(|before| *before != data_hash) else {
+            return Ok(());
+        };
+        let text = format!(
+            "{} was played on other bars (data hash {before}, now {data_hash}): resume it with the \
+             same --data, --splits, --synth and --seed",
+            self.dir.display()
+        );
+        Err(CliError::new(ExitCode::Data, text))
     }
-    Ok(Arc::new(SledStore::open(&dir.join("context")).map_err(store_error)?))
+}
+
+/// What of a run's header is looked at again.
+#[derive(Deserialize)]
+struct Header {
+    data_hash: String,
+}
+
+fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {
+    let (sled, redb) = (dir.join("context"), dir.join("context.redb"));
+    let (is_redb, name) = (config.store.engine == "redb", &config.store.engine);
+    let other = if is_redb { &sled } else { &redb };
+    if other.exists() {
+        let text = format!(
+            "the run keeps its context in {}, which store.engine = \"{name}\" does not read",
+            other.display()
+        );
+        return Err(CliError::new(ExitCode::Data, text));
+    }
+    if is_redb {
+        return Ok(Arc::new(RedbStore::open(&redb).map_err(store_error)?));
+    }
+    Ok(Arc::new(SledStore::open(&sled).map_err(store_error)?))
 }
 
 /// The flag file on the order path: while it is there no entry leaves. Unreadable means halted.

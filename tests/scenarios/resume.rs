@@ -35,3 +35,20 @@ fn a_directory_is_neither_run_over_nor_resumed_from_nothing() {
     world.run(&["--out", "r"]).refuses(1, "--resume");
     world.run(&["--resume", "elsewhere"]).refuses(5, "no run");
 }
+
+#[test]
+fn a_run_goes_on_with_its_own_bars_and_its_own_store_or_not_at_all() {
+    let world = World::new();
+    let running = world.start("r", &["--out", "r", "--pace", "10ms"]);
+    world.run(&["--resume", "r"]).refuses(1, "in use by process");
+    assert!(running.terminate().success());
+    let before = world.audit("r").len();
+    world
+        .verb(&["run", "--resume", "r", "--no-http", "--data", "AAA.csv"])
+        .refuses(8, "other bars");
+    world.config("[store]\nengine = \"redb\"\n");
+    world.run(&["--resume", "r", "--config", "c.toml"]).refuses(8, "store.engine");
+    assert_eq!(world.audit("r").len(), before, "a refusal leaves nothing");
+    world.run(&["--resume", "r"]).succeeds();
+    world.verify("r");
+}
