@@ -89,7 +89,7 @@ impl Reply {
 
 async fn send(to: SocketAddr, line: &str, headers: &[&str], body: &str) -> Reply {
     let mut stream = TcpStream::connect(to).await.expect("a server");
-    let mut text = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let mut text = format!("{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     for header in headers {
         text.extend([header, "\r\n"]);
     }
@@ -215,7 +215,7 @@ async fn the_stream_goes_on_after_the_last_event_that_was_seen() {
     (1..=3).for_each(|id| hub.publish(event(id)));
     let seen = against(shared, async |to| {
         let mut stream = TcpStream::connect(to).await.expect("a server");
-        let request = "GET /api/v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: 1\r\n\r\n";
+        let request = "GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\nlast-event-id: 1\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut text = String::new();
         let mut bytes = [0; 4_096];
@@ -272,7 +272,7 @@ async fn a_stop_does_not_wait_for_readers_of_the_stream() {
     let serving = serve(listener, shared, async { drop(stopped.await) });
     let reading = async {
         let mut stream = TcpStream::connect(address).await.expect("a server");
-        let request = "GET /api/v1/events HTTP/1.1\r\nhost: x\r\n\r\n";
+        let request = "GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("a request");
         let mut bytes = [0; 64];
         assert!(stream.read(&mut bytes).await.expect("an answer") > 0);

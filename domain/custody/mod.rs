@@ -25,7 +25,7 @@ use crate::fixed::{FixedError, Money, Qty};
 use crate::limits::Limits;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::tape::{Chunk, Instrument};
-use crate::order::{ExitReason, OrderIntent, Purpose};
+use crate::order::{ClientOrderId, ExitReason, OrderIntent, Purpose};
 use crate::order_state::{Added, Denial, News, OrderError, OrderEvent, Orders, Terms, validate};
 use crate::protections::{ClosedTrade, HaltChange, HaltRule, Protections};
 use crate::ratio::Ratio;
@@ -250,7 +250,7 @@ impl Custody {
             let Some(position) = self.book().position(&symbol) else { continue };
             let Some(bar) = self.broker.last(&symbol) else { continue };
             let exit = exits::Exit { reason, kind: crate::order::OrderKind::Market };
-            let intent = exit_intent(&symbol, position, exit, bar);
+            let intent = self.unused(exit_intent(&symbol, position, exit, bar));
             let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
             self.send(cleared, limits, &mut happenings)?;
         }
@@ -269,6 +269,17 @@ impl Custody {
             self.cancel_entries(&symbol, limits, &mut happenings)?;
         }
         Ok(happenings)
+    }
+
+    /// An exit with an id of its own: a position that was left and opened again at one bar may be
+    /// left again for the same reason.
+    fn unused(&self, mut intent: OrderIntent) -> OrderIntent {
+        let mut nth = 0;
+        while self.orders.get(&intent.client_order_id).is_some() {
+            nth += 1;
+            intent.client_order_id = ClientOrderId::derive(&intent.decision, intent.side, nth);
+        }
+        intent
     }
 
     /// Whether an exit of the symbol rests: it is on its way, and a second one would sell more than
@@ -332,6 +343,7 @@ impl Custody {
         if self.is_leaving(symbol) {
             return Ok(());
         }
+        let intent = self.unused(intent);
         let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
         self.send(cleared, limits, happenings)
     }

@@ -144,7 +144,7 @@ impl Desk {
         self.saved = save;
         self.last = Some(record.clone());
         if is_block {
-            self.log_block(Block { save, record }, done);
+            self.log_block(&Block { save, record }, done);
         } else {
             done.answer(put(self.disk.store.as_ref(), save, record));
         }
@@ -152,9 +152,9 @@ impl Desk {
 
     /// Written is enough for actions: the decision that uses the block flushes a later line of the
     /// same file before it acts. A paid call leaves earlier, so its block is flushed by itself.
-    fn log_block(&self, block: Block, done: Done<(), StoreError>) {
+    fn log_block(&self, block: &Block, done: Done<(), StoreError>) {
         let at = self.disk.clock.trading();
-        let record = match audit::record(Step::BudgetBlock, None, at, &block) {
+        let record = match audit::record(Step::BudgetBlock, None, at, block) {
             Ok(record) => record,
             Err(error) => return done.answer(Err(StoreError::Engine { what: error.to_string() })),
         };
