@@ -1,6 +1,6 @@
 //! The gates: what the state before an order must look like.
 //!
-//! Every gate is evaluated for every candidate, in the order of [`GATES`], so that a report can say
+//! Every gate is evaluated for every candidate, in a fixed order, so that a report can say
 //! how often each one passed; the first that fails gives the denial its code. The order goes from
 //! what stops everything (state, session, data) over what rests (protections) to what the book and
 //! the signal look like. Exposure, cash and position block at zero headroom only; sizing caps the
