@@ -14,9 +14,10 @@ use conclave_domain::approvals::{Outcome, Pending, Proposal, Queue};
 use conclave_domain::clearance::{Cleared, Validity};
 use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Lasting};
-use conclave_domain::mode::Person;
+use conclave_domain::mode::{Mode, Person};
 use conclave_domain::order::{DecisionId, OrderIntent};
 use conclave_domain::record::{Record, Step};
+use conclave_domain::role::Team;
 use conclave_domain::time::Time;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
@@ -29,6 +30,7 @@ use crate::runtime::fence::Fence;
 use crate::runtime::ports::Clock;
 use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::supervision::ChildSpec;
+use crate::safety::SafetyHandle;
 use crate::score::Score;
 
 /// The name of the queue's document in the context.
@@ -99,6 +101,8 @@ pub struct ApprovalsSetup {
     pub context: ContextHandle,
     /// What is counted.
     pub score: Score,
+    /// Knows the present mode: an approval given after a step down to advisory sends nothing.
+    pub safety: SafetyHandle,
 }
 
 /// How to reach the approvals actor.
@@ -285,8 +289,12 @@ impl ApprovalsState {
     }
 
     async fn send(&self, person: Person, intent: OrderIntent) -> Result<String, AnswerError> {
-        let ApprovalsSetup { fence, broker, expiry, .. } = &self.setup;
+        let ApprovalsSetup { fence, broker, expiry, safety, .. } = &self.setup;
         let decision = intent.decision.clone();
+        if safety.standing().mode(Team::Trading) == Mode::Advisory {
+            self.deny(&decision, Code::ModeAdvisory);
+            return Err(AnswerError::Denied(Code::ModeAdvisory));
+        }
         let epoch = fence.epoch(intent.symbol.as_str());
         let validity = Validity { epoch, expires_at: intent.at + *expiry };
         let cleared = Cleared::by_person(person, intent, validity);

@@ -231,6 +231,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         context: context.clone(),
         score: score.clone(),
+        safety: safety.clone(),
     });
     let (orchestrator_spec, orchestrator) = orchestrator(Office {
         safety: safety.clone(),

@@ -60,6 +60,21 @@ async fn in_supervised_mode_an_order_waits_for_a_persons_word() {
     council.stop().await;
 }
 
+/// What was queued in supervised mode does not leave any more after a step down to advisory.
+#[tokio::test(start_paused = true)]
+async fn a_yes_after_a_step_down_to_advisory_sends_nothing() {
+    let plan = CouncilPlan { mode: Mode::Supervised, ..CouncilPlan::default() };
+    let council = TestCouncil::with(plan).await;
+    council.decide_long().await;
+    let decision = council.council.approvals.list().await[0].decision.to_string();
+    council.set_mode(Mode::Advisory).await.unwrap();
+    let answer = council.council.approvals.answer(decision, true, person(), String::new());
+    assert!(answer.await.is_err());
+    assert_eq!(council.denials(Code::ModeAdvisory), 1);
+    assert!(council.orders(BookKind::Real).is_empty());
+    council.stop().await;
+}
+
 /// A proposal that could not be stored was denied; nobody can say yes to it afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_proposal_that_was_not_stored_is_not_in_the_queue() {
