@@ -49,7 +49,7 @@ impl SledStore {
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
         // On a damaged log sled may panic instead of returning an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        let opened = catch_unwind(AssertUnwindSafe(|| open_when_free(&config)));
         let damaged = |what: &str| StoreError::Damaged {
             what: format!("`{}`: {what}; restore a backup, or move it away", dir.display()),
         };
@@ -76,6 +76,21 @@ impl SledStore {
         }
         self.db.open_tree(name).map_err(failed)
     }
+}
+
+/// Opens the database, waiting a little for a former one of this process: sled lets go of its lock
+/// on a thread of its own, a moment after the last handle was dropped.
+#[expect(clippy::disallowed_methods, reason = "a store is opened before any mailbox exists")]
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..100 {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 /// Brings the names and the configuration of a new database to the disk, then says so.
