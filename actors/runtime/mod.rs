@@ -6,6 +6,7 @@ pub mod answer;
 pub(crate) mod answer_cases;
 pub mod balance;
 pub mod brain;
+pub mod compare;
 pub mod directory;
 pub mod faults;
 pub mod fence;

@@ -132,6 +132,12 @@ pub enum AuditError {
         /// What made it so.
         what: String,
     },
+    /// The log is being played again, and this is not what stands in it.
+    #[error("record {seq} is not the one that stands in the log")]
+    Differs {
+        /// The first one that is not.
+        seq: u64,
+    },
     /// Nobody writes any more.
     #[error("the audit is not running")]
     Closed,
