@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::block::Block;
+use super::content::{Content, ContentState};
 use super::line::{Line, LineError, write_hash, write_payload};
 use super::{Record, Step, Stream};
 
@@ -30,6 +32,12 @@ impl Digest {
     /// The hash's bytes.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -114,14 +122,34 @@ impl Anchor {
 pub struct Chain {
     head: Head,
     /// Everything that goes into the record hash, one content and one line feed after the other.
-    content: blake3::Hasher,
+    content: Content,
+}
+
+/// A [`Chain`] as it is written down where the lines before it are given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainState {
+    /// Where the given up lines end.
+    pub head: Head,
+    /// What they leave for the record hash.
+    pub content: ContentState,
 }
 
 impl Chain {
     /// A stream without lines.
     pub fn new(stream: Stream) -> Self {
         let hash = Digest::of(format!("conclave {} v1", stream.name()).as_bytes());
-        Self { head: Head { count: 0, hash }, content: blake3::Hasher::new() }
+        Self { head: Head { count: 0, hash }, content: Content::default() }
+    }
+
+    /// Goes on behind lines that are not there any more; `None` where the state is none of ours.
+    pub fn resume(state: &ChainState) -> Option<Self> {
+        Some(Self { head: state.head, content: Content::resume(&state.content)? })
+    }
+
+    /// What has to be kept to go on from here without the lines so far.
+    pub fn state(&self) -> ChainState {
+        ChainState { head: self.head, content: self.content.state() }
     }
 
     /// Where the stream ends.
@@ -131,7 +159,7 @@ impl Chain {
 
     /// BLAKE3 over the contents (step, decision, time, body) of all lines but run headers.
     pub fn record_hash(&self) -> Digest {
-        Digest(*self.content.finalize().as_bytes())
+        self.content.hash()
     }
 
     /// Writes a record's line, without a line feed, into `line` (cleared first); returns its number.
@@ -140,7 +168,7 @@ impl Chain {
         line.clear();
         let seq = self.head.count + 1;
         let content = write_payload(line, seq, of, record);
-        let hash = self.next_hash(line);
+        let hash = next_hash(self.head.hash, line);
         self.advance(record.step(), &line[content..], Head { count: seq, hash });
         write_hash(line, hash);
         seq
@@ -151,31 +179,52 @@ impl Chain {
     /// # Errors
     /// When it is not the line that comes next; the chain stays where it was.
     pub fn follow<'a>(&mut self, text: &'a str) -> Result<Line<'a>, Fault> {
-        let line = Line::read(text)?;
-        let expected = self.head.count + 1;
-        if line.seq != expected {
-            return Err(Fault::Order { expected, found: line.seq });
-        }
-        let hash = self.next_hash(line.payload);
-        if line.hash != hash {
-            return Err(Fault::Changed);
-        }
-        self.advance(line.step, line.content, Head { count: line.seq, hash });
+        let line = next_line(self.head, text)?;
+        self.advance(line.step, line.content, Head { count: line.seq, hash: line.hash });
         Ok(line)
     }
 
-    fn next_hash(&self, payload: &str) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.head.hash.bytes()).update(payload.as_bytes());
-        Digest(*hasher.finalize().as_bytes())
+    /// Steps over lines that were checked by themselves; false when they do not come next.
+    pub fn join(&mut self, block: &Block) -> bool {
+        let joins = block.start == self.head;
+        if joins {
+            self.head = block.end;
+            self.content.update(&block.contents);
+        }
+        joins
     }
 
     fn advance(&mut self, step: Step, content: &str, head: Head) {
         self.head = head;
-        if step != Step::RunStarted {
-            self.content.update(content.as_bytes()).update(b"\n");
+        if is_content(step) {
+            self.content.update(content.as_bytes());
+            self.content.update(b"\n");
         }
     }
+}
+
+/// Reads the line that comes behind `head`.
+pub(super) fn next_line(head: Head, text: &str) -> Result<Line<'_>, Fault> {
+    let line = Line::read(text)?;
+    let expected = head.count.saturating_add(1);
+    if line.seq != expected {
+        return Err(Fault::Order { expected, found: line.seq });
+    }
+    if line.hash != next_hash(head.hash, line.payload) {
+        return Err(Fault::Changed);
+    }
+    Ok(line)
+}
+
+fn next_hash(former: Digest, payload: &str) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(former.bytes()).update(payload.as_bytes());
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// Whether a line of this step goes into the record hash.
+pub(super) fn is_content(step: Step) -> bool {
+    step != Step::RunStarted
 }
 
 /// What is wrong with a record.
@@ -253,15 +302,27 @@ pub struct Verified {
 pub struct Verifier {
     stream: Stream,
     chain: Chain,
-    anchor: Option<Head>,
+    /// Where the walk began: before the first line, or behind what was pruned.
+    base: Head,
+    anchors: Vec<Head>,
     place: Place,
 }
 
 impl Verifier {
-    /// Begins at a stream's first line; `anchor` is a head that was kept elsewhere.
-    pub fn new(stream: Stream, anchor: Option<Head>) -> Self {
+    /// Begins at a stream's first line; `anchors` are heads that were kept elsewhere.
+    pub fn new(stream: Stream, anchors: Vec<Head>) -> Self {
+        Self::behind(stream, Chain::new(stream), anchors)
+    }
+
+    /// Begins behind lines that are not there any more.
+    pub fn behind(stream: Stream, chain: Chain, anchors: Vec<Head>) -> Self {
         let place = Place { segment: format!("{}-*.jsonl", stream.prefix()), line: 0 };
-        Self { stream, chain: Chain::new(stream), anchor, place }
+        Self { stream, base: chain.head(), chain, anchors, place }
+    }
+
+    /// How far the walk has come.
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// Checks the next line, without its line feed.
@@ -272,11 +333,28 @@ impl Verifier {
         self.place = place;
         let seq = self.chain.head().count + 1;
         let line = self.chain.follow(text).map_err(|fault| self.bad(seq, fault))?;
-        match self.anchor {
-            Some(anchor) if anchor.count == seq && anchor.hash != line.hash => {
-                Err(self.bad(seq, Fault::Rewritten { count: seq }))
-            }
-            _ => Ok(line),
+        if is_anchored(&self.anchors, Head { count: seq, hash: line.hash }) {
+            Ok(line)
+        } else {
+            Err(self.bad(seq, Fault::Rewritten { count: seq }))
+        }
+    }
+
+    /// Steps over lines that were checked by themselves against the same anchors; `place` is the
+    /// last of them. False, and nothing done, when they do not come next.
+    pub fn block(&mut self, place: Place, block: &Block) -> bool {
+        let joins = self.chain.join(block);
+        if joins {
+            self.place = place;
+        }
+        joins
+    }
+
+    /// Takes back the anchors that name `head`, if it is the very record that comes next: it was
+    /// being written when the writer died, and nobody was told that it is on the disk.
+    pub fn forgive(&mut self, head: Head) {
+        if head.count == self.chain.head().count + 1 {
+            self.anchors.retain(|anchor| *anchor != head);
         }
     }
 
@@ -290,26 +368,28 @@ impl Verifier {
     /// Ends the walk.
     ///
     /// # Errors
-    /// When the anchored record was not reached.
+    /// When an anchored record was not reached.
     pub fn finish(self) -> Result<(Verified, Chain), BadRecord> {
-        let head = self.chain.head();
-        match self.anchor {
-            Some(anchor) if anchor.count > head.count => {
-                let fault = Fault::Cut { anchored: anchor.count, found: head.count };
-                Err(self.bad(head.count + 1, fault))
-            }
-            Some(anchor)
-                if anchor.count == 0 && anchor.hash != Chain::new(self.stream).head.hash =>
-            {
-                Err(self.bad(0, Fault::Rewritten { count: 0 }))
-            }
-            _ => Ok((Verified { head, record_hash: self.chain.record_hash() }, self.chain)),
+        let (head, base) = (self.chain.head(), self.base);
+        if !is_anchored(&self.anchors, base) {
+            return Err(self.bad(base.count, Fault::Rewritten { count: base.count }));
         }
+        let last = self.anchors.iter().map(|anchor| anchor.count).max();
+        if let Some(anchored) = last.filter(|&anchored| anchored > head.count) {
+            let fault = Fault::Cut { anchored, found: head.count };
+            return Err(self.bad(head.count + 1, fault));
+        }
+        Ok((Verified { head, record_hash: self.chain.record_hash() }, self.chain))
     }
 
     fn bad(&self, seq: u64, fault: Fault) -> BadRecord {
         BadRecord { stream: self.stream, place: self.place.clone(), seq, fault }
     }
+}
+
+/// Whether no anchor says that the line of this number is another one.
+pub(super) fn is_anchored(anchors: &[Head], head: Head) -> bool {
+    anchors.iter().all(|anchor| anchor.count != head.count || anchor.hash == head.hash)
 }
 
 /// Verifies a stream that lies in memory.
@@ -321,7 +401,7 @@ pub fn verify<'a>(
     lines: impl IntoIterator<Item = (Place, &'a str)>,
     anchor: Option<Head>,
 ) -> Result<Verified, BadRecord> {
-    let mut verifier = Verifier::new(stream, anchor);
+    let mut verifier = Verifier::new(stream, anchor.into_iter().collect());
     for (place, text) in lines {
         verifier.line(place, text)?;
     }

@@ -11,11 +11,17 @@
 //! - D-1: same seed, same data, same recorded answers give byte-identical records: no wall time, no
 //!   order of arrival and no process id is in a body.
 
+mod block;
 mod chain;
+mod content;
 mod json;
 mod line;
 
-pub use chain::{Anchor, BadRecord, Chain, Digest, Fault, Head, Place, Verified, Verifier, verify};
+pub use block::Block;
+pub use chain::{
+    Anchor, BadRecord, Chain, ChainState, Digest, Fault, Head, Place, Verified, Verifier, verify,
+};
+pub use content::ContentState;
 pub use line::{Line, LineError};
 
 use std::fmt;

@@ -161,6 +161,71 @@ fn the_streams_cannot_be_swapped() {
     assert!(verify(Stream::Observations, [line], None).is_err());
 }
 
+/// The lines as they stand in a file.
+fn text(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
+/// blocks that are checked by themselves, joined in order, are the chain line by line.
+#[test]
+fn a_log_checked_in_blocks_is_the_log_checked_line_by_line() {
+    let (lines, whole) = log(20);
+    for size in [1, 3, 7, 20] {
+        let mut chain = Chain::new(Stream::Decisions);
+        for part in lines.chunks(size) {
+            let text = text(part);
+            let fourth = |line: &Line<'_>| line.seq.is_multiple_of(4);
+            let block = Block::read(chain.head(), &text, &[whole.head()], fourth).unwrap();
+            assert_eq!(Head::claimed(part.last().unwrap()), Some(block.end));
+            let wanted: Vec<_> = block.wanted.iter().map(|at| &text[at.clone()]).collect();
+            let due = part.iter().filter(|line| fourth(&Line::read(line).unwrap()));
+            assert_eq!(wanted, due.map(String::as_str).collect::<Vec<_>>());
+            assert!(chain.join(&block));
+            assert!(!chain.join(&block), "a block fits into one place only");
+        }
+        assert_eq!((chain.head(), chain.record_hash()), (whole.head(), whole.record_hash()));
+    }
+}
+
+/// a block with a bad line, or with another line than the anchored one, is none.
+#[test]
+fn a_block_with_a_bad_line_is_no_block() {
+    let (lines, whole) = log(6);
+    let start = Chain::new(Stream::Decisions).head();
+    let read = |text: &str, anchors: &[Head]| Block::read(start, text, anchors, |_| false);
+    let good = text(&lines);
+    assert!(read(&good, &[]).is_some());
+    for at in (0..good.len()).step_by(41) {
+        let mut bytes = good.clone().into_bytes();
+        bytes[at] ^= 1;
+        let Ok(bad) = String::from_utf8(bytes) else { continue };
+        assert_eq!(read(&bad, &[]), None, "byte {at}");
+    }
+    assert_eq!(read(&text(&lines[1..]), &[]), None);
+    assert_eq!(read(&good[..good.len() - 1], &[]), None, "the last line is torn");
+    let other = Head { count: 3, hash: whole.head().hash };
+    assert_eq!(read(&good, &[other]), None);
+}
+
+/// a chain goes on behind lines that are not there any more, with the hash of them all.
+#[test]
+fn a_chain_goes_on_behind_what_was_pruned() {
+    let (lines, whole) = log(30);
+    let (_, first) = log(11);
+    let kept = serde_json::to_string(&first.state()).unwrap();
+    let mut chain = Chain::resume(&serde_json::from_str(&kept).unwrap()).unwrap();
+    let mut verifier = Verifier::behind(Stream::Decisions, chain.clone(), vec![whole.head()]);
+    for line in &lines[11..] {
+        chain.follow(line).unwrap();
+        verifier.line(Place::default(), line).unwrap();
+    }
+    assert_eq!((chain.head(), chain.record_hash()), (whole.head(), whole.record_hash()));
+    assert_eq!(verifier.finish().unwrap().0.record_hash, whole.record_hash());
+    let other = Head { count: 11, hash: whole.head().hash };
+    let verifier = Verifier::behind(Stream::Decisions, first, vec![other]);
+    assert_eq!(verifier.finish().unwrap_err().fault, Fault::Rewritten { count: 11 });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

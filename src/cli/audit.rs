@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, Table};
-use crate::adapters::audit_files::{Follower, LogError, Report, has_log, lines, verify};
+use crate::adapters::audit_files::{Follower, HEAD_FILE, LogError, Report, has_log, lines, verify};
 
 /// Looks at the audit.
 #[derive(Args, Debug)]
@@ -76,6 +76,8 @@ struct RunFile {
     record_hash: Option<Digest>,
 }
 
+/// The run's own summary of itself, with the log's end.
+const RUN_FILE: &str = "run.json";
 /// How often a followed log is looked at.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -112,7 +114,9 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
 fn verify_log(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     let report = check(dir);
     match (&report, format) {
-        (Ok(report), Format::Text) => print_report(report, out)?,
+        (Ok(report), Format::Text) => {
+            print_report(report, run_file(dir)?.audit.is_some(), out)?;
+        }
         (Ok(report), Format::Json | Format::Jsonl) => {
             let verified = serde_json::json!({
                 "schema": "audit-verify/1", "ok": true, "report": report,
@@ -140,7 +144,7 @@ pub(super) fn check(dir: &Path) -> Result<Report, CliError> {
 
 /// What `run.json` in `dir` holds; nothing where there is none.
 fn run_file(dir: &Path) -> Result<RunFile, CliError> {
-    let path = dir.join("run.json");
+    let path = dir.join(RUN_FILE);
     let bad = |error: Box<dyn std::error::Error + Send + Sync>| {
         CliError::new(ExitCode::Data, format!("`{}` is unreadable", path.display()))
             .caused_by(error)
@@ -169,17 +173,27 @@ fn compare(run: &RunFile, report: &Report) -> Result<(), CliError> {
     }
 }
 
-fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+/// What the log was compared with.
+fn anchors(report: &Report, in_run_json: bool) -> String {
+    let compared = [(report.head_file, HEAD_FILE), (in_run_json, RUN_FILE)];
+    let names: Vec<&str> = compared.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn print_report(report: &Report, in_run_json: bool, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::pairs();
     table.row(["decisions", &report.decisions.head.count.to_string()]);
     table.row(["observations", &report.observations.head.count.to_string()]);
     table.row(["segments", &report.segments.to_string()]);
     table.row(["head", &report.decisions.head.hash.to_string()]);
     table.row(["record hash", &report.decisions.record_hash.to_string()]);
-    table.row(["anchor", if report.anchored { "run.json" } else { "none" }]);
+    table.row(["anchors", &anchors(report, in_run_json)]);
     write!(out, "{table}")?;
+    for note in &report.notes {
+        writeln!(out, "note: {note}")?;
+    }
     if !report.anchored {
-        writeln!(out, "without an anchor in run.json a cleanly cut tail cannot be seen")?;
+        writeln!(out, "without an anchor a cleanly cut tail cannot be seen")?;
     }
     if !report.ended {
         writeln!(out, "the last record is not `run.ended`: the run goes on, or was interrupted")?;
@@ -353,7 +367,7 @@ mod tests {
         assert_eq!(json["report"]["ended"], true);
     }
 
-    /// damage is exit 8 and named; without `run.json` a cut is not seen, and that is said.
+    /// damage is exit 8 and named; without any anchor a cut is not seen, and that is said.
     #[test]
     fn damage_is_exit_eight_and_named() {
         const LOG: &str = "audit-000001.jsonl";
@@ -370,6 +384,9 @@ mod tests {
         let (code, said) = told(&dir, &["verify"], Format::Text).unwrap_err();
         assert!(code == ExitCode::Data && said.contains("the tail was cut"), "{said}");
         fs::remove_file(dir.path().join("run.json")).unwrap();
+        let (code, said) = told(&dir, &["verify"], Format::Text).unwrap_err();
+        assert!(code == ExitCode::Data && said.contains("decisions record 3: "), "{said}");
+        fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
         let said = told(&dir, &["verify"], Format::Text).unwrap();
         assert!(said.contains("a cleanly cut tail cannot be seen"), "{said}");
 

@@ -7,7 +7,7 @@ use conclave_domain::record::Step;
 use serde_json::Value;
 
 use super::prepare::Prepared;
-use crate::adapters::audit_files::replay;
+use crate::adapters::audit_files::first;
 use crate::cli::error::{CliError, ExitCode};
 
 /// Refuses to go on with what would be another run under the same name.
@@ -15,13 +15,11 @@ use crate::cli::error::{CliError, ExitCode};
 /// # Errors
 /// With exit code 8 when strategy or seed are not those of the run's start.
 pub(super) fn check(dir: &Path, prepared: &Prepared) -> Result<(), CliError> {
-    let mut started = Value::Null;
-    let read = replay(dir, 0, |line| {
-        if line.step == Step::RunStarted && started.is_null() {
-            started = serde_json::from_str(line.body).unwrap_or_default();
-        }
-    });
-    read.map_err(|error| CliError::new(ExitCode::Data, error.to_string()).caused_by(error))?;
+    let header = first(dir, Step::RunStarted);
+    let header = header
+        .map_err(|error| CliError::new(ExitCode::Data, error.to_string()).caused_by(error))?;
+    let started: Value =
+        header.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
     let now = serde_json::json!({
         "strategy": prepared.strategy,
         "seed": prepared.config.run.seed,

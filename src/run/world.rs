@@ -7,10 +7,10 @@ use std::sync::Arc;
 use conclave_actors::broker::Account;
 use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
 use conclave_domain::context::{BookKind, Context};
-use conclave_domain::record::{Anchor, Step};
+use conclave_domain::record::{Anchor, Line, Step};
 use serde::Deserialize;
 
-use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, replay};
+use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
@@ -64,27 +64,20 @@ pub(super) fn open(
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
     let options =
         LogOptions { segment_bytes: config.audit.segment_mb << 20, ..LogOptions::default() };
-    let log = AuditFiles::open(dir, anchor.as_ref(), options).map_err(log_error)?;
+    let mut told = Told::default();
+    let log = AuditFiles::open_reading(dir, anchor.as_ref(), options, &Told::wants, &mut |line| {
+        told.hear(&mut context, line);
+    });
+    let log = log.map_err(log_error)?;
     for cut in &log.cut {
         tracing::warn!(segment = cut.segment, bytes = cut.bytes, "torn tail cut");
     }
-    let (mut broken, mut last_block, mut data_hash) = (None, None, None);
-    replay(dir, 0, |line| {
-        if line.step == Step::RunStarted {
-            data_hash = serde_json::from_str::<Header>(line.body).ok().map(|body| body.data_hash);
-        }
-        if line.step == Step::BudgetBlock {
-            last_block = serde_json::from_str::<Block>(line.body).ok();
-        }
-        if let Err(error) = conclave_actors::context::repair(&mut context, line) {
-            broken.get_or_insert((line.seq, error.to_string()));
-        }
-    })
-    .map_err(log_error)?;
+    let Told { data_hash, last_block, broken } = told;
     if let Some((seq, why)) = broken {
         let text = format!("the context cannot be repaired from record {seq}: {why}");
         return Err(CliError::new(ExitCode::Data, text));
     }
+    let last_block = last_block.and_then(|body| serde_json::from_str::<Block>(&body).ok());
     let stored = accounts(&context)?;
     let audit = Arc::new(log.files);
     let log_sink: Arc<dyn AuditSink> = audit.clone();
@@ -103,6 +96,37 @@ pub(super) fn open(
         data_hash,
         _lock: lock,
     })
+}
+
+/// What the log tells when it is opened, in the one pass that verifies it.
+#[derive(Default)]
+struct Told {
+    /// The bars of the last start.
+    data_hash: Option<String>,
+    /// The last block of permits, as it stands there.
+    last_block: Option<String>,
+    /// The first record that does not fit the context.
+    broken: Option<(u64, String)>,
+}
+
+impl Told {
+    fn wants(line: &Line<'_>) -> bool {
+        matches!(line.step, Step::RunStarted | Step::BudgetBlock)
+            || line.body.contains("\"updates\":")
+    }
+
+    fn hear(&mut self, context: &mut Context, line: &Line<'_>) {
+        if line.step == Step::RunStarted {
+            let header = serde_json::from_str::<Header>(line.body);
+            self.data_hash = header.ok().map(|body| body.data_hash);
+        }
+        if line.step == Step::BudgetBlock {
+            self.last_block = Some(line.body.to_owned());
+        }
+        if let Err(error) = conclave_actors::context::repair(context, line) {
+            self.broken.get_or_insert((line.seq, error.to_string()));
+        }
+    }
 }
 
 /// A fresh run takes a directory without a run, a resumed one goes on with the run that is there.
@@ -183,5 +207,13 @@ fn store_error(error: conclave_actors::runtime::ports::StoreError) -> CliError {
 }
 
 fn log_error(error: LogError) -> CliError {
-    CliError::new(ExitCode::Data, error.to_string()).caused_by(error)
+    let code = if matches!(error, LogError::Bad(_)) { ExitCode::Data } else { ExitCode::Failure };
+    let what_to_do = match code {
+        ExitCode::Data => {
+            "; restore the directory from a backup, or start another run and keep this directory as \
+             it is: docs/OPERATIONS.md says how"
+        }
+        _ => "",
+    };
+    CliError::new(code, format!("{error}{what_to_do}")).caused_by(error)
 }

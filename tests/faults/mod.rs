@@ -5,3 +5,4 @@ mod budgets;
 mod flushes;
 mod kills;
 mod reducing;
+mod tampering;

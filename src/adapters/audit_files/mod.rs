@@ -4,15 +4,18 @@
 //! observed beside them. A group of batches that wait at the same moment costs one `fdatasync`;
 //! batches nobody waits for are handed to the operating system at once and ride in the next one.
 //!
-//! - the chain verifies: a log is checked whole before it is opened. A torn last line is cut
-//!   and recorded (`log.cut`); any other damage refuses to open.
+//! - the chain verifies: a log is checked whole before it is opened, against the head that was
+//!   written beside it too. A torn last line is cut and recorded (`log.cut`); any other damage
+//!   refuses to open.
 //!
 //! A full disk refuses a batch and brings the log back to its last good record; the thread goes on.
 //! A failed `fdatasync` closes the log until a restart has read it again: what the disk holds is
 //! not known after one.
 
+mod head;
 mod read;
 mod segment;
+mod walk;
 mod writer;
 
 use std::fmt;
@@ -22,12 +25,15 @@ use std::thread::JoinHandle;
 
 use conclave_actors::audit;
 use conclave_actors::runtime::ports::{AuditError, AuditSink, Batch, Done, Safety};
-use conclave_domain::record::{Anchor, Chain, Record, Step, Stream};
+use conclave_domain::record::{Anchor, Chain, Line, Record, Step, Stream};
 use conclave_domain::time::Time;
 use serde::Serialize;
 
-pub use read::{Follower, Lines, LogError, RawLine, Report, has_log, lines, replay, verify};
+pub use head::HEAD_FILE;
+use read::Anchors;
+pub use read::{Follower, Lines, LogError, RawLine, Report, first, has_log, lines, replay, verify};
 use segment::Segment;
+use walk::{Torn, Wants};
 use writer::Writer;
 
 /// How a log is written.
@@ -90,13 +96,35 @@ impl AuditFiles {
         anchor: Option<&Anchor>,
         options: LogOptions,
     ) -> Result<Opened, LogError> {
+        Self::open_reading(dir, anchor, options, &|_| false, &mut |_| ())
+    }
+
+    /// [`AuditFiles::open`] that hands the decisions that `wants` says to `each`, in order and
+    /// verified, so that whoever repairs something from the log need not read it again.
+    ///
+    /// # Errors
+    /// As [`AuditFiles::open`].
+    pub fn open_reading(
+        dir: &Path,
+        anchor: Option<&Anchor>,
+        options: LogOptions,
+        wants: Wants<'_>,
+        each: &mut dyn FnMut(&Line<'_>),
+    ) -> Result<Opened, LogError> {
         std::fs::create_dir_all(dir).map_err(|source| LogError::io(dir, source))?;
+        let found = head::read(dir);
+        if let Some(trouble) = &found.trouble {
+            let other = if anchor.is_some() { "the store's anchor" } else { "nothing else" };
+            tracing::warn!("{trouble}: the end of the log is compared with {other}");
+        }
         let mut cut = Vec::new();
-        let [decisions, observations] = Stream::ALL
-            .map(|stream| open_stream(dir, stream, anchor, options.segment_bytes, &mut cut));
-        let (decisions, at) = decisions?;
-        let (observations, _) = observations?;
-        let writer = Writer::new([decisions, observations]);
+        let anchors = Anchors::of(&found, anchor);
+        let parts = (dir, options.segment_bytes, &anchors);
+        let (decisions, at) = open_stream(parts, Stream::Decisions, wants, each, &mut cut)?;
+        let (observations, _) =
+            open_stream(parts, Stream::Observations, &|_| false, &mut |_| (), &mut cut)?;
+        let writer = Writer::open(dir, [decisions, observations]);
+        let writer = writer.map_err(|source| LogError::io(dir, source))?;
         let head = writer.head();
         let (queue, batches) = sync_channel(options.queue.max(1));
         let thread = std::thread::Builder::new()
@@ -126,21 +154,21 @@ impl AuditFiles {
 
 /// Verifies a stream and opens its last segment; also the time of its last record.
 fn open_stream(
-    dir: &Path,
+    (dir, limit, anchors): (&Path, u64, &Anchors),
     stream: Stream,
-    anchor: Option<&Anchor>,
-    limit: u64,
+    wants: Wants<'_>,
+    each: &mut dyn FnMut(&Line<'_>),
     cut: &mut Vec<CutTail>,
 ) -> Result<((Chain, Segment), Time), LogError> {
-    let anchor = anchor.map(|anchor| anchor.head(stream));
-    let walked = read::walk(dir, stream, anchor, read::Torn::Cut, |_, _| ())?;
+    let walked = read::walk(dir, stream, anchors, Torn::Cut, wants, each)?;
     if let Some(tail) = &walked.torn {
         tracing::warn!(segment = tail.segment, bytes = tail.bytes, "cutting a torn tail");
         cut.push(tail.clone());
     }
-    let segment = Segment::open(dir, stream, walked.segments, walked.good_bytes, limit)
+    let segment = Segment::open(dir, stream, walked.last_segment, walked.good_bytes, limit)
         .map_err(|source| LogError::io(dir, source))?;
-    Ok(((walked.chain, segment), walked.last_at))
+    let at = walked.last.map_or(Time::EPOCH, |(at, _)| at);
+    Ok(((walked.chain, segment), at))
 }
 
 impl AuditSink for AuditFiles {

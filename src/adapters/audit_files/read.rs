@@ -1,21 +1,19 @@
-//! Reads a log from its segments: line by line, verified, or from a record on.
+//! Reads a log from its segments: verified, from a record on, or line by line as it stands there.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use conclave_actors::runtime::ports::AuditError;
-use conclave_domain::record::{
-    Anchor, BadRecord, Chain, Head, Line, Place, Record, Step, Stream, Verified, Verifier,
-};
-use conclave_domain::time::Time;
+use conclave_domain::record::{Anchor, BadRecord, Line, Place, Record, Step, Stream, Verified};
 use serde::Serialize;
 
-use super::CutTail;
+use super::head;
 use super::segment::file_name;
+use super::walk::{Cursor, Torn, Walk, Walked, Wants};
 
 /// A longer line is no line of ours: a body, a few names and a hash.
-const LINE_MAX: u64 = Record::MAX_BYTES as u64 + 4_096;
+pub(super) const LINE_MAX: u64 = Record::MAX_BYTES as u64 + 4_096;
 
 /// Why a log was not opened or verified.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +59,10 @@ pub struct Report {
     pub ended: bool,
     /// Whether a head that was kept elsewhere was compared.
     pub anchored: bool,
+    /// The head file beside the log was compared.
+    pub head_file: bool,
+    /// What whoever reads this should know.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -79,28 +81,30 @@ pub fn has_log(dir: &Path) -> bool {
     Stream::ALL.into_iter().any(|stream| numbers(dir, stream).is_ok_and(|found| !found.is_empty()))
 }
 
-/// Verifies both streams of the log in `dir`; a torn tail is an error here.
+/// Verifies both streams of the log in `dir`, against themselves, against the head file beside them
+/// and against `anchor`; a torn tail is an error here.
 ///
 /// # Errors
 /// The first bad record, or what could not be read.
 pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
-    if anchor.is_none() && !has_log(dir) {
+    // Before the log, so that a log that grows meanwhile is not behind it.
+    let found = head::read(dir);
+    let head_file = found.synced.is_some();
+    let anchors = Anchors::of(&found, anchor);
+    if anchors.is_empty() && !has_log(dir) {
         return Err(LogError::Missing { dir: dir.to_owned() });
     }
-    let mut ended = false;
-    let head = |stream| anchor.map(|anchor| anchor.head(stream));
-    let decisions =
-        walk(dir, Stream::Decisions, head(Stream::Decisions), Torn::Refuse, |_, line| {
-            ended = line.step == Step::RunEnded;
-        })?;
-    let observations =
-        walk(dir, Stream::Observations, head(Stream::Observations), Torn::Refuse, |_, _| ())?;
+    let walked = |stream| walk(dir, stream, &anchors, Torn::Refuse, &|_| false, &mut |_| ());
+    let decisions = walked(Stream::Decisions)?;
+    let observations = walked(Stream::Observations)?;
     Ok(Report {
         decisions: decisions.verified,
         observations: observations.verified,
         segments: decisions.segments + observations.segments,
-        ended,
-        anchored: anchor.is_some(),
+        ended: decisions.last.is_some_and(|(_, step)| step == Step::RunEnded),
+        anchored: !anchors.is_empty(),
+        head_file,
+        notes: found.trouble.into_iter().collect(),
     })
 }
 
@@ -114,64 +118,62 @@ pub fn replay(
     applied: u64,
     mut each: impl FnMut(&Line<'_>),
 ) -> Result<Verified, LogError> {
-    let walked = walk(dir, Stream::Decisions, None, Torn::Cut, |_, line| {
-        if line.seq > applied {
-            each(line);
-        }
-    })?;
+    let wants = |line: &Line<'_>| line.seq > applied;
+    let none = Anchors::default();
+    let walked = walk(dir, Stream::Decisions, &none, Torn::Cut, &wants, &mut each)?;
     Ok(walked.verified)
 }
 
-/// What becomes of a last line without a line feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Torn {
-    Cut,
-    Refuse,
+/// The body of the first decision of a step as it stands there: nothing is verified, and nothing is
+/// read behind it. `None` where there is none, or a line before it is unreadable.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn first(dir: &Path, step: Step) -> Result<Option<String>, LogError> {
+    for raw in lines(dir, Stream::Decisions)? {
+        let raw = raw?;
+        let Ok(line) = Line::read(&raw.text) else { return Ok(None) };
+        if line.step == step {
+            return Ok(Some(line.body.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
-/// A stream that was walked to its end.
-#[derive(Debug)]
-pub(super) struct Walked {
-    pub(super) verified: Verified,
-    pub(super) chain: Chain,
-    pub(super) segments: u32,
-    /// Bytes of the last segment up to the end of its last good line.
-    pub(super) good_bytes: u64,
-    pub(super) torn: Option<CutTail>,
-    pub(super) last_at: Time,
+/// What a log is compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Anchors {
+    /// Whoever asked has this from the store or from `run.json`.
+    given: Option<Anchor>,
+    synced: Option<Anchor>,
+    written: Option<Anchor>,
 }
 
-/// Verifies a stream and shows each of its lines to `each`.
+impl Anchors {
+    pub(super) fn of(found: &head::Found, given: Option<&Anchor>) -> Self {
+        Self { given: given.copied(), synced: found.synced, written: found.written }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.given.is_none() && self.synced.is_none()
+    }
+}
+
+/// Verifies a stream and shows those of its lines to `each` that it wants.
 pub(super) fn walk(
     dir: &Path,
     stream: Stream,
-    anchor: Option<Head>,
+    anchors: &Anchors,
     torn: Torn,
-    mut each: impl FnMut(&Place, &Line<'_>),
+    wants: Wants<'_>,
+    each: &mut dyn FnMut(&Line<'_>),
 ) -> Result<Walked, LogError> {
-    let mut verifier = Verifier::new(stream, anchor);
-    let mut all = lines(dir, stream)?;
-    let (mut cut, mut last_at) = (None, Time::EPOCH);
-    while let Some(raw) = all.next() {
-        let raw = raw?;
-        if !raw.terminated && torn == Torn::Cut && all.is_last_segment() {
-            let segment = raw.place.segment;
-            cut = Some(CutTail { stream, segment, bytes: raw.bytes });
-            break;
-        }
-        // A line without its line feed is torn even where everything else of it is there.
-        let text = if raw.terminated { raw.text.as_str() } else { "" };
-        let line = verifier.line(raw.place.clone(), text)?;
-        last_at = line.at;
-        each(&raw.place, &line);
-    }
-    let good_bytes = all.bytes_in_segment - cut.as_ref().map_or(0, |tail| tail.bytes);
-    if let Some(gap) = all.gap() {
-        return Err(verifier.missing(gap).into());
-    }
-    let segments = all.segments();
-    let (whole, chain) = verifier.finish()?;
-    Ok(Walked { verified: whole, chain, segments, good_bytes, torn: cut, last_at })
+    let Anchors { given, synced, written } = *anchors;
+    let head = |anchor: Anchor| anchor.head(stream);
+    let anchors = [given, synced, written].into_iter().flatten().map(head).collect();
+    // Where the disk has as much, no line is torn that nobody was told of.
+    let written = written.map(head).filter(|&head| synced.map(|it| it.head(stream)) != Some(head));
+    Walk { dir, stream, anchors, written, torn, wants, each }.run()
 }
 
 /// The numbers of a stream's segment files, in order.
@@ -202,18 +204,10 @@ fn numbers(dir: &Path, stream: Stream) -> Result<Vec<u32>, LogError> {
 pub fn lines(dir: &Path, stream: Stream) -> Result<Lines, LogError> {
     let numbers = numbers(dir, stream)?;
     let contiguous = (1_u32..).zip(&numbers).take_while(|(due, found)| due == *found);
-    let count = contiguous.last().map_or(0, |(number, _)| number);
-    let gap = numbers.last().filter(|&&last| count < last).map(|_| file_name(stream, count + 1));
-    Ok(Lines {
-        dir: dir.to_owned(),
-        stream,
-        count,
-        next: 1,
-        open: None,
-        gap,
-        place: Place::default(),
-        bytes_in_segment: 0,
-    })
+    let last = contiguous.last().map_or(0, |(number, _)| number);
+    let gap = numbers.last().filter(|&&found| last < found).map(|_| file_name(stream, last + 1));
+    let dir = dir.to_owned();
+    Ok(Lines { dir, stream, first: 1, last, next: 1, open: None, gap, place: Place::default() })
 }
 
 /// One line as it stands in its file.
@@ -234,27 +228,70 @@ pub struct RawLine {
 pub struct Lines {
     dir: PathBuf,
     stream: Stream,
-    count: u32,
+    /// The first segment there is, and the last before one that is missing.
+    first: u32,
+    last: u32,
     next: u32,
     open: Option<BufReader<File>>,
     gap: Option<String>,
     place: Place,
-    bytes_in_segment: u64,
 }
 
 impl Lines {
-    fn is_last_segment(&self) -> bool {
-        self.next > self.count && self.gap.is_none()
+    pub(super) fn is_last_segment(&self) -> bool {
+        self.next > self.last && self.gap.is_none()
     }
 
     /// The segment that is missing although later ones are there.
-    fn gap(&self) -> Option<String> {
+    pub(super) fn gap(&self) -> Option<String> {
         self.gap.clone()
     }
 
     /// Segments up to the first missing one.
     pub fn segments(&self) -> u32 {
-        self.count
+        (self.last + 1).saturating_sub(self.first)
+    }
+
+    pub(super) const fn stream(&self) -> Stream {
+        self.stream
+    }
+
+    pub(super) const fn first_segment(&self) -> u32 {
+        self.first
+    }
+
+    /// The number of the last segment; one before the first where there is none.
+    pub(super) const fn last_segment(&self) -> u32 {
+        self.last
+    }
+
+    /// The number of the segment whose line was read last.
+    pub(super) const fn current_segment(&self) -> u32 {
+        self.next - 1
+    }
+
+    /// Goes on behind what was read in another way.
+    pub(super) fn skip_to(&mut self, cursor: Cursor) -> Result<(), LogError> {
+        if cursor.segment < self.first {
+            return Ok(());
+        }
+        self.next = cursor.segment;
+        let mut file = self.open_next()?;
+        let to = SeekFrom::Start(cursor.offset);
+        let path = self.dir.join(&self.place.segment);
+        file.seek(to).map_err(|source| LogError::io(&path, source))?;
+        self.place.line = cursor.line;
+        self.open = Some(file);
+        Ok(())
+    }
+
+    fn open_next(&mut self) -> Result<BufReader<File>, LogError> {
+        let segment = file_name(self.stream, self.next);
+        let path = self.dir.join(&segment);
+        let file = File::open(&path).map_err(|source| LogError::io(&path, source))?;
+        self.place = Place { segment, line: 0 };
+        self.next += 1;
+        Ok(BufReader::with_capacity(1 << 16, file))
     }
 
     fn read(&mut self) -> Result<Option<RawLine>, LogError> {
@@ -266,7 +303,6 @@ impl Lines {
                 let read = read.map_err(|source| LogError::io(&path, source))?;
                 if read > 0 {
                     self.place.line += 1;
-                    self.bytes_in_segment += read as u64;
                     let terminated = bytes.pop_if(|last| *last == b'\n').is_some();
                     let text = String::from_utf8(bytes).unwrap_or_else(|error| {
                         String::from_utf8_lossy(error.as_bytes()).into_owned()
@@ -276,16 +312,10 @@ impl Lines {
                 }
                 self.open = None;
             }
-            if self.next > self.count {
+            if self.next > self.last {
                 return Ok(None);
             }
-            let segment = file_name(self.stream, self.next);
-            let path = self.dir.join(&segment);
-            let file = File::open(&path).map_err(|source| LogError::io(&path, source))?;
-            self.open = Some(BufReader::with_capacity(1 << 16, file));
-            self.place = Place { segment, line: 0 };
-            self.bytes_in_segment = 0;
-            self.next += 1;
+            self.open = Some(self.open_next()?);
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use conclave_domain::record::Stream;
 
+use super::head::End;
+
 /// The name of a stream's nth segment.
 pub(super) fn file_name(stream: Stream, number: u32) -> String {
     format!("{}-{number:06}.jsonl", stream.prefix())
@@ -58,6 +60,11 @@ impl Segment {
         let (dir, number) = (dir.to_owned(), number.max(1));
         let pending = Vec::with_capacity(1 << 16);
         Ok(Self { dir, stream, number, file, len, pending, is_dirty: false, limit })
+    }
+
+    /// Where the stream ends now.
+    pub(super) const fn end(&self) -> End {
+        End { segment: self.number, bytes: self.len }
     }
 
     /// Where the file ends now.

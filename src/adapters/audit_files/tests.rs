@@ -29,7 +29,7 @@ fn small() -> LogOptions {
 }
 
 /// A closed log of `count` records, three in a batch, and its end.
-fn written(count: i64) -> (TempDir, Anchor) {
+pub(super) fn written(count: i64) -> (TempDir, Anchor) {
     let dir = TempDir::new().unwrap();
     let opened = AuditFiles::open(dir.path(), None, small()).unwrap();
     for nth in (0..count).step_by(3) {
@@ -111,6 +111,9 @@ fn a_cut_log_is_found_by_its_anchor() {
     let last = (1..99).take_while(|&number| segment(&dir, number).exists()).last().unwrap();
     damage(&dir, last, |lines| drop(lines.pop()));
     assert_eq!(bad(&dir, Some(&head)).0, Fault::Cut { anchored: 20, found: 19 });
+    assert_eq!(bad(&dir, None).0, Fault::Cut { anchored: 20, found: 19 }, "by head.json alone");
+    fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
+    assert_eq!(bad(&dir, Some(&head)).0, Fault::Cut { anchored: 20, found: 19 }, "without it");
     assert!(verify(dir.path(), None).is_ok(), "nobody can know without an anchor");
 
     let (dir, head) = written(20);
@@ -123,23 +126,115 @@ fn a_cut_log_is_found_by_its_anchor() {
     assert_eq!(bad(&empty, Some(&head)).0, Fault::Cut { anchored: 20, found: 0 });
 }
 
-/// A-2: a torn last line is damage to `verify`, and is cut and recorded by the next start.
+/// A-2: what no writer of ours leaves is named and refused, whatever its size: zeros, a line without
+/// an end, bytes that are no text, a segment cut short.
+#[test]
+fn what_no_writer_leaves_is_named_and_refused() {
+    let check = |number: u32, change: fn(&mut Vec<u8>), line: u64| {
+        let (dir, head) = written(20);
+        let path = segment(&dir, number);
+        let mut bytes = fs::read(&path).unwrap();
+        change(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let (fault, name, found, _) = bad(&dir, Some(&head));
+        let file = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!((name.as_str(), found), (file, line), "{fault}");
+        // By the anchor beside it alone, and where it is the last segment without any.
+        assert!(verify(dir.path(), None).is_err());
+    };
+    let lines = fs::read_to_string(segment(&written(20).0, 2)).unwrap().lines().count() as u64;
+    check(2, |bytes| bytes.fill(0), 1);
+    check(2, |bytes| bytes.resize(100 << 20, b'x'), lines + 1);
+    check(2, |bytes| *bytes = vec![b'\n'; 9], 1);
+    check(2, |bytes| bytes[30] = 0xff, 1);
+    check(2, |bytes| bytes.truncate(bytes.len() - 9), lines);
+    check(2, |bytes| bytes.splice(0..0, *b"\xef\xbb\xbf").for_each(drop), 1);
+    let last = (1..99).take_while(|&number| segment(&written(20).0, number).exists()).count();
+    let last = u32::try_from(last).unwrap();
+    let (dir, _) = written(20);
+    fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
+    let huge = vec![0; 100 << 20];
+    fs::write(segment(&dir, last), huge).unwrap();
+    assert!(matches!(bad(&dir, None).0, Fault::Unreadable(_)), "too long to be a torn record");
+}
+
+/// What is left of a file when its last bytes are gone.
+fn tear(path: &std::path::Path, bytes: u64) {
+    let len = fs::metadata(path).unwrap().len();
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len - bytes).unwrap();
+}
+
+/// A-2: a torn last line is damage to `verify`, and is cut and recorded by the next start, whether
+/// nobody had been told of it or nothing says that anybody was.
 #[test]
 fn a_torn_tail_is_cut_and_recorded() {
-    for tear in [1, 10, 100] {
+    for bytes in [1, 10, 100] {
         let (dir, _) = written(4);
         let path = segment(&dir, 1);
-        let len = fs::metadata(&path).unwrap().len();
-        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_len(len - tear).unwrap();
-        assert!(verify(dir.path(), None).is_err(), "{tear}");
+        if bytes == 10 {
+            // The last line was written and not synced when the process died.
+            let opened = AuditFiles::open(dir.path(), None, LogOptions::default()).unwrap();
+            append(&opened.files, vec![digest(4)], Safety::Written).unwrap();
+            std::mem::forget(opened);
+        } else {
+            fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
+        }
+        tear(&path, bytes);
+        assert!(verify(dir.path(), None).is_err(), "{bytes}");
         let opened = AuditFiles::open(dir.path(), None, small()).unwrap();
         assert_eq!((opened.cut.len(), opened.head.observations.count), (1, 1));
         append(&opened.files, vec![digest(9)], Safety::Synced).unwrap();
         drop(opened);
-        assert_eq!(verify(dir.path(), None).unwrap().decisions.head.count, 4);
+        let count = verify(dir.path(), None).unwrap().decisions.head.count;
+        assert_eq!(count, if bytes == 10 { 5 } else { 4 });
         let observed = fs::read_to_string(dir.path().join("observations-000001.jsonl")).unwrap();
         assert!(observed.contains(r#""step":"log.cut""#), "{observed}");
+    }
+}
+
+/// A-2: a record that is torn although it had been acknowledged is no torn tail but a loss.
+#[test]
+fn a_torn_record_that_was_acknowledged_refuses_to_open() {
+    let (dir, _) = written(4);
+    tear(&segment(&dir, 1), 10);
+    let refused = AuditFiles::open(dir.path(), None, small()).unwrap_err();
+    assert!(refused.to_string().contains("record 4: the log ends at record 3"), "{refused}");
+    // Half a line behind what was acknowledged is what a killed writer leaves.
+    let (dir, head) = written(4);
+    let mut text = fs::read(segment(&dir, 1)).unwrap();
+    text.extend_from_slice(b"{\"seq\":5,\"step\":\"round");
+    fs::write(segment(&dir, 1), text).unwrap();
+    let opened = AuditFiles::open(dir.path(), Some(&head), small()).unwrap();
+    assert_eq!((opened.cut.len(), opened.head.decisions.count), (1, 4));
+}
+
+/// A-2: lines that were written and not synced are missed too, as long as the machine runs on.
+#[test]
+fn a_tail_that_was_only_written_is_missed_when_it_is_cut() {
+    let (dir, _) = written(4);
+    let opened = AuditFiles::open(dir.path(), None, LogOptions::default()).unwrap();
+    append(&opened.files, vec![digest(4), digest(5)], Safety::Written).unwrap();
+    std::mem::forget(opened);
+    assert_eq!(verify(dir.path(), None).unwrap().decisions.head.count, 6);
+    damage(&dir, 1, |lines| lines.truncate(5));
+    if fs::exists("/proc/sys/kernel/random/boot_id").unwrap() {
+        assert_eq!(bad(&dir, None).0, Fault::Cut { anchored: 6, found: 5 });
+    }
+}
+
+/// A-2, A-1: the head is never ahead of the log: at any moment a copy of the files verifies.
+#[test]
+fn a_copy_taken_at_any_moment_verifies() {
+    let (dir, _) = written(1);
+    let opened = AuditFiles::open(dir.path(), None, small()).unwrap();
+    for nth in 1..40 {
+        let safety = if nth % 3 == 0 { Safety::Synced } else { Safety::Written };
+        append(&opened.files, vec![digest(nth)], safety).unwrap();
+        let report = verify(dir.path(), None).unwrap();
+        assert_eq!(
+            (report.decisions.head.count, report.head_file),
+            (nth.cast_unsigned() + 1, true)
+        );
     }
 }
 

@@ -3,11 +3,13 @@
 use std::io;
 use std::mem;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use conclave_actors::runtime::ports::{AuditError, Batch, Committed, Safety, Written};
 use conclave_domain::record::{Anchor, Chain, Record, Stream};
 
+use super::head::{End, HeadFile};
 use super::segment::Segment;
 
 /// Batches that are written as one group.
@@ -27,6 +29,8 @@ pub(super) struct Writer {
     observations: Log,
     /// What is known to be on the disk.
     synced: Anchor,
+    /// Says beside the log where it ends.
+    head_file: HeadFile,
     /// Batches nobody waits for that could not be written yet.
     owed: Vec<Batch>,
     /// Why nothing is written any more.
@@ -36,18 +40,24 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new([decisions, observations]: [(Chain, Segment); 2]) -> Self {
+    /// A writer behind what is there, all of which is on the disk.
+    pub(super) fn open(
+        dir: &Path,
+        [decisions, observations]: [(Chain, Segment); 2],
+    ) -> io::Result<Self> {
         let log = |(chain, segment)| Log { chain, segment };
         let (decisions, observations) = (log(decisions), log(observations));
         let synced = ends(&decisions, &observations);
-        Self {
+        let head_file = HeadFile::open(dir, &synced, files(&decisions, &observations))?;
+        Ok(Self {
             decisions,
             observations,
             synced,
+            head_file,
             owed: Vec::new(),
             broken: None,
             line: String::new(),
-        }
+        })
     }
 
     pub(super) fn head(&self) -> Anchor {
@@ -73,6 +83,15 @@ impl Writer {
         {
             tracing::error!(error = &error as &dyn std::error::Error, "the audit was not synced");
         }
+        self.tell_head();
+    }
+
+    /// Writes beside the log where it ends.
+    fn tell_head(&mut self) {
+        if self.broken.is_none() {
+            let files = files(&self.decisions, &self.observations);
+            self.head_file.put(&self.head(), &self.synced, files);
+        }
     }
 
     /// Writes a group and answers each of its batches.
@@ -90,7 +109,11 @@ impl Writer {
         let safety = group.iter().map(|batch| batch.safety).max().unwrap_or(Safety::Written);
         match self.write(&group, &mut lines) {
             Ok(parts) => match self.sync(safety) {
-                Ok(()) => self.answer(group, lines, parts),
+                Ok(()) => {
+                    // After the sync, so that the head is never ahead of the log.
+                    self.tell_head();
+                    self.answer(group, lines, parts);
+                }
                 // What the disk holds after a failed sync is not known, so nothing is kept.
                 Err(error) => self.break_off(group, &error),
             },
@@ -192,6 +215,10 @@ impl Writer {
             batch.done.answer(Err(broken.clone()));
         }
     }
+}
+
+fn files(decisions: &Log, observations: &Log) -> [End; 2] {
+    [decisions.segment.end(), observations.segment.end()]
 }
 
 fn ends(decisions: &Log, observations: &Log) -> Anchor {
