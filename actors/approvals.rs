@@ -20,6 +20,7 @@ use conclave_domain::record::{Record, Step};
 use conclave_domain::role::Team;
 use conclave_domain::time::Time;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -41,8 +42,8 @@ const DOCUMENT: &str = "approvals";
 pub enum ApprovalsMsg {
     /// Put an entry into the queue.
     Propose {
-        /// The order as it would leave.
-        intent: Box<OrderIntent>,
+        /// What a person is asked.
+        proposal: Box<Proposal>,
         /// Why the council wants it.
         reasoning: String,
         /// Who waits; `true` when it is in the queue and on the disk.
@@ -117,9 +118,9 @@ impl ApprovalsHandle {
     }
 
     /// Puts an entry into the queue; `false` when it could not be.
-    pub async fn propose(&self, intent: OrderIntent, reasoning: String) -> bool {
-        let intent = Box::new(intent);
-        let asked = self.ask(|reply| ApprovalsMsg::Propose { intent, reasoning, reply });
+    pub async fn propose(&self, proposal: Proposal, reasoning: String) -> bool {
+        let proposal = Box::new(proposal);
+        let asked = self.ask(|reply| ApprovalsMsg::Propose { proposal, reasoning, reply });
         asked.await.unwrap_or(false)
     }
 
@@ -185,8 +186,8 @@ impl Actor for Approvals {
         state: &mut ApprovalsState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ApprovalsMsg::Propose { intent, reasoning, reply } => {
-                let _ = reply.send(state.propose(*intent, reasoning).await);
+            ApprovalsMsg::Propose { proposal, reasoning, reply } => {
+                let _ = reply.send(state.propose(*proposal, reasoning).await);
             }
             ApprovalsMsg::Answer { decision, approve, person, note, reply } => {
                 let answered = state.answer(&decision, approve, person, note).await;
@@ -199,6 +200,14 @@ impl Actor for Approvals {
         }
         Ok(())
     }
+}
+
+/// The body of the record that something waits.
+#[derive(Serialize)]
+struct Asked<'a> {
+    #[serde(flatten)]
+    proposal: &'a Proposal,
+    expires_in_s: u64,
 }
 
 impl ApprovalsState {
@@ -222,17 +231,16 @@ impl ApprovalsState {
         }
     }
 
-    async fn propose(&mut self, intent: OrderIntent, reasoning: String) -> bool {
+    async fn propose(&mut self, proposal: Proposal, reasoning: String) -> bool {
         let ApprovalsSetup { clock, expiry, .. } = &self.setup;
-        let (decision, at) = (intent.decision.clone(), intent.at);
-        let body = json!({"asks": "entry", "intent": intent, "expires_in_s": expiry.as_secs()});
-        let proposal = Proposal::Entry { intent };
+        let (decision, at) = (proposal.intent().decision.clone(), proposal.intent().at);
+        let body = Asked { proposal: &proposal, expires_in_s: expiry.as_secs() };
+        let asked: Vec<Record> =
+            record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
         let now = clock.wall();
         if self.queue.propose(decision.clone(), proposal, reasoning, now, *expiry).is_err() {
             return false;
         }
-        let asked: Vec<Record> =
-            record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
         if self.write(asked).await && self.keep().await {
             return true;
         }
@@ -259,26 +267,24 @@ impl ApprovalsState {
             .queue
             .decide(decision, approve, note, now)
             .map_err(|error| AnswerError::NotFound(error.to_string()))?;
-        let intent = match &item.proposal {
-            Proposal::Entry { intent } => Some(intent.clone()),
-            Proposal::Appeal { .. } => None,
-        };
-        if intent.as_ref().is_some_and(|intent| self.is_stale(intent.at)) {
+        let at = item.proposal.intent().at;
+        if self.is_stale(at) {
             outcome = Outcome::Expired;
         }
-        let at = intent.as_ref().map_or(Time::EPOCH, |intent| intent.at);
         let body = json!({"by": person, "answer": outcome});
         let answered = record(Step::ApprovalAnswered, Some(&item.decision), at, &body);
         let written = self.write(answered.into_iter().collect()).await && self.keep().await;
-        match (outcome, intent) {
-            (Outcome::Approved { .. }, Some(intent)) if written => self.send(person, intent).await,
-            (Outcome::Approved { .. }, _) => Err(AnswerError::Denied(Code::SafetyStore)),
-            (Outcome::Denied { .. }, _) => {
-                self.deny(&item.decision, Code::ApprovalDenied);
+        match outcome {
+            Outcome::Approved { .. } if written => {
+                self.send(person, item.proposal.intent().clone()).await
+            }
+            Outcome::Approved { .. } => Err(AnswerError::Denied(Code::SafetyStore)),
+            Outcome::Denied { .. } => {
+                self.deny(&item.decision, item.proposal.denied_as(Code::ApprovalDenied));
                 Ok("denied; nothing was sent".to_owned())
             }
-            (Outcome::Expired, _) => {
-                self.deny(&item.decision, Code::ApprovalExpired);
+            Outcome::Expired => {
+                self.deny(&item.decision, item.proposal.denied_as(Code::ApprovalExpired));
                 Err(AnswerError::Denied(Code::ApprovalExpired))
             }
         }
@@ -315,13 +321,11 @@ impl ApprovalsState {
         }
         let mut records = Vec::new();
         for item in &over {
-            let at = match &item.proposal {
-                Proposal::Entry { intent } => intent.at,
-                Proposal::Appeal { .. } => self.setup.clock.trading(),
-            };
-            let body = json!({"code": Code::ApprovalExpired});
+            let (at, code) =
+                (item.proposal.intent().at, item.proposal.denied_as(Code::ApprovalExpired));
+            let body = json!({"code": code});
             records.extend(record(Step::ApprovalExpired, Some(&item.decision), at, &body));
-            self.deny(&item.decision, Code::ApprovalExpired);
+            self.deny(&item.decision, code);
         }
         self.write(records).await;
         self.keep().await;

@@ -20,7 +20,6 @@ use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::{Chunk, Instrument};
-use conclave_domain::mode::Mode;
 use conclave_domain::order::{DecisionId, ExitReason, OrderIntent};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::AgentName;
@@ -236,8 +235,7 @@ impl InlineCouncil {
         appeal::merits(&case)?;
         let now = now(asked.brief.as_of);
         let permit = self.budgets.permit(&critical("appeal", &asked.base.symbol), now)?;
-        // Nobody is there to approve it: the engine without actors is autonomous.
-        let opened = appeal::may_open(&case, Some(&permit), Mode::Autonomous, None);
+        let opened = appeal::may_open(&case, Some(&permit));
         self.budgets.settle(permit, Money::ZERO, now);
         opened
     }

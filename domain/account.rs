@@ -17,6 +17,7 @@ use crate::protections::Protections;
 use crate::ratio::Ratio;
 use crate::risk::DailyReturns;
 use crate::signal::{Direction, Signal};
+use crate::strategy::SourceRecord;
 use crate::time::Time;
 
 /// What a share of an equity that is gone counts as: far above every limit.
@@ -222,6 +223,8 @@ pub struct Candidate<'a> {
     pub class: AssetClass,
     /// Share of the source's calls on this symbol that were right so far, shrunken to one half.
     pub hit_rate: Ratio,
+    /// How well the source has called lately.
+    pub record: SourceRecord,
     /// How many actions the policy chooses from; `None` for a strategy.
     pub actions: Option<u32>,
     /// The share of the size that the policy's action asks for; `None` for a strategy.
@@ -237,7 +240,7 @@ pub struct Candidate<'a> {
 pub struct View<'a> {
     /// The account. For a reversal: as it is before the exit half.
     pub account: &'a Account,
-    /// Cooldowns, streaks, day trades, the sources' health.
+    /// Cooldowns, streaks, day trades.
     pub protections: &'a Protections,
     /// The market.
     pub market: &'a Market,

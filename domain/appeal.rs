@@ -9,7 +9,6 @@ use crate::brief::trading::{BookView, Projected};
 use crate::budget::Permit;
 use crate::code::Code;
 use crate::limits::{ConsensusRules, RiskLimits};
-use crate::mode::{Mode, Person};
 use crate::ratio::Ratio;
 use crate::role::AgentName;
 
@@ -51,23 +50,16 @@ pub fn merits(case: &Case<'_>) -> Result<(), Code> {
     }
 }
 
-/// Whether an appeal may be opened: its merits, the permit of a critical action, and in supervised
-/// mode a person.
+/// Whether an appeal may be opened: its merits, and the permit of a critical action.
+///
+/// In supervised mode nothing comes of it without a person: what an appealed round allows waits in
+/// the queue like every entry, under the name of the objection.
 ///
 /// # Errors
 /// The code of the first condition that is not met.
-pub fn may_open(
-    case: &Case<'_>,
-    permit: Option<&Permit>,
-    mode: Mode,
-    approved_by: Option<&Person>,
-) -> Result<(), Code> {
+pub fn may_open(case: &Case<'_>, permit: Option<&Permit>) -> Result<(), Code> {
     merits(case)?;
-    match () {
-        () if !permit.is_some_and(Permit::is_critical) => Err(Code::AppealPermit),
-        () if mode == Mode::Supervised && approved_by.is_none() => Err(Code::AppealPerson),
-        () => Ok(()),
-    }
+    if permit.is_some_and(Permit::is_critical) { Ok(()) } else { Err(Code::AppealPermit) }
 }
 
 /// Whether the other agents carry the appeal: at least two, all for it, sure enough on average.
@@ -130,8 +122,6 @@ mod tests {
         book: BookView,
         has_permit: bool,
         critical: bool,
-        mode: Mode,
-        person: bool,
     }
 
     fn sound() -> Row {
@@ -163,8 +153,6 @@ mod tests {
             },
             has_permit: true,
             critical: true,
-            mode: Mode::Autonomous,
-            person: false,
         }
     }
 
@@ -181,7 +169,6 @@ mod tests {
         let request =
             if row.critical { Request::critical("appeal") } else { Request::action("size") };
         let permit = budgets.permit(&request, now).ok().filter(|_| row.has_permit);
-        let person = row.person.then(|| Person::authenticated("ada", "cli"));
         let case = Case {
             objection: &objection,
             projected: &row.projected,
@@ -189,7 +176,7 @@ mod tests {
             limits: &limits,
             rules: &rules,
         };
-        may_open(&case, permit.as_ref(), row.mode, person.as_ref())?;
+        may_open(&case, permit.as_ref())?;
         carries(&row.others, &rules)
     }
 
@@ -220,14 +207,6 @@ mod tests {
             (|row| row.book.daily_pnl_pct = Ratio::of(-0.0241), Err(Code::AppealHeadroom)),
             (|row| row.has_permit = false, Err(Code::AppealPermit)),
             (|row| row.critical = false, Err(Code::AppealPermit)),
-            (|row| row.mode = Mode::Supervised, Err(Code::AppealPerson)),
-            (
-                |row| {
-                    row.mode = Mode::Supervised;
-                    row.person = true;
-                },
-                Ok(()),
-            ),
         ];
         for (index, (change, expected)) in rows.iter().enumerate() {
             let mut row = sound();

@@ -22,11 +22,9 @@ pub enum Proposal {
     Entry {
         /// The order as it would leave.
         intent: OrderIntent,
-    },
-    /// An appeal of a soft veto.
-    Appeal {
-        /// What the guardian objected to.
-        against: Code,
+        /// The objection that an appeal has overcome: then the answer is to the appeal too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        appealed: Option<Code>,
     },
 }
 
@@ -61,6 +59,22 @@ pub enum Outcome {
     },
     /// Nobody answered in time.
     Expired,
+}
+
+impl Proposal {
+    /// The order as it would leave.
+    pub const fn intent(&self) -> &OrderIntent {
+        let Self::Entry { intent, .. } = self;
+        intent
+    }
+
+    /// What stands in the way when nobody said yes: `otherwise`, or that an appeal lacked its person.
+    pub const fn denied_as(&self, otherwise: Code) -> Code {
+        match self {
+            Self::Entry { appealed: Some(_), .. } => Code::AppealPerson,
+            Self::Entry { appealed: None, .. } => otherwise,
+        }
+    }
 }
 
 /// Why the queue refused.
@@ -160,17 +174,48 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::symbol::Symbol;
+    use crate::fixed::Qty;
+    use crate::order::{ClientOrderId, OrderKind, Purpose, Side, TimeInForce};
+    use crate::testing;
 
     const EXPIRY: Duration = Duration::from_mins(5);
+
+    fn entry(appealed: Option<Code>) -> Proposal {
+        let symbol = testing::symbol("AAPL");
+        let decision = DecisionId::new(&symbol, Time::EPOCH, "entry");
+        let intent = OrderIntent {
+            client_order_id: ClientOrderId::derive(&decision, Side::Buy, 0),
+            decision,
+            symbol,
+            side: Side::Buy,
+            qty: Qty::from_units(10).unwrap(),
+            kind: OrderKind::Market,
+            time_in_force: TimeInForce::Day,
+            extended_hours: false,
+            purpose: Purpose::Entry,
+            at: Time::EPOCH,
+            reference: testing::price(100),
+            exits: None,
+        };
+        Proposal::Entry { intent, appealed }
+    }
 
     fn waiting(minute: i64) -> (Queue, DecisionId) {
         let mut queue = Queue::default();
         let at = Time::from_ms(minute * 60_000);
-        let id = DecisionId::new(&Symbol::new("AAPL").unwrap(), at, "appeal");
-        let proposal = Proposal::Appeal { against: Code::GuardCrash };
+        let proposal = entry(None);
+        let id = proposal.intent().decision.clone();
         queue.propose(id.clone(), proposal, "why".to_owned(), at, EXPIRY).unwrap();
         (queue, id)
+    }
+
+    #[test]
+    fn without_a_yes_an_appealed_entry_is_denied_for_want_of_a_person() {
+        for otherwise in [Code::ApprovalDenied, Code::ApprovalExpired] {
+            assert_eq!(entry(None).denied_as(otherwise), otherwise);
+            let appealed = entry(Some(Code::GuardCrash));
+            assert_eq!(appealed.denied_as(otherwise), Code::AppealPerson);
+        }
     }
 
     #[test]
@@ -198,9 +243,9 @@ mod tests {
     #[test]
     fn the_same_decision_waits_once() {
         let (mut queue, id) = waiting(0);
-        let proposal = Proposal::Appeal { against: Code::GuardRegime };
+        let proposal = entry(Some(Code::GuardRegime));
         let item = queue.propose(id, proposal, String::new(), Time::from_ms(9), EXPIRY).unwrap();
-        assert_eq!(item.proposal, Proposal::Appeal { against: Code::GuardCrash });
+        assert_eq!(item.proposal, entry(None));
         assert_eq!(queue.pending().count(), 1);
     }
 }

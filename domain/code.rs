@@ -118,7 +118,7 @@ codes! {
     AppealHeadroom = "appeal.headroom", "A hard limit is too near for an appeal.", "Nothing.";
     AppealPermit = "appeal.permit", "No permit for a critical action is left for an appeal.", "Wait for tomorrow.";
     AppealHard = "appeal.hard", "A hard veto is never appealable.", "Nothing.";
-    AppealPerson = "appeal.person", "In supervised mode a person must approve an appeal, and none can be waited for inside a decision.", "Nothing: the veto stands in supervised mode.";
+    AppealPerson = "appeal.person", "In supervised mode a person must approve an appeal, and none did in time.", "Answer the approval next time: it names the objection that the council has overcome.";
     TrainingLeverFailed = "training.lever_failed", "The last use of this lever failed its verification.", "Nothing: the ledger of the run shows what happened.";
     TrainingGrace = "training.grace", "The last change still awaits its verification.", "Nothing: levers move again after the next validation.";
     TrainingJudgement = "training.judgement", "The Risk Analyst objects for a reason of its own.", "Read the reasoning under `rounds`.";

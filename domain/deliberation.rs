@@ -28,6 +28,7 @@ use crate::projection::project;
 use crate::protections::Protections;
 use crate::ratio::Ratio;
 use crate::risk::DailyReturns;
+use crate::strategy::SourceRecord;
 use crate::synthesis::{Composed, Settled, compose};
 use crate::watch::{MarketSnapshot, Raised};
 
@@ -113,6 +114,7 @@ impl Matter {
             class: self.class,
             // A strategy's confidence is its own shrunken hit rate on the symbol.
             hit_rate: self.raised.signal.confidence,
+            record: self.raised.market.source,
             actions: None,
             bucket: None,
             returns: returns.unwrap_or_else(|| Arc::new(DailyReturns::default())),
@@ -184,7 +186,8 @@ pub fn position_brief(
     trading_state: TradingState,
     limits: &Limits,
 ) -> Result<TradingBrief, CustodyError> {
-    let nothing = MarketSnapshot { at: event.at, vix_level: None, symbols: Vec::new() };
+    let (at, source) = (event.at, SourceRecord::default());
+    let nothing = MarketSnapshot { at, vix_level: None, source, symbols: Vec::new() };
     let account = custody.account(instruments, &nothing)?;
     let class = custody.class_of(&event.symbol).unwrap_or_default();
     let market = Market {
@@ -307,7 +310,8 @@ mod tests {
             last_close_time,
         };
         let (at, vix_level) = (testing::now(), Some(Ratio::of(15.0)));
-        let market = Arc::new(MarketSnapshot { at, vix_level, symbols: vec![own] });
+        let source = SourceRecord::default();
+        let market = Arc::new(MarketSnapshot { at, vix_level, source, symbols: vec![own] });
         let signal = testing::signal(Direction::Long);
         let raised = Raised { slice: 0, instrument: 0, bar: bar(), signal, market };
         Matter::of(&custody(held), &instruments(), raised, state).unwrap()

@@ -1,4 +1,4 @@
-//! Cooldowns and windows: win rate, loss streak, rejections, daily loss, model health, halt.
+//! Cooldowns and windows: win rate, loss streak, rejections, daily loss, halt.
 //!
 //! All of it is state that a restart must not forget: it is stored as it is, and a snapshot that is
 //! read back decides as before. A cooldown lasts for the rest of the session it began in and
@@ -93,30 +93,6 @@ impl Outcomes {
     }
 }
 
-/// The last calls of one source: a ring of as many as the rules look back on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Health {
-    held: VecDeque<bool>,
-    right: VecDeque<bool>,
-}
-
-/// A share once the ring holds `full` answers.
-fn share_of(ring: &VecDeque<bool>, full: u32) -> Option<Ratio> {
-    let count = u32::try_from(ring.len()).unwrap_or(u32::MAX);
-    if count < full.max(1) {
-        return None;
-    }
-    let hits = u32::try_from(ring.iter().filter(|hit| **hit).count()).unwrap_or(u32::MAX);
-    Ratio::new(f64::from(hits) / f64::from(count)).ok()
-}
-
-fn push_ring(ring: &mut VecDeque<bool>, answer: bool, full: u32) {
-    ring.push_back(answer);
-    while ring.len() > full.max(1) as usize {
-        ring.pop_front();
-    }
-}
-
 /// The state of all protections. Pure: events in, figures out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Protections {
@@ -129,7 +105,6 @@ pub struct Protections {
     rests: BTreeMap<Protection, Rest>,
     last_trades: BTreeMap<Symbol, Time>,
     day_trades: VecDeque<u32>,
-    health: BTreeMap<String, Health>,
     outcomes: Outcomes,
 }
 
@@ -228,21 +203,6 @@ impl Protections {
         }
     }
 
-    /// A source was asked for a call: it either held or named a direction. Policies only; a
-    /// strategy that waits for a cross holds nearly always and is well.
-    pub fn on_call(&mut self, source: &str, held: bool, rules: &GateRules) {
-        push_ring(&mut self.health_of(source).held, held, rules.health_calls);
-    }
-
-    /// The direction of a source's earlier call has turned out right or wrong.
-    pub fn on_resolved(&mut self, source: &str, right: bool, rules: &GateRules) {
-        push_ring(&mut self.health_of(source).right, right, rules.health_calls);
-    }
-
-    fn health_of(&mut self, source: &str) -> &mut Health {
-        self.health.entry(source.to_owned()).or_default()
-    }
-
     fn rest(&mut self, protection: Protection, figure: Ratio, risk: &RiskLimits) {
         let through = self.session.saturating_add(risk.cooldown_sessions);
         let figure = match protection {
@@ -292,16 +252,6 @@ impl Protections {
     /// Round trips within one session, over the window of sessions that ends with the present one.
     pub fn day_trades(&self) -> u32 {
         u32::try_from(self.day_trades.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Share of the source's last calls that only held; `None` until there are enough.
-    pub fn hold_share(&self, source: &str, rules: &GateRules) -> Option<Ratio> {
-        share_of(&self.health.get(source)?.held, rules.health_calls)
-    }
-
-    /// Share of the source's last resolved calls that were right; `None` until there are enough.
-    pub fn accuracy(&self, source: &str, rules: &GateRules) -> Option<Ratio> {
-        share_of(&self.health.get(source)?.right, rules.health_calls)
     }
 
     /// All closed trades since the account began.

@@ -10,6 +10,7 @@ use crate::market::symbol::{AssetClass, Symbol};
 use crate::ratio::Ratio;
 use crate::risk::DailyReturns;
 use crate::signal::{Direction, Features, Regime, Signal};
+use crate::strategy::SourceRecord;
 use crate::time::Time;
 
 pub(crate) fn symbol(text: &str) -> Symbol {
@@ -116,6 +117,7 @@ pub(crate) fn candidate(signal: &Signal) -> Candidate<'_> {
         signal,
         class: AssetClass::Equity,
         hit_rate: Ratio::of(0.6),
+        record: SourceRecord::default(),
         actions: None,
         bucket: None,
         returns: Arc::clone(&OTHER),

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use crate::fixed::Price;
+use crate::limits::GateRules;
 use crate::market::bar::{Bar, Timeframe};
 use crate::market::symbol::AssetClass;
 use crate::market::tape::{Chunk, Instrument};
@@ -17,7 +18,7 @@ use crate::ratio::Ratio;
 use crate::regime::VixLike;
 use crate::risk::DailyReturns;
 use crate::signal::{Features, Regime, Signal};
-use crate::strategy::{StrategyConfig, StrategyError};
+use crate::strategy::{SourceHealth, SourceRecord, StrategyConfig, StrategyError};
 use crate::time::Time;
 
 /// One symbol at the end of a slice.
@@ -38,6 +39,8 @@ pub struct MarketSnapshot {
     pub at: Time,
     /// Volatility level of the universe, annualised, percent.
     pub vix_level: Option<Ratio>,
+    /// How well the source of the signals has called lately, over all symbols.
+    pub source: SourceRecord,
     /// One entry per instrument, in the tape's order.
     pub symbols: Vec<SymbolSnapshot>,
 }
@@ -81,6 +84,7 @@ pub struct MarketWatch {
     pipelines: Vec<SymbolPipeline>,
     closes: Vec<Option<(Price, Time)>>,
     vix: VixLike,
+    health: SourceHealth,
     full: bool,
 }
 
@@ -102,7 +106,14 @@ impl MarketWatch {
         let shares = instruments.iter().any(|of| of.class == AssetClass::Equity);
         let class = if shares { AssetClass::Equity } else { AssetClass::Crypto };
         let closes = vec![None; pipelines.len()];
-        Ok(Self { pipelines, closes, vix: VixLike::new(class), full })
+        let health = SourceHealth::new(GateRules::default().health_calls);
+        Ok(Self { pipelines, closes, vix: VixLike::new(class), health, full })
+    }
+
+    /// The same watch before its first bar, with the source judged as these rules say.
+    #[must_use]
+    pub fn judged_by(self, rules: &GateRules) -> Self {
+        Self { health: SourceHealth::new(rules.health_calls), ..self }
     }
 
     /// Takes a chunk and says what the strategies make of it, slice by slice.
@@ -120,6 +131,9 @@ impl MarketWatch {
                     signals.push((tick.instrument, tick.bar, signal));
                 }
                 if self.full {
+                    if let Some(right) = pipeline.take_resolved() {
+                        self.health.on_resolved(right);
+                    }
                     let pulse = Pulse { features: pipeline.features(), regime: pipeline.regime() };
                     seen.pulses.push(pulse);
                     let former = self.closes[index].replace((tick.bar.close, tick.bar.close_time));
@@ -156,7 +170,8 @@ impl MarketWatch {
                 returns: Arc::new(pipeline.daily_returns().cloned().unwrap_or_default()),
                 last_close_time: close.map(|(_, time)| time),
             });
-        MarketSnapshot { at, vix_level: self.vix.level(), symbols: symbols.collect() }
+        let (vix_level, source) = (self.vix.level(), self.health.record());
+        MarketSnapshot { at, vix_level, source, symbols: symbols.collect() }
     }
 }
 
@@ -224,5 +239,47 @@ mod tests {
         let cut = seen(200, 64);
         assert_eq!(whole.0[..cut.0.len()], cut.0);
         assert_eq!(whole.1[..cut.1.len()], cut.1);
+    }
+
+    /// A source is judged by the calls whose outcome is known, traded or not, once there are enough.
+    #[test]
+    fn a_source_is_judged_by_its_last_settled_calls() {
+        let rules = GateRules { health_calls: 5, ..GateRules::default() };
+        let strategy = StrategyConfig::by_name("sma-cross").unwrap();
+        let mut tape = tape(300);
+        let instruments = Arc::clone(tape.instruments());
+        let watch = MarketWatch::new(&instruments, Timeframe::Day, &strategy, true).unwrap();
+        let mut watch = watch.judged_by(&rules);
+        let (mut closes, mut calls) = (Vec::new(), Vec::new());
+        let mut judged = 0;
+        while let Some(chunk) = tape.next_chunk(1) {
+            let day = closes.len();
+            closes.push([0, 1].map(|index| chunk.ticks()[index].bar.close));
+            let raised = watch.on_chunk(&chunk).raised;
+            calls.extend(
+                raised.iter().map(|raised| (day, raised.instrument, raised.signal.direction)),
+            );
+            let horizon = usize::from(crate::strategy::HORIZON_BARS);
+            let settled = calls.iter().filter(|(at, ..)| at + horizon <= day);
+            let right: Vec<bool> = settled
+                .map(|(at, instrument, direction)| {
+                    let close = |day: usize| closes[day][usize::from(*instrument)];
+                    let (then, now) = (close(*at), close(at + horizon));
+                    if *direction == crate::signal::Direction::Long {
+                        now > then
+                    } else {
+                        now < then
+                    }
+                })
+                .collect();
+            let last = right.len().checked_sub(5).map(|from| &right[from..]);
+            let hits =
+                |last: &[bool]| u32::try_from(last.iter().filter(|it| **it).count()).unwrap();
+            let share = last.map(|last| f64::from(hits(last)) / 5.0);
+            let told = watch.snapshot(Time::EPOCH).source.accuracy.map(Ratio::get);
+            assert_eq!(told, share, "day {day}");
+            judged += usize::from(share.is_some());
+        }
+        assert!(judged > 100, "{judged} days");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use conclave_domain::advice::{Advice, Lever, Objection, VetoKind};
 use conclave_domain::appeal;
+use conclave_domain::approvals::Proposal;
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::budget::Request;
 use conclave_domain::clearance::{Cleared, Validity};
@@ -155,14 +156,9 @@ impl Office {
     async fn open_appeal(&self, brief: &TradingBrief, objection: &Objection) -> Result<(), Code> {
         let case = case(brief, objection, &self.limits);
         appeal::merits(&case)?;
-        let mode = self.safety.standing().mode(Team::Trading);
-        // A person cannot be waited for inside a decision; in supervised mode the veto stands.
-        if mode == Mode::Supervised {
-            return Err(Code::AppealPerson);
-        }
         let permit = self.safety.permit(critical("appeal", &brief.symbol)).await;
         let permit = permit.map_err(|_| Code::AppealPermit)?;
-        let opened = appeal::may_open(&case, Some(&permit), mode, None);
+        let opened = appeal::may_open(&case, Some(&permit));
         self.safety.settle(permit, Money::ZERO);
         opened
     }
@@ -273,7 +269,9 @@ impl Office {
         let intent = conclusion.order.intent;
         if mode == Mode::Supervised {
             self.score.voted_for(&decision, voters);
-            if !self.approvals.propose(intent, reasoning).await {
+            let appealed = of.asked.brief.appeal.as_ref().map(|objection| objection.code);
+            let proposal = Proposal::Entry { intent, appealed };
+            if !self.approvals.propose(proposal, reasoning).await {
                 self.score.denied(&decision, Code::ApprovalDenied, "it could not be queued");
             }
             return Ok(());

@@ -249,12 +249,12 @@ fn rejection_streak(inputs: &Inputs) -> Reading {
 /// Reports the accuracy, or the hold share where that is what is wrong.
 fn model_health(inputs: &Inputs) -> Reading {
     let rules = &inputs.limits.gates;
-    let (state, source) = (inputs.view.protections, &inputs.candidate.signal.source);
-    let held = state.hold_share(source, rules).unwrap_or(Ratio::ZERO);
+    let record = inputs.candidate.record;
+    let held = record.hold_share.unwrap_or(Ratio::ZERO);
     if held > rules.hold_share_max {
         return Reading::at_most(held, rules.hold_share_max);
     }
-    let accuracy = state.accuracy(source, rules).unwrap_or(Ratio::ONE);
+    let accuracy = record.accuracy.unwrap_or(Ratio::ONE);
     Reading::at_least(accuracy, rules.accuracy_min)
 }
 

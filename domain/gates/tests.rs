@@ -7,6 +7,7 @@ use crate::account::{Account, Holding, Market, OpenOrder};
 use crate::fixed::Money;
 use crate::protections::{ClosedTrade, Protections};
 use crate::signal::Signal;
+use crate::strategy::SourceRecord;
 use crate::testing::{
     account, candidate, daily, holding, market, now, price, returns, signal, symbol,
 };
@@ -17,6 +18,7 @@ struct Scene {
     signal: Signal,
     class: AssetClass,
     actions: Option<u32>,
+    record: SourceRecord,
     account: Account,
     protections: Protections,
     market: Market,
@@ -29,6 +31,7 @@ impl Scene {
             signal: signal(Direction::Long),
             class: AssetClass::Equity,
             actions: None,
+            record: SourceRecord::default(),
             account: account(100_000),
             protections: Protections::default(),
             market: market(),
@@ -42,6 +45,7 @@ impl Scene {
     fn results(&self) -> Vec<GateResult> {
         let mut asked = candidate(&self.signal);
         (asked.class, asked.actions) = (self.class, self.actions);
+        asked.record = self.record;
         let view =
             View { account: &self.account, protections: &self.protections, market: &self.market };
         evaluate(&asked, view, &self.limits)
@@ -68,6 +72,16 @@ impl Scene {
 fn alone(code: Code, spoil: fn(&mut Scene)) {
     let mut scene = Scene::healthy();
     spoil(&mut scene);
+    stops_alone(code, &scene);
+}
+
+#[track_caller]
+fn alone_with(code: Code, record: SourceRecord) {
+    stops_alone(code, &Scene { record, ..Scene::healthy() });
+}
+
+#[track_caller]
+fn stops_alone(code: Code, scene: &Scene) {
     let results = scene.results();
     let failed: Vec<Code> =
         results.iter().filter(|result| !result.passed).map(|result| result.code).collect();
@@ -191,24 +205,14 @@ fn losses_each_block_alone() {
 
 #[test]
 fn an_unwell_source_blocks_alone() {
-    alone(Code::GateModelHealth, |s| {
-        for call in 0..100 {
-            s.protections.on_resolved("sma-cross", call % 100 < 39, &s.limits.gates);
-        }
-    });
-    passes(|s| {
-        for call in 0..100 {
-            s.protections.on_resolved("sma-cross", call % 100 < 40, &s.limits.gates);
-        }
-    });
-    alone(Code::GateModelHealth, |s| {
-        for call in 0..100 {
-            s.protections.on_call("sma-cross", call % 100 < 96, &s.limits.gates);
-        }
-    });
-    passes(|s| {
-        (0..100).for_each(|_| s.protections.on_resolved("another", false, &s.limits.gates));
-    });
+    let figure = |value| Some(Ratio::of(value));
+    let with = |accuracy, hold_share| SourceRecord { accuracy, hold_share };
+    alone_with(Code::GateModelHealth, with(figure(0.39), None));
+    alone_with(Code::GateModelHealth, with(figure(0.60), figure(0.96)));
+    for sound in [with(None, None), with(figure(0.40), None), with(figure(0.40), figure(0.95))] {
+        let scene = Scene { record: sound, ..Scene::healthy() };
+        assert_eq!(denial(&scene.results()), None, "{sound:?}");
+    }
 }
 
 #[test]

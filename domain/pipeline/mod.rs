@@ -38,6 +38,8 @@ pub struct SymbolPipeline {
 struct Watch {
     regime: RegimeFilter,
     daily: DailyReturns,
+    /// Whether the call that the last bar settled was right, if it settled one.
+    resolved: Option<bool>,
 }
 
 impl SymbolPipeline {
@@ -57,7 +59,7 @@ impl SymbolPipeline {
         let needs = if full { strategy.needs().with_brief() } else { strategy.needs() };
         let watch = full.then(|| {
             let regime = RegimeFilter::new(bars_per_year);
-            Box::new(Watch { regime, daily: DailyReturns::default() })
+            Box::new(Watch { regime, daily: DailyReturns::default(), resolved: None })
         });
         let engine = FeatureEngine::new(&needs, bars_per_year);
         let hits = HitRate::default();
@@ -72,11 +74,12 @@ impl SymbolPipeline {
             return None;
         }
         self.last_open = Some(bar.open_time);
+        let resolved = self.hits.on_bar(bar.close);
         if let Some(watch) = &mut self.watch {
             watch.regime.update(bar.close);
             watch.daily.update(bar.open_time, bar.close);
+            watch.resolved = resolved;
         }
-        self.hits.on_bar(bar.close);
         let call = self.strategy.on_bar(bar, &self.engine)?;
         self.hits.on_call(call.direction, bar.close);
         Some(Signal {
@@ -125,6 +128,11 @@ impl SymbolPipeline {
     /// The strategy's record on this symbol, shrunken to one half.
     pub fn hit_rate(&self) -> Ratio {
         self.hits.rate()
+    }
+
+    /// Takes whether the call that the last bar settled was right; `None` when it settled none.
+    pub fn take_resolved(&mut self) -> Option<bool> {
+        self.watch.as_mut()?.resolved.take()
     }
 
     /// The last close.

@@ -143,23 +143,6 @@ fn day_trades_leave_the_window_after_five_sessions() {
 }
 
 #[test]
-fn health_is_unknown_until_the_ring_is_full_and_forgets_what_is_older() {
-    let mut desk = Desk::new();
-    for call in 0..100 {
-        assert_eq!(desk.state.accuracy("policy", &desk.rules), None);
-        desk.state.on_resolved("policy", call >= 70, &desk.rules);
-        desk.state.on_call("policy", true, &desk.rules);
-    }
-    assert_eq!(desk.state.accuracy("policy", &desk.rules), Some(Ratio::of(0.30)));
-    assert_eq!(desk.state.hold_share("policy", &desk.rules), Some(Ratio::ONE));
-    for _ in 0..70 {
-        desk.state.on_resolved("policy", true, &desk.rules);
-    }
-    assert_eq!(desk.state.accuracy("policy", &desk.rules), Some(Ratio::ONE));
-    assert_eq!(desk.state.accuracy("another", &desk.rules), None);
-}
-
-#[test]
 fn a_session_told_twice_or_late_is_one_session() {
     let mut desk = Desk::new();
     desk.state.on_daily_pnl(Ratio::of(-0.03), &desk.risk);
@@ -177,7 +160,6 @@ fn a_snapshot_read_back_decides_as_before() {
     for _ in 0..5 {
         desk.round_trip(-0.01, true);
     }
-    desk.state.on_resolved("policy", true, &desk.rules);
     let text = serde_json::to_string(&desk.state).unwrap();
     assert_eq!(serde_json::from_str::<Protections>(&text).unwrap(), desk.state);
 }

@@ -37,16 +37,18 @@ struct Pending {
 }
 
 impl HitRate {
-    /// Takes the next close; to be told of every bar, before a call on it.
-    pub fn on_bar(&mut self, close: Price) {
+    /// Takes the next close; to be told of every bar, before a call on it. Says whether a call that is
+    /// settled by it was right.
+    pub fn on_bar(&mut self, close: Price) -> Option<bool> {
         self.bars += 1;
-        let Some(due) = self.slot().take() else { return };
+        let due = self.slot().take()?;
         let hit = match due.direction {
             Direction::Long => close > due.price,
             Direction::Short => close < due.price,
         };
         self.hits = self.hits.saturating_add(u32::from(hit));
         self.settled = self.settled.saturating_add(1);
+        Some(hit)
     }
 
     /// Takes a call at the close that [`HitRate::on_bar`] was told last.

@@ -3,6 +3,7 @@
 //! A strategy calls on a change of its own state, not on every bar on which its condition holds. It
 //! knows nothing of positions, gates or agents; what becomes of a call is decided elsewhere.
 
+mod health;
 mod hit_rate;
 mod mean_reversion;
 mod momentum;
@@ -10,6 +11,7 @@ mod sma_cross;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::health::{SourceHealth, SourceRecord};
 pub use self::hit_rate::{HORIZON_BARS, HitRate};
 pub use self::mean_reversion::MeanReversion;
 pub use self::momentum::Momentum;

@@ -89,8 +89,8 @@ impl Prepared {
         let usage = |error: conclave_domain::strategy::StrategyError| {
             CliError::new(ExitCode::Config, error.to_string())
         };
-        let mut watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true)
-            .map_err(usage)?;
+        let watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true);
+        let mut watch = watch.map_err(usage)?.judged_by(&self.config.limits.gates);
         let Some(until) = until else { return Ok(watch) };
         let mut played = self.tape.clone();
         while let Some(chunk) = played.next_chunk(1) {

@@ -1,5 +1,7 @@
 //! What agents can do to a round, and what they cannot.
 
+use conclave_domain::approvals::Proposal;
+
 use super::*;
 
 /// A council whose guardian finds every entry over its limit of value at risk.
@@ -7,6 +9,12 @@ fn narrow() -> CouncilPlan {
     let mut limits = Limits::default();
     limits.risk.var_max = conclave_domain::ratio::Ratio::of(0.000_001);
     CouncilPlan { limits, ..CouncilPlan::default() }
+}
+
+/// The guardian objects by judgement.
+fn objection(text: &str) -> Act {
+    Act::Say(json!({"reasoning": text, "confidence": 0.8,
+        "objections": [{"code": "guardian.judgement", "text": text}]}))
 }
 
 /// Goal: T-2: a veto waits for nobody.
@@ -161,10 +169,6 @@ async fn the_101st_paid_consultation_is_refused_for_the_rest_of_the_hour() {
 /// Method: the guardian objects once or always; the others are sure, or less so.
 #[tokio::test(start_paused = true)]
 async fn a_soft_veto_is_appealed_once_and_carried_or_not() {
-    let objection = |text: &str| {
-        Act::Say(json!({"reasoning": text, "confidence": 0.8,
-            "objections": [{"code": "guardian.judgement", "text": text}]}))
-    };
     for (sure, always, verdicts, denied, orders) in [
         (0.95, false, vec!["vetoed", "act"], None, 1),
         (0.95, true, vec!["vetoed", "vetoed"], None, 0),
@@ -198,8 +202,7 @@ async fn an_appeal_is_lost_by_one_vote_against() {
     let council = TestCouncil::with(waits_for_all()).await;
     all_for(&council, 0.95);
     council.agent("execution_timer").answers(answer("execution_timer", "against", 0.95));
-    council.guardian().brain().once(Act::Say(json!({"reasoning": "no", "confidence": 0.8,
-        "objections": [{"code": "guardian.judgement", "text": "no"}]})));
+    council.guardian().brain().once(objection("no"));
     let told = council.decide_long().await;
     assert_eq!(told.verdicts(), ["vetoed", "hold"]);
     assert_eq!(told.bodies("round.closed")[1]["code"], "round.not_unanimous");
@@ -219,16 +222,26 @@ async fn a_hard_veto_is_never_appealed() {
     council.stop().await;
 }
 
+/// An objection that an appeal has overcome is a person's last word in supervised mode.
 #[tokio::test(start_paused = true)]
-async fn in_supervised_mode_an_appeal_takes_a_person_who_is_not_waited_for() {
-    let plan = CouncilPlan { mode: Mode::Supervised, ..waits_for_all() };
-    let council = TestCouncil::with(plan).await;
-    all_for(&council, 1.0);
-    council.guardian().will_veto("not today");
-    let told = council.decide_long().await;
-    assert_eq!(told.verdicts(), ["vetoed"]);
-    assert_eq!(told.bodies("appeal.opened")[0]["refused"], "appeal.person");
-    assert_eq!(council.denials(Code::AppealPerson), 1);
-    assert!(council.council.approvals.list().await.is_empty());
-    council.stop().await;
+async fn in_supervised_mode_nothing_comes_of_an_appeal_without_a_person() {
+    for approve in [true, false] {
+        let plan = CouncilPlan { mode: Mode::Supervised, ..waits_for_all() };
+        let council = TestCouncil::with(plan).await;
+        all_for(&council, 1.0);
+        council.guardian().brain().once(objection("not today"));
+        let told = council.decide_long().await;
+        assert_eq!(told.verdicts(), ["vetoed", "act"], "{told:#?}");
+        assert!(council.orders(BookKind::Real).is_empty(), "it waits");
+        let waiting = council.council.approvals.list().await;
+        let Proposal::Entry { appealed, .. } = &waiting[0].proposal;
+        assert_eq!(*appealed, Some(Code::GuardJudgement));
+        assert_eq!(council.log().bodies("approval.asked")[0]["appealed"], "guardian.judgement");
+        let decision = waiting[0].decision.to_string();
+        let answer = council.council.approvals.answer(decision, approve, person(), String::new());
+        answer.await.unwrap();
+        assert_eq!(council.orders(BookKind::Real).len(), usize::from(approve));
+        assert_eq!(council.denials(Code::AppealPerson), u64::from(!approve));
+        council.stop().await;
+    }
 }

@@ -133,7 +133,8 @@ fn play(
     let mut tape = Tape::new(series.to_vec()).map_err(failed)?;
     let instruments = Arc::clone(tape.instruments());
     let watch = MarketWatch::new(&instruments, timeframe, strategy, true)
-        .map_err(|error| CliError::new(ExitCode::Usage, format!("{error}")))?;
+        .map_err(|error| CliError::new(ExitCode::Usage, format!("{error}")))?
+        .judged_by(&config.limits.gates);
     let custody = Custody::new(&account(terms, sim, config), &instruments).map_err(failed)?;
     let budgets = Budgets::new(config.budgets.clone()).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -175,14 +175,10 @@ fn budgets(report: &BudgetReport) -> Vec<Value> {
 
 fn item(pending: &Pending) -> Value {
     let Pending { decision, proposal, reasoning, proposed_at, expires_at } = pending;
-    let (asks, symbol, side, qty) = match proposal {
-        Proposal::Entry { intent } => {
-            ("entry", json!(intent.symbol), json!(intent.side), json!(intent.qty))
-        }
-        Proposal::Appeal { against } => ("appeal", json!(null), json!(null), json!(against)),
-    };
+    let Proposal::Entry { intent, appealed } = proposal;
     json!({
-        "decision": decision, "asks": asks, "symbol": symbol, "side": side, "qty": qty,
+        "decision": decision, "asks": "entry", "appealed": appealed,
+        "symbol": intent.symbol, "side": intent.side, "qty": intent.qty,
         "reasoning": reasoning, "proposed_at": proposed_at, "expires_at": expires_at,
     })
 }
