@@ -8,6 +8,7 @@
 //! proposal is acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use conclave_domain::approvals::{Outcome, Pending, Proposal, Queue};
@@ -85,11 +86,35 @@ pub enum AnswerError {
     Gone,
 }
 
+/// How long an item waits: shared, so that it can be changed while the process runs.
+#[derive(Clone, Debug)]
+pub struct Expiry(Arc<AtomicU64>);
+
+impl Expiry {
+    /// This long, to the millisecond.
+    pub fn new(expiry: Duration) -> Self {
+        let shared = Self(Arc::default());
+        shared.set(expiry);
+        shared
+    }
+
+    /// As it is now.
+    pub fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    /// From now on; what waits already keeps what it was given.
+    pub fn set(&self, expiry: Duration) {
+        let ms = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(ms, Ordering::SeqCst);
+    }
+}
+
 /// What the actor is started with.
 #[derive(Clone, Debug)]
 pub struct ApprovalsSetup {
     /// How long an item waits.
-    pub expiry: Duration,
+    pub expiry: Expiry,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// What a clearance is stamped with.
@@ -108,7 +133,7 @@ pub struct ApprovalsSetup {
 
 /// How to reach the approvals actor.
 #[derive(Clone, Debug)]
-pub struct ApprovalsHandle(StableRef<ApprovalsMsg>);
+pub struct ApprovalsHandle(StableRef<ApprovalsMsg>, Expiry);
 
 impl ApprovalsHandle {
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> ApprovalsMsg) -> Option<T> {
@@ -140,6 +165,11 @@ impl ApprovalsHandle {
         asked.unwrap_or(Err(AnswerError::Gone))
     }
 
+    /// How long an item waits; to be looked at and to be changed.
+    pub const fn expiry(&self) -> &Expiry {
+        &self.1
+    }
+
     /// What waits.
     pub async fn list(&self) -> Vec<Pending> {
         self.ask(|reply| ApprovalsMsg::List { reply }).await.unwrap_or_default()
@@ -149,8 +179,9 @@ impl ApprovalsHandle {
 /// Prepares the approvals actor.
 pub fn approvals(setup: ApprovalsSetup) -> (ChildSpec, ApprovalsHandle) {
     let (publisher, actor) = stable();
+    let expiry = setup.expiry.clone();
     let child = ChildSpec::new("approvals", publisher, move || (Approvals, setup.clone()));
-    (child, ApprovalsHandle(actor))
+    (child, ApprovalsHandle(actor, expiry))
 }
 
 /// The actor.
@@ -232,13 +263,13 @@ impl ApprovalsState {
     }
 
     async fn propose(&mut self, proposal: Proposal, reasoning: String) -> bool {
-        let ApprovalsSetup { clock, expiry, .. } = &self.setup;
+        let (clock, expiry) = (&self.setup.clock, self.setup.expiry.get());
         let (decision, at) = (proposal.intent().decision.clone(), proposal.intent().at);
         let body = Asked { proposal: &proposal, expires_in_s: expiry.as_secs() };
         let asked: Vec<Record> =
             record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
         let now = clock.wall();
-        if self.queue.propose(decision.clone(), proposal, reasoning, now, *expiry).is_err() {
+        if self.queue.propose(decision.clone(), proposal, reasoning, now, expiry).is_err() {
             return false;
         }
         if self.write(asked).await && self.keep().await {
@@ -252,7 +283,7 @@ impl ApprovalsState {
 
     /// Whether the market has moved on too far for an intent: the trading clock's half of expiry.
     fn is_stale(&self, at: Time) -> bool {
-        self.setup.clock.trading().since(at) > self.setup.expiry
+        self.setup.clock.trading().since(at) > self.setup.expiry.get()
     }
 
     async fn answer(
@@ -302,7 +333,7 @@ impl ApprovalsState {
             return Err(AnswerError::Denied(Code::ModeAdvisory));
         }
         let epoch = fence.epoch(intent.symbol.as_str());
-        let validity = Validity { epoch, expires_at: intent.at + *expiry };
+        let validity = Validity { epoch, expires_at: intent.at + expiry.get() };
         let cleared = Cleared::by_person(person, intent, validity);
         match broker.submit(BookKind::Real, cleared).await {
             Ok(Ok(())) => Ok("approved and sent".to_owned()),

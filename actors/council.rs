@@ -23,7 +23,7 @@ use conclave_domain::watch::MarketWatch;
 use ractor::SpawnErr;
 use tokio::runtime::Handle;
 
-use crate::approvals::{ApprovalsHandle, ApprovalsSetup, approvals};
+use crate::approvals::{ApprovalsHandle, ApprovalsSetup, Expiry, approvals};
 use crate::audit::{Audit, AuditHandle, audit};
 use crate::broker::{Account, BrokerHandle, BrokerSetup, broker};
 use crate::consensus::Patience;
@@ -224,7 +224,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         score: score.clone(),
     });
     let (approvals_spec, approvals) = approvals(ApprovalsSetup {
-        expiry: setup.approval_expiry,
+        expiry: Expiry::new(setup.approval_expiry),
         clock: Arc::clone(&world.clock),
         fence: Arc::clone(&world.fence),
         broker: broker.clone(),

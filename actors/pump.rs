@@ -53,6 +53,13 @@ pub enum PumpError {
     Fallen(String),
 }
 
+/// Resolves when somebody asks to stop; never when nobody can ask any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 impl<R: Rhythm> Stations for Pump<R> {
     type Event = (BookKind, Attend);
     type Error = PumpError;
@@ -61,7 +68,11 @@ impl<R: Rhythm> Stations for Pump<R> {
         if let Some(why) = self.council.fallen() {
             return Err(PumpError::Fallen(why));
         }
-        self.rhythm.before(chunk).await;
+        // A pace is not waited for once somebody asks to stop: the bar in hand is the last one.
+        tokio::select! {
+            () = self.rhythm.before(chunk) => {}
+            () = stopped(&mut self.stop) => {}
+        }
         Ok(self.council.market.bars(Arc::clone(chunk)).await?)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use conclave::http::auth::Token;
 use conclave::http::desk::{Answer, Command, Desk, Refusal, Text, View};
 use conclave::http::events::{Event, Hub};
+use conclave::http::rate::Rate;
 use conclave::http::{Shared, bind, serve};
 use conclave_domain::code::Code;
 use serde_json::{Value, json};
@@ -58,7 +59,8 @@ impl Desk for Remembering {
 fn shared(guard_reads: bool) -> (Arc<Remembering>, Shared) {
     let desk = Arc::<Remembering>::default();
     let token = Token::new(SECRET);
-    (desk.clone(), Shared { desk, hub: Arc::default(), token, guard_reads })
+    let rate = Rate::default();
+    (desk.clone(), Shared { desk, hub: Arc::default(), token, guard_reads, rate })
 }
 
 /// Serves for as long as `ask` asks.

@@ -1,5 +1,6 @@
 //! Drives the built binary as an operator does: a market of CSV files, runs in directories, verbs.
 
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -26,6 +27,10 @@ pub(crate) fn wait_for(time: Duration) {
 pub(crate) struct World {
     dir: TempDir,
     symbols: Vec<String>,
+    /// Starts after kills by which a crash loop is told; tests kill more often than any process crashes.
+    crashes_max: Cell<u32>,
+    /// Variables for whatever is started.
+    variables: RefCell<Vec<(String, String)>>,
 }
 
 impl World {
@@ -42,7 +47,17 @@ impl World {
             fs::write(dir.path().join(format!("{name}.csv")), text).expect("a file");
         }
         let symbols = shares.iter().map(|(name, ..)| format!("{name}.csv")).collect();
-        Self { dir, symbols }
+        Self { dir, symbols, crashes_max: Cell::new(1_000), variables: RefCell::default() }
+    }
+
+    /// From now on so many unclean starts are no crash loop yet, and one more is.
+    pub(crate) fn crashes_max(&self, count: u32) {
+        self.crashes_max.set(count);
+    }
+
+    /// A variable in the environment of whatever is started from now on.
+    pub(crate) fn variable(&self, name: &str, value: &str) {
+        self.variables.borrow_mut().push((name.to_owned(), value.to_owned()));
     }
 
     /// Drops the bars after `day`, such as `2013-02-08`, from every file.
@@ -85,6 +100,9 @@ impl World {
         for name in ours.filter(|name| name.to_string_lossy().starts_with("CONCLAVE")) {
             command.env_remove(name);
         }
+        let crashes_max = self.crashes_max.get().to_string();
+        command.env("CONCLAVE__SUPERVISION__UNCLEAN_STARTS_MAX", crashes_max);
+        command.envs(self.variables.borrow().iter().map(|(name, value)| (name, value)));
         command.current_dir(self.dir.path()).args(args);
         command
     }
@@ -147,6 +165,11 @@ impl World {
     /// A file of a run.
     pub(crate) fn file(&self, store: &str, name: &str) -> String {
         fs::read_to_string(self.path(store).join(name)).expect("a file of the run")
+    }
+
+    /// What a run that was started said on stderr.
+    pub(crate) fn log(&self, store: &str) -> String {
+        fs::read_to_string(self.path(&format!("{store}.log"))).unwrap_or_default()
     }
 
     pub(crate) fn summary(&self, store: &str) -> Value {
@@ -225,8 +248,7 @@ impl Running<'_> {
     }
 
     fn log(&self) -> String {
-        let path = self.world.path(&format!("{}.log", self.store));
-        fs::read_to_string(path).unwrap_or_default()
+        self.world.log(&self.store)
     }
 
     /// A verb about this process.
@@ -304,10 +326,21 @@ impl Running<'_> {
     }
 
     /// Asks it to end, and waits for it.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+    pub(crate) fn terminate(self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let (flag, pid) = (format!("-{name}"), self.child.id().to_string());
+        let sent = Command::new("sh").args(["-c", "kill \"$0\" \"$1\"", &flag, &pid]).status();
         assert!(sent.expect("a shell").success(), "the process has ended already");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("an end")
     }
 }

@@ -124,20 +124,42 @@ pub async fn open_round<B: Send + Sync + 'static>(
     let mut collector = Collector::new(&request, safety);
     let time_is_up = tokio::time::sleep_until(started_at + limit);
     tokio::pin!(time_is_up);
-    let closed = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        () = collector.run() => true,
-        () = &mut time_is_up => false,
+        () = collector.run() => Ended::Counted,
+        () = &mut time_is_up => Ended::TimeIsUp,
+        () = hurried(safety) => Ended::Hurried,
     };
-    if !closed {
-        if fails {
+    match ended {
+        Ended::Counted => {}
+        Ended::TimeIsUp if fails => {
             let silent = collector.tally.awaited().collect();
             let decision = request.decision.clone();
             return Err(RoundError::Watchdog { decision, waited: limit, silent });
         }
-        collector.tally.apply(Event::Deadline);
+        Ended::TimeIsUp | Ended::Hurried => {
+            collector.tally.apply(Event::Deadline);
+        }
     }
     Ok(collector.close(started_at.elapsed()))
+}
+
+/// How the collecting ended.
+enum Ended {
+    /// The tally is closed.
+    Counted,
+    /// The patience is at its end.
+    TimeIsUp,
+    /// The process is being stopped: its last deadline, for replays too.
+    Hurried,
+}
+
+/// What an agent has left from the moment on that the process cannot wait any more.
+const HURRIED_PATIENCE: Duration = Duration::from_millis(200);
+
+async fn hurried(safety: &SafetyHandle) {
+    safety.fence().hurried().await;
+    tokio::time::sleep(HURRIED_PATIENCE).await;
 }
 
 /// A consultation that waits for its agent to come back to life.

@@ -83,6 +83,33 @@ async fn a_veto_with_four_hanging_takes_no_time_and_neither_does_the_next_round(
     desk.stop().await;
 }
 
+/// T-3: a process that is being stopped waits for nobody for long: silence is a late answer, in a
+/// round that is open and in those that follow, and whoever answers is heard.
+#[tokio::test(start_paused = true)]
+async fn a_hurried_round_closes_without_those_who_are_silent() {
+    let desk = desk().await;
+    desk.brain("position_sizer").always(Act::Hang);
+    let started_at = Instant::now();
+    let brief = calm();
+    let hurry = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        desk.safety.fence().hurry();
+    };
+    let request = RoundRequest {
+        patience: Patience::Watchdog(Duration::from_mins(1)),
+        ..desk.request(decision(1), 1, &brief)
+    };
+    let (first, ()) = tokio::join!(open_round(request, &desk.safety), hurry);
+    let first = first.expect("a deadline is no error");
+    assert_eq!(first.report.outcome("position_sizer"), Some(&Outcome::Late));
+    assert_eq!(first.report.verdict, Verdict::Act, "the others have answered");
+    assert_eq!(started_at.elapsed(), Duration::from_secs(1) + HURRIED_PATIENCE);
+    let second = round(&desk, 2, &brief).await;
+    assert_eq!(second.report.outcome("position_sizer"), Some(&Outcome::Late));
+    assert_eq!(started_at.elapsed(), Duration::from_secs(1) + 2 * HURRIED_PATIENCE);
+    desk.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_late_veto_cancels_every_call_that_is_still_in_flight() {
     let desk = desk().await;

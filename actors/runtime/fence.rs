@@ -33,6 +33,7 @@ pub struct Fence {
     all: AtomicU64,
     lanes: [AtomicU64; LANES],
     halted: AtomicBool,
+    hurried: AtomicBool,
     guards: AtomicUsize,
     stop_flag: StopFlag,
     changes: watch::Sender<u64>,
@@ -65,6 +66,7 @@ impl Fence {
             all: AtomicU64::new(0),
             lanes: [const { AtomicU64::new(0) }; LANES],
             halted: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             guards: AtomicUsize::new(0),
             stop_flag,
             changes: watch::Sender::new(0),
@@ -109,6 +111,23 @@ impl Fence {
     /// Voids whatever was cleared before now, without a halt.
     pub fn void_all(&self) {
         self.raise();
+    }
+
+    /// The process is being stopped and has waited for the agents long enough: whoever has not
+    /// answered in a moment from now is late, in every round from now on.
+    pub fn hurry(&self) {
+        self.hurried.store(true, Ordering::SeqCst);
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Resolves when the agents are hurried.
+    pub(crate) async fn hurried(&self) {
+        let mut changes = self.changes();
+        while !self.hurried.load(Ordering::SeqCst) {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Whether the trading state is halted, whatever the flag file says and whoever lives.

@@ -385,7 +385,11 @@ impl State {
     }
 
     fn record(&self, budgets: BudgetSnapshot) -> SafetyRecord {
-        let Standing { trading_state, modes } = self.standing.clone();
+        let Standing { mut trading_state, modes } = self.standing.clone();
+        // The root halts the fence when the council falls, and asks nobody.
+        if self.args.setup.fence.is_state_halted() {
+            trading_state = TradingState::Halted;
+        }
         SafetyRecord { budgets, trading_state, modes }
     }
 

@@ -121,6 +121,7 @@ steps! {
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";
     LogCut = "log.cut", Observations, "A torn tail was found at the start and cut.";
+    ConfigReloaded = "config.reloaded", Observations, "The configuration was read anew on request, or why it was not.";
     StallSeen = "stall.seen", Observations, "A runtime's timers were late.";
 }
 

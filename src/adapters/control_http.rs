@@ -32,7 +32,13 @@ pub struct Control {
     station: Station,
     token: String,
     client: reqwest::Client,
+    patience: Duration,
 }
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to be connected on this machine.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store that a verb is about: the one given, else the latest run below `runs`.
 ///
@@ -57,6 +63,14 @@ impl Control {
     /// # Errors
     /// When the store has no process.
     pub fn find(dir: &Path) -> Result<Self, CliError> {
+        Self::find_within(dir, PATIENCE)
+    }
+
+    /// Finds the process of a store, whose answers may take no longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Control::find`].
+    pub fn find_within(dir: &Path, patience: Duration) -> Result<Self, CliError> {
         let missing = || {
             let text = format!(
                 "no process serves {}: start it with `conclave run --stay`, or name its directory with --store",
@@ -70,12 +84,24 @@ impl Control {
         // The client wants a TLS provider even for loopback; a second install is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
-            .connect_timeout(Duration::from_secs(2))
+            .timeout(patience)
+            .connect_timeout(CONNECT_PATIENCE.min(patience))
             .no_proxy()
             .build()
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-        Ok(Self { station, token: token.trim().to_owned(), client })
+        Ok(Self { station, token: token.trim().to_owned(), client, patience })
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When nobody answers, or it was refused.
+    pub async fn metrics(&self) -> Result<String, CliError> {
+        let url = format!("{}/metrics", self.station.url);
+        let sent = self.client.get(url).bearer_auth(&self.token).send().await;
+        let sent = sent.and_then(reqwest::Response::error_for_status);
+        let response = sent.map_err(|error| self.silence(&error))?;
+        response.text().await.map_err(|error| self.silence(&error))
     }
 
     /// Reads a view, such as `status` or `rounds/ID`.
@@ -97,15 +123,7 @@ impl Control {
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, CliError> {
-        let response = request.send().await.map_err(|error| {
-            if error.is_timeout() && !error.is_connect() {
-                CliError::new(ExitCode::Timeout, "the process did not answer within 10 s")
-            } else {
-                let pid = self.station.pid;
-                let text = format!("no process answers any more (it was {pid})");
-                CliError::new(ExitCode::NotRunning, text)
-            }
-        })?;
+        let response = request.send().await.map_err(|error| self.silence(&error))?;
         let status = response.status();
         let value: Value = response.json().await.unwrap_or(Value::Null);
         if status.is_success() {
@@ -119,5 +137,20 @@ impl Control {
             _ => ExitCode::Failure,
         };
         Err(CliError::new(code, text))
+    }
+
+    /// What it means that there was no answer.
+    fn silence(&self, error: &reqwest::Error) -> CliError {
+        let pid = self.station.pid;
+        if error.is_timeout() && !error.is_connect() {
+            let limit = self.patience.as_secs_f64();
+            let text = format!("process {pid} did not answer within {limit} s");
+            CliError::new(ExitCode::Timeout, text)
+        } else {
+            CliError::new(
+                ExitCode::NotRunning,
+                format!("no process answers any more (it was {pid})"),
+            )
+        }
     }
 }

@@ -5,6 +5,8 @@ pub mod clock;
 pub mod context_redb;
 pub mod context_sled;
 pub mod control_http;
+pub mod heartbeat;
 pub mod lock;
+pub mod notify;
 pub mod safety_store;
 pub mod store_writer;

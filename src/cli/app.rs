@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{agents, audit, backtest, config, data, doctor, metrics, report};
+use super::{agents, audit, backtest, config, data, doctor, logging, metrics, report, watch};
 use crate::run::{self, RunArgs};
 
 /// A supervised council of AI agents around a trading system.
@@ -24,15 +24,10 @@ pub struct App {
     /// How to print.
     #[arg(long, global = true, value_enum, default_value_t)]
     pub format: Format,
-    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as `conclave=debug`.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILTER",
-        default_value = "warn",
-        env = "CONCLAVE_LOG"
-    )]
-    pub log: String,
+    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as `conclave=debug`;
+    /// `log.level` of the configuration when not given.
+    #[arg(long, global = true, value_name = "FILTER", env = "CONCLAVE_LOG")]
+    pub log: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Option<Verb>,
@@ -79,6 +74,8 @@ pub enum Verb {
     Audit(audit::AuditArgs),
     /// Whether this machine and the latest run are as they should be, and what to do where not.
     Doctor(doctor::DoctorArgs),
+    /// Tells when the heart of a run has stopped, and can stop its trading without its help.
+    Watch(watch::WatchArgs),
     /// The configuration and where each value comes from.
     Config(config::ConfigArgs),
     /// Shell completions on stdout.
@@ -96,7 +93,7 @@ pub enum Verb {
 /// With the exit code and the text that `main` ends with.
 pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
     let App { config: file, format, log, verb } = app;
-    start_logging(&log)?;
+    logging::start(log.as_deref())?;
     let verb = verb.unwrap_or_else(|| Verb::Run(Box::default()));
     match verb {
         Verb::Run(args) => run::run(&args, file.as_deref(), format, out),
@@ -121,6 +118,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Backtest(args) => backtest::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
+        Verb::Watch(args) => block_on(watch::run(&args, format, out)),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
         Verb::Completions { shell } => {
             // Into memory first: the generator panics where a pipe is closed.
@@ -138,40 +136,6 @@ fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliE
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     runtime.block_on(work)
-}
-
-fn start_logging(filter: &str) -> Result<(), CliError> {
-    use std::io::IsTerminal as _;
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| CliError::new(ExitCode::Usage, format!("--log is no filter: {error}")))?;
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    // One line per panic: the default hook's backtraces make the restart of an actor slow.
-    std::panic::set_hook(Box::new(|panic| {
-        let what = panic.payload_as_str().unwrap_or("(no text)");
-        let place = panic.location().map_or_else(String::new, ToString::to_string);
-        tracing::error!(place, "panic: {what}");
-    }));
-    // A second call in one process (tests) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Quiet)
-        .with_ansi(colour)
-        .try_init();
-    Ok(())
-}
-
-/// Standard error that nobody has to read: a closed pipe loses the line and nothing else.
-struct Quiet;
-
-impl Write for Quiet {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let _ = std::io::stderr().write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 fn version(format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -13,6 +14,11 @@ use super::format::{Align, Format, Table};
 use crate::adapters::audit_files::has_log;
 use crate::adapters::control_http::{Control, HALT_FILE, store_dir};
 use crate::run::rounds;
+
+/// How long a process may take to answer a command.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to answer a halt, which is in force already.
+const HALT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which process.
 #[derive(Args, Clone, Debug, Default)]
@@ -257,16 +263,27 @@ pub async fn state(
     if verb == StateVerb::Halt {
         raise_flag(&dir, &args.reason)?;
     }
-    let answer = match Control::find(&dir) {
+    // A halt has its flag file: it need not wait for a process that may be wedged.
+    let patience = if verb == StateVerb::Halt { HALT_PATIENCE } else { PATIENCE };
+    let answer = match Control::find_within(&dir, patience) {
         Ok(control) => control.post(name, &json!({ "reason": args.reason })).await,
         Err(error) => Err(error),
     };
     match answer {
-        Ok(value) => show(&value, format, out),
+        Ok(mut value) => {
+            if let Some(fields) = value.as_object_mut().filter(|_| verb == StateVerb::Halt) {
+                fields.insert(
+                    "way".to_owned(),
+                    "the process answered; the flag file stands too".into(),
+                );
+            }
+            show(&value, format, out)
+        }
         Err(error) if verb == StateVerb::Halt && is_silence(&error) => {
             let text = "the flag file is raised: no entry leaves, now or after a restart; \
                         protective exits and cancels go on. No process answered.";
-            let value = json!({"schema": "state/1", "state": "halted", "text": text});
+            let way = format!("flag file: {}", error.message);
+            let value = json!({"schema": "state/1", "state": "halted", "text": text, "way": way});
             show(&value, format, out)
         }
         Err(error) if verb == StateVerb::Resume && error.code == ExitCode::NotRunning => {
@@ -281,7 +298,11 @@ fn is_silence(error: &CliError) -> bool {
     matches!(error.code, ExitCode::NotRunning | ExitCode::Timeout)
 }
 
-fn raise_flag(dir: &Path, reason: &str) -> Result<(), CliError> {
+/// Raises the flag file on the order path: from now on no entry leaves, whoever lives.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn raise_flag(dir: &Path, reason: &str) -> Result<(), CliError> {
     let path = dir.join(HALT_FILE);
     std::fs::write(&path, format!("{reason}\n")).map_err(|error| {
         let text = format!("the flag file {} could not be written: {error}", path.display());

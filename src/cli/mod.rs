@@ -10,6 +10,8 @@ pub mod data;
 pub mod doctor;
 pub mod error;
 pub mod format;
+pub mod logging;
 pub mod metrics;
 pub mod progress;
 pub mod report;
+pub mod watch;

@@ -271,6 +271,21 @@ pub(super) fn service(all: &mut Vec<Key>) {
             }
         }),
         integer("http.port", 0..=65_535, "port", |c| &mut c.http.port),
+        integer("http.burst", 10..=10_000, "requests", |c| &mut c.http.burst),
+        integer("http.requests_per_second", 1..=10_000, "requests a second", |c| {
+            &mut c.http.requests_per_second
+        }),
+        word("log.level", &["error", "warn", "info", "debug", "trace"], |c, v| {
+            v.clone_into(&mut c.log.level);
+        }),
+        duration("supervision.drain_max", SECOND..=10 * SECOND, |c| &mut c.supervision.drain_max),
+        duration("supervision.heartbeat", 100..=60 * SECOND, |c| &mut c.supervision.heartbeat),
+        integer("supervision.unclean_starts_max", 1..=1_000, "starts", |c| {
+            &mut c.supervision.unclean_starts_max
+        }),
+        duration("supervision.unclean_starts_period", SECOND..=DAY, |c| {
+            &mut c.supervision.unclean_starts_period
+        }),
     ]);
 }
 

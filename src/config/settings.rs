@@ -37,6 +37,10 @@ pub struct Config {
     pub store: StoreSettings,
     /// The HTTP side.
     pub http: HttpSettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// How the process is stopped, felt and kept from crashing for ever.
+    pub supervision: SupervisionSettings,
     /// Each agent's switch, tier, brain and permits.
     pub agents: BTreeMap<AgentName, AgentSettings>,
 }
@@ -120,6 +124,30 @@ pub struct HttpSettings {
     pub host: IpAddr,
     /// Port to bind; 0 has one chosen.
     pub port: u16,
+    /// Requests that may come at once.
+    pub burst: u32,
+    /// Requests a second in the long run.
+    pub requests_per_second: u32,
+}
+
+/// What is logged to stderr.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+}
+
+/// How the process is stopped, felt and kept from crashing for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SupervisionSettings {
+    /// How long a stop may take before the process says what hung and ends.
+    pub drain_max: Duration,
+    /// How often the council's pulse is felt.
+    pub heartbeat: Duration,
+    /// Unclean starts within the period after which the process comes up halted.
+    pub unclean_starts_max: u32,
+    /// The period in which unclean starts are counted.
+    pub unclean_starts_period: Duration,
 }
 
 /// One agent's settings.
@@ -170,7 +198,20 @@ impl Default for Config {
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
             audit: AuditSettings { segment_mb: 64 },
             store: StoreSettings { engine: "sled".to_owned() },
-            http: HttpSettings { enabled: true, host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8740 },
+            http: HttpSettings {
+                enabled: true,
+                host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 8740,
+                burst: 200,
+                requests_per_second: 100,
+            },
+            log: LogSettings { level: "warn".to_owned() },
+            supervision: SupervisionSettings {
+                drain_max: Duration::from_secs(10),
+                heartbeat: Duration::from_secs(1),
+                unclean_starts_max: 5,
+                unclean_starts_period: Duration::from_mins(10),
+            },
             agents: agents.collect(),
         }
     }

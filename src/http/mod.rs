@@ -8,6 +8,7 @@ pub mod auth;
 pub mod desk;
 pub mod events;
 mod page;
+pub mod rate;
 mod routes;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use auth::Token;
 use desk::Desk;
 use events::Hub;
+use rate::Rate;
 
 /// What every request sees.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub struct Shared {
     pub token: Token,
     /// Whether reading needs the token as well, because the bind is not loopback.
     pub guard_reads: bool,
+    /// How many requests are answered.
+    pub rate: Rate,
 }
 
 impl std::fmt::Debug for Shared {

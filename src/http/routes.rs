@@ -1,7 +1,5 @@
 //! The routes, and what surrounds every one of them: limits, headers, the token.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,18 +14,15 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::desk::{Command, ModeChange, Refusal, View, Why};
 use super::page;
+use super::rate::Rate;
 
 /// Largest request body, bytes.
 const BODY_MAX: usize = 64 * 1024;
-/// Requests that may come at once; they refill at [`REQUESTS_PER_SECOND`].
-const BURST: f64 = 200.0;
-/// Requests a second in the long run.
-const REQUESTS_PER_SECOND: f64 = 100.0;
 
 /// The whole API.
 pub(super) fn router(shared: Shared) -> Router {
     let exposed = shared.guard_reads;
-    let bucket = Arc::new(Mutex::new((BURST, tokio::time::Instant::now())));
+    let rate = shared.rate.clone();
     let reads = Router::new()
         .route("/", get(status_page))
         .route("/metrics", get(metrics))
@@ -59,9 +54,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn(move |request, next| loopback_host(exposed, request, next)))
         .layer(middleware::from_fn(security_headers))
-        .layer(middleware::from_fn(move |request, next| {
-            limit_rate(Arc::clone(&bucket), request, next)
-        }))
+        .layer(middleware::from_fn(move |request, next| limit_rate(rate.clone(), request, next)))
         .with_state(shared)
 }
 
@@ -207,25 +200,10 @@ async fn security_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// A token bucket for the whole server: one operator needs no more, and a runaway script must not
-/// keep the process from its work. Health checks count like everything else.
-async fn limit_rate(
-    bucket: Arc<Mutex<(f64, tokio::time::Instant)>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let admitted = {
-        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = tokio::time::Instant::now();
-        let refill = now.duration_since(bucket.1).as_secs_f64() * REQUESTS_PER_SECOND;
-        *bucket = ((bucket.0 + refill).min(BURST), now);
-        let admitted = bucket.0 >= 1.0;
-        if admitted {
-            bucket.0 -= 1.0;
-        }
-        admitted
-    };
-    if admitted {
+/// One operator needs no more than the limits, and a runaway script must not keep the process from
+/// its work. Health checks count like everything else.
+async fn limit_rate(rate: Rate, request: Request, next: Next) -> Response {
+    if rate.admits(tokio::time::Instant::now()) {
         next.run(request).await
     } else {
         (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "slow down\n").into_response()

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::adapters::audit_files::has_log;
+
 /// Arguments of `run`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunArgs {
@@ -14,6 +16,9 @@ pub struct RunArgs {
     /// Goes on with the run in this directory, from its last stored bar.
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
+    /// Goes on with the run in this directory, or begins one there: what a service manager starts.
+    #[arg(long = "continue", value_name = "DIR", conflicts_with_all = ["out", "resume"])]
+    pub continue_in: Option<PathBuf>,
     /// Seed of whatever is random.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -53,6 +58,14 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// The directory that was named, and whether a run in it goes on.
+    pub(super) fn place(&self) -> Option<(PathBuf, bool)> {
+        let goes_on = self.resume.clone().map(|dir| (dir, true));
+        let begins = || self.out.clone().map(|dir| (dir, false));
+        let either = || self.continue_in.clone().map(|dir| (dir.clone(), has_log(&dir)));
+        goes_on.or_else(begins).or_else(either)
+    }
+
     /// The flags that stand for keys of the configuration.
     pub(super) fn flags(&self) -> Vec<(String, String)> {
         let mut flags = Vec::new();

@@ -6,16 +6,21 @@ pub mod desk;
 mod finish;
 mod inside;
 mod keep;
+mod keeper;
 mod prepare;
+mod pulse;
+mod reload;
 mod resume;
 pub mod rounds;
 mod serve;
+mod starts;
+mod stopping;
 mod world;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use conclave_actors::audit::record;
@@ -43,11 +48,15 @@ use finish::End;
 pub(crate) use inside::{Inside, play_inside};
 use keep::Keeping;
 pub(crate) use prepare::Prepared;
+use starts::Start;
 use world::Opened;
 
+use crate::adapters::audit_files::AuditFiles;
+use crate::adapters::clock::now;
 use crate::catalogue;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::logging;
 use crate::cli::progress::Progress;
 use crate::report::{RunReport, summary_table};
 
@@ -69,14 +78,15 @@ pub fn run(
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
     let mut prepared = prepare::prepare(args, config)?;
+    // Where the command line has named a filter, that one counts.
+    let _ = logging::configure(&prepared.config.log.level);
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    let dir = match (&args.resume, &args.out) {
-        (Some(dir), _) | (None, Some(dir)) => dir.clone(),
-        (None, None) => world::fresh_dir(&fresh_id())?,
+    let (dir, resume) = match args.place() {
+        Some(place) => place,
+        None => (world::fresh_dir(&fresh_id())?, false),
     };
     let clock = Arc::new(ReplayClock::default());
-    let resume = args.resume.is_some();
     if resume {
         resume::check(&dir, &prepared)?;
     }
@@ -85,15 +95,27 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    let start = Start::begin(&dir, &prepared.config.supervision, now())?;
     let (stop, stopped) = watch::channel(false);
     let interrupted = Arc::new(AtomicBool::new(false));
-    let (report, is_told) = runtime.block_on(async {
-        let interrupted = Arc::clone(&interrupted);
-        let session = Session { args, metrics, dir: &dir, stop, stopped, interrupted };
+    let played = runtime.block_on(async {
+        let session = Session {
+            args,
+            config,
+            metrics,
+            dir: &dir,
+            log: Arc::downgrade(&opened.audit),
+            stop,
+            stopped: stopped.clone(),
+            interrupted: Arc::clone(&interrupted),
+            loops: start.loops(),
+        };
         session.play(&mut prepared, &opened, clock, (out, format)).await
-    })?;
+    });
     drop(runtime);
+    let (report, is_told) = played.inspect_err(|error| starts::leave_halted(&dir, error))?;
     drop(opened);
+    start.ended();
     if is_told {
         return Ok(());
     }
@@ -102,24 +124,35 @@ pub fn run(
         let text = format!("interrupted; `conclave run --resume {}` goes on", dir.display());
         return Err(CliError::new(ExitCode::Interrupted, text));
     }
+    if *stopped.borrow() {
+        let text = format!("stopped; `conclave run --resume {}` goes on", dir.display());
+        // Where stderr is gone there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "conclave: {text}");
+    }
     Ok(())
 }
 
 /// An id for a run's directory: the wall time, because nothing of it is in the records.
 fn fresh_id() -> String {
-    let now = crate::adapters::clock::now();
+    let now = now();
     format!("{}-{}", now.timestamp().strftime("%Y%m%dT%H%M%S"), std::process::id())
 }
 
 /// One process's part of a run.
 struct Session<'a> {
     args: &'a RunArgs,
+    /// The configuration's file, to be read again on SIGHUP.
+    config: Option<&'a Path>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     dir: &'a Path,
+    /// The log, for the last words of a stop that hangs.
+    log: Weak<AuditFiles>,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
     /// Whether it was Ctrl-C that stopped it.
     interrupted: Arc<AtomicBool>,
+    /// Why it must come up halted, if its former processes crashed one after the other.
+    loops: Option<String>,
 }
 
 impl Session<'_> {
@@ -139,6 +172,9 @@ impl Session<'_> {
             start(prepared, opened, Arc::clone(&clock), played_until).await?;
         begin(prepared, &council, opened, played_until).await?;
         enter_mode(prepared, &council, opened).await?;
+        if let Some(why) = &self.loops {
+            starts::halt(&council, why).await?;
+        }
         let server = serve::start(&self, prepared, &council, clock.clone()).await?;
         let progress = Progress::bars(prepared.tape.bars() as u64);
         let pump = Pump {
@@ -151,10 +187,14 @@ impl Session<'_> {
         let playing = play(prepared.tape.clone(), chunk, pump, lift);
         let played = hear(playing, &council, &mut safety_events).await;
         let played = played.map_err(|error| {
+            // Whatever a fallen council's part said first, the fall is what matters.
+            let error = council.fallen().map_or(error, PumpError::Fallen);
             CliError::new(ExitCode::Failure, "the run could not go on").caused_by(error)
         })?;
+        server.phase("closing the accounts and flushing the log");
         let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
         let (accounts, anchor) = finish::settle(&council, end, played).await?;
+        server.phase("writing the report");
         let mut report = finish::report(prepared, &council, &accounts, anchor)?;
         finish::write(&report, self.dir)?;
         finish::verify(self.dir, &anchor)?;

@@ -24,7 +24,7 @@ use conclave_domain::watch::MarketWatch;
 
 use super::args::RunArgs;
 use crate::cli::error::{CliError, ExitCode};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Layer, Loaded};
 use crate::data;
 
 /// A run that is ready to start.
@@ -32,6 +32,8 @@ use crate::data;
 pub(crate) struct Prepared {
     pub(super) config: Config,
     pub(super) config_hash: String,
+    /// Every key with its value and source, as it was read at the start.
+    pub(super) layer: Layer,
     pub(super) series: Vec<Series>,
     pub(super) data_hash: String,
     pub(super) tape: Tape,
@@ -56,9 +58,9 @@ impl Prepared {
         prove_feasible(&config, &agents)?;
         let mut shown = serde_json::to_value(&config)
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-        // Where a process listens decides nothing.
+        // Where a process listens, what it logs and how it is stopped decide nothing.
         if let Some(keys) = shown.as_object_mut() {
-            keys.remove("http");
+            keys.retain(|key, _| !["http", "log", "supervision"].contains(&key.as_str()));
         }
         let shown = shown.to_string();
         let data_hash = series_hash(&series);
@@ -66,6 +68,7 @@ impl Prepared {
             .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
         Ok(Self {
             config_hash: blake3::hash(shown.as_bytes()).to_hex().to_string(),
+            layer: Layer::new(),
             instruments: Arc::clone(tape.instruments()),
             custody,
             config,
@@ -106,7 +109,7 @@ impl Prepared {
 
 /// Gathers everything; refuses what cannot run.
 pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, CliError> {
-    let Loaded { config, .. } = crate::cli::config::load(file, &args.flags())?;
+    let Loaded { config, layer } = crate::cli::config::load(file, &args.flags())?;
     if config.run.money == "live" {
         let text =
             "run.money is live, but no live broker exists yet: only simulated money can be run";
@@ -116,6 +119,7 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
     let (strategy, custody) = (strategy(&config)?, custody(&config));
     let mut prepared = Prepared::new(config, series, strategy, custody)?;
     prepared.faults = faults(args, &prepared.agents)?;
+    prepared.layer = layer;
     Ok(prepared)
 }
 

@@ -1,12 +1,13 @@
-//! What goes on beside the bars: the HTTP side, Ctrl-C, and the lifting of a halt in a replay.
+//! What goes on beside the bars: the HTTP side, the keeper, and the lifting of a halt in a replay.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use conclave_actors::audit::AuditHandle;
 use conclave_actors::council::Council;
 use conclave_actors::driver::{Advanced, Played, Stations};
 use conclave_actors::inline::Attend;
@@ -23,26 +24,39 @@ use tokio::sync::{oneshot, watch};
 use super::Session;
 use super::clock::{Replay, ReplayClock};
 use super::desk::{DeskParts, RunDesk};
+use super::keeper::{self, Kept, Phase};
 use super::prepare::Prepared;
+use super::pulse::{CouncilHeart, Pulse};
+use super::reload::{Levers, Reloader};
+use super::stopping::Stopping;
 use crate::adapters::clock::now;
 use crate::adapters::control_http::{STATION_FILE, Station, TOKEN_FILE};
+use crate::adapters::notify::{self, Notifier};
 use crate::cli::error::{CliError, ExitCode};
 use crate::http::auth::Token;
+use crate::http::desk::Desk;
 use crate::http::events::{Event, Hub};
+use crate::http::rate::{Rate, RateLimits};
 use crate::http::{self, Shared};
 
 /// The environment variable with an operator's token.
 const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
+
+/// Events that wait for the disk before anybody sees them; a watcher skips those beyond.
+const FEED_MAX: usize = 4_096;
+/// How long an event may wait for somebody else's flush.
+const FEED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The HTTP side on a thread and a runtime of its own, so that bars never hold up a health check.
 #[derive(Debug)]
 pub(super) struct Server {
     end: oneshot::Sender<()>,
     thread: std::thread::JoinHandle<()>,
-    station: std::path::PathBuf,
+    dir: PathBuf,
+    phase: Phase,
 }
 
-/// Starts serving, if that is wanted, and listens for Ctrl-C.
+/// Starts serving, if that is wanted, and the keeper, who listens for signals.
 pub(super) async fn start(
     session: &Session<'_>,
     prepared: &Prepared,
@@ -52,7 +66,6 @@ pub(super) async fn start(
     let hub = Arc::new(Hub::default());
     let settings = &prepared.config.http;
     let given = std::env::var(TOKEN_ENV).ok().filter(|token| !token.is_empty());
-    let failed = |error: std::io::Error| CliError::new(ExitCode::Failure, error.to_string());
     let listener = if settings.enabled {
         let address = std::net::SocketAddr::new(settings.host, settings.port);
         let bound = bind_or_choose(address, given.is_some(), session.args.port.is_some()).await?;
@@ -64,47 +77,124 @@ pub(super) async fn start(
         Some(token) => Token::new(&token),
         None => Token::fresh().map_err(failed)?,
     };
-    let station_file = session.dir.join(STATION_FILE);
     if let Some(listener) = &listener {
         let address = listener.local_addr().map_err(failed)?;
         announce(session.dir, &format!("http://{address}"), &token)?;
         tracing::info!(%address, "serving");
     }
-    let desk = Arc::new(RunDesk::new(DeskParts {
+    let desk: Arc<dyn Desk> = Arc::new(Stopping {
+        desk: Arc::new(RunDesk::new(desk_parts(session, prepared, council, clock.clone()))),
+        stopped: session.stopped.clone(),
+    });
+    let (burst, per_second) = (settings.burst, settings.requests_per_second);
+    let rate = Rate::new(RateLimits { burst, per_second });
+    let guard_reads = !settings.host.is_loopback();
+    let phase = Phase::new("playing bars");
+    let levers = Levers { expiry: council.approvals.expiry().clone(), rate: rate.clone() };
+    keep(
+        session,
+        prepared,
+        council,
+        Keeping { desk: desk.clone(), clock, levers, phase: phase.clone() },
+    )
+    .await
+    .map_err(failed)?;
+    let shared = Shared { desk, hub: Arc::clone(&hub), token, guard_reads, rate };
+    let audit = council.audit.clone();
+    let (end, ended) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async move {
+            let is_watched = listener.is_some();
+            let feed = async {
+                if is_watched {
+                    feed(hub, audit).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = serving(listener, shared, ended) => {}
+                () = feed => {}
+            }
+        });
+    });
+    let thread = thread.map_err(failed)?;
+    Ok(Server { end, thread, dir: session.dir.to_owned(), phase })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn failed(error: std::io::Error) -> CliError {
+    CliError::new(ExitCode::Failure, error.to_string())
+}
+
+fn desk_parts(
+    session: &Session<'_>,
+    prepared: &Prepared,
+    council: &Council,
+    clock: Arc<ReplayClock>,
+) -> DeskParts {
+    let name = session.dir.file_name();
+    DeskParts {
         council: council.clone(),
         dir: session.dir.to_owned(),
-        run_id: session
-            .dir
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        run_id: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         version: env!("CARGO_PKG_VERSION"),
         money: "paper",
         metrics: session.metrics.clone(),
         clock,
         limits: Arc::new(prepared.config.limits.clone()),
         started_at: now(),
-    }));
-    let guard_reads = !settings.host.is_loopback();
-    let shared = Shared { desk, hub: Arc::clone(&hub), token, guard_reads };
-    let lines = council.audit.subscribe();
-    let (end, ended) = oneshot::channel();
-    let stop = session.stop.clone();
-    let by_person = Arc::clone(&session.interrupted);
-    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
-        runtime.block_on(async move {
-            let feed = feed(hub, lines);
-            let interrupt = interrupted(stop, by_person);
-            let serving = serving(listener, shared, ended);
-            tokio::select! {
-                () = serving => {}
-                () = async { tokio::join!(feed, interrupt); } => {}
-            }
-        });
-    });
-    let thread = thread.map_err(failed)?;
-    Ok(Server { end, thread, station: station_file })
+    }
+}
+
+/// What the keeper needs beside the session.
+struct Keeping {
+    desk: Arc<dyn Desk>,
+    clock: Arc<ReplayClock>,
+    levers: Levers,
+    phase: Phase,
+}
+
+/// Starts the keeper: signals, the pulse, the reload of the configuration.
+async fn keep(
+    session: &Session<'_>,
+    prepared: &Prepared,
+    council: &Council,
+    Keeping { desk, clock, levers, phase }: Keeping,
+) -> std::io::Result<()> {
+    let var = |name: &str| std::env::var(name).ok();
+    let (usec, watched) = (var(notify::WATCHDOG_ENV), var(notify::WATCHDOG_PID_ENV));
+    let manager = Notifier::from_env()?.map(Arc::new);
+    let settings = &prepared.config.supervision;
+    let safety = council.safety.clone();
+    let pulse = Pulse {
+        heart: Arc::new(CouncilHeart { safety, desk, clock: clock.clone() }),
+        clock,
+        dir: session.dir.to_owned(),
+        every: settings.heartbeat,
+        watchdog: notify::watchdog(usec.as_deref(), watched.as_deref(), std::process::id()),
+        manager: manager.clone(),
+        stopped: session.stopped.clone(),
+    };
+    let reloader = Reloader {
+        file: session.config.map(Path::to_owned),
+        flags: session.args.flags(),
+        layer: prepared.layer.clone(),
+        levers,
+        audit: council.audit.clone(),
+    };
+    let kept = Kept {
+        council: council.clone(),
+        dir: session.dir.to_owned(),
+        stop: session.stop.clone(),
+        by_person: Arc::clone(&session.interrupted),
+        phase,
+        settings: settings.clone(),
+        log: session.log.clone(),
+        manager,
+    };
+    keeper::start(kept, reloader, pulse).await
 }
 
 /// The default port may be taken by another run of ours: then any free one does. A port that a
@@ -157,42 +247,41 @@ async fn serving(
     }
 }
 
-/// Hands the audit's decision lines to whoever watches.
-async fn feed(
-    hub: Arc<Hub>,
-    mut lines: tokio::sync::broadcast::Receiver<conclave_actors::audit::Published>,
-) {
+/// Hands the audit's decision lines to whoever watches, once they are on the disk: what a watcher has
+/// seen is acknowledged, and survives the loss of power.
+async fn feed(hub: Arc<Hub>, audit: AuditHandle) {
     use tokio::sync::broadcast::error::RecvError;
+    let mut lines = audit.subscribe();
+    let mut waiting: VecDeque<Event> = VecDeque::new();
     loop {
-        match lines.recv().await {
+        let patience = if waiting.is_empty() { Duration::MAX } else { FEED_PATIENCE };
+        let Ok(line) = tokio::time::timeout(patience, lines.recv()).await else {
+            // Nobody else flushes; a disk that is full keeps the events back.
+            let _ = audit.sync().await;
+            release(&hub, &mut waiting, audit.synced().decisions.count);
+            continue;
+        };
+        match line {
             Ok(line) if line.stream == Stream::Decisions => {
                 let name = Line::read(&line.text).map_or("unreadable", |line| line.step.name());
                 let data = Arc::clone(&line.text);
-                hub.publish(Event { id: line.seq, name: name.into(), data });
+                if waiting.len() == FEED_MAX {
+                    waiting.pop_front();
+                }
+                waiting.push_back(Event { id: line.seq, name: name.into(), data });
             }
             Ok(_) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
+        release(&hub, &mut waiting, audit.synced().decisions.count);
     }
 }
 
-/// Ctrl-C and SIGTERM end the run after the chunk in hand.
-async fn interrupted(stop: watch::Sender<bool>, by_person: Arc<AtomicBool>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = signal(SignalKind::terminate());
-    let terminated = async {
-        match terminate {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => by_person.store(true, Ordering::SeqCst),
-        () = terminated => {}
+/// Publishes the events up to record `synced`.
+fn release(hub: &Hub, waiting: &mut VecDeque<Event>, synced: u64) {
+    while let Some(event) = waiting.pop_front_if(|event| event.id <= synced) {
+        hub.publish(event);
     }
-    stop.send_replace(true);
 }
 
 /// Serves on until somebody asks to stop.
@@ -201,12 +290,21 @@ pub(super) async fn wait(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Ends the HTTP side and takes the station file away.
+impl Server {
+    /// The run goes on to something else; said when a stop hangs.
+    pub(super) fn phase(&self, what: &'static str) {
+        self.phase.set(what);
+    }
+}
+
+/// Ends the HTTP side, takes the station file away, and notes the last beat.
 pub(super) async fn end(server: Server) {
+    server.phase("ending the HTTP side");
     let _ = server.end.send(());
-    let _ = std::fs::remove_file(&server.station);
+    let _ = std::fs::remove_file(server.dir.join(STATION_FILE));
     let thread = server.thread;
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    server.phase.set("stopping the actors and closing the store");
 }
 
 /// A pump that lifts a drawdown halt after some market time, as if a person had ordered it.

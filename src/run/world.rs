@@ -60,6 +60,7 @@ pub(super) fn open(
 ) -> Result<Opened, CliError> {
     agree(dir, resume)?;
     let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+    refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
     let options =
@@ -172,6 +173,25 @@ impl Opened {
 #[derive(Deserialize)]
 struct Header {
     data_hash: String,
+}
+
+/// A log with records has a store beside it, which was on the disk before the first of them: one that
+/// is new was emptied, and with it budgets, modes and halts would be forgotten (C-1, G-2).
+fn refuse_emptied(dir: &Path, config: &Config) -> Result<(), CliError> {
+    let is_redb = config.store.engine == "redb";
+    let store = if is_redb { dir.join("context.redb") } else { dir.join("context") };
+    let mark = if is_redb { store.clone() } else { store.join("ready") };
+    let is_other = dir.join(if is_redb { "context" } else { "context.redb" }).exists();
+    if mark.exists() || is_other || !has_log(dir) {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has an audit, but its store {} was emptied: restore both from one backup, or start \
+         another run and keep this directory",
+        dir.display(),
+        store.display()
+    );
+    Err(CliError::new(ExitCode::Data, text))
 }
 
 fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod budgets;
+mod crash_loop;
 mod flushes;
 mod kills;
 mod reducing;

@@ -2,4 +2,7 @@
 
 mod halt;
 mod resume;
+mod service;
+mod shutdown;
 mod supervised;
+mod wedged;

@@ -1,5 +1,6 @@
 //! Whole runs through the actors.
 
+use conclave_domain::brief::trading::TradingState;
 use conclave_domain::budget::Budgets;
 use conclave_domain::custody::Custody;
 use conclave_domain::exits::ExitRules;
@@ -133,4 +134,33 @@ fn reads_well(decision: &str, told: &Told) {
     let denied = told.bodies("order.cleared").iter().any(|body| body["denied"].is_string());
     let cleared = !told.bodies("order.cleared").is_empty() && !denied;
     assert_eq!(rest.contains(&"order.submitted"), cleared, "{about}");
+}
+
+/// O-3: a council that falls is halted on the disk: whoever starts it again does not trade on.
+///
+/// Goal: a child of the root that ends too often ends in a halt and a clear error, never in a spin.
+/// Method: every child of the root without children of its own is killed, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_council_whose_parts_end_too_often_falls_and_leaves_a_halt_behind() {
+    let mut council = TestCouncil::start().await;
+    let root = council.council.cell();
+    let mut kills = 0;
+    while council.council.fallen().is_none() {
+        for child in root.get_children() {
+            if child.get_children().is_empty() {
+                child.kill();
+            }
+        }
+        kills += 1;
+        assert!(kills < 20, "it is restarted for ever");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(council.fence.is_halted());
+    let why = council.council.fallen().unwrap();
+    assert!(why.contains("ended too often"), "{why}");
+    let error = council.play().await.unwrap_err();
+    assert!(matches!(error, crate::pump::PumpError::Fallen(_)), "{error}");
+    let disk = Arc::clone(&council.disk);
+    council.stop().await;
+    assert_eq!(disk.record().unwrap().trading_state, TradingState::Halted);
 }

@@ -249,7 +249,8 @@ mod tests {
     use super::*;
 
     fn http(port: u16) -> HttpSettings {
-        HttpSettings { enabled: true, host: IpAddr::V4(Ipv4Addr::LOCALHOST), port }
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        HttpSettings { enabled: true, host, port, burst: 200, requests_per_second: 100 }
     }
 
     #[test]

@@ -1,0 +1,76 @@
+//! Logs to stderr: what is logged, who may change that, and one line per panic.
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use tracing_subscriber::EnvFilter;
+
+use super::error::{CliError, ExitCode};
+
+/// What is logged where nobody says anything else.
+const DEFAULT: &str = "warn";
+
+/// The filter in force.
+struct Filter {
+    /// Whether the command line or the environment named it: then the configuration does not count.
+    is_given: bool,
+    set: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
+static FILTER: OnceLock<Filter> = OnceLock::new();
+
+/// Starts logging; `filter` is what the command line or the environment asks for.
+///
+/// # Errors
+/// When the text is no filter.
+pub fn start(filter: Option<&str>) -> Result<(), CliError> {
+    use std::io::IsTerminal as _;
+    let parsed = EnvFilter::try_new(filter.unwrap_or(DEFAULT))
+        .map_err(|error| CliError::new(ExitCode::Usage, format!("--log is no filter: {error}")))?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // One line per panic: the default hook's backtraces make the restart of an actor slow.
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("(no text)");
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        tracing::error!(place, "panic: {what}");
+    }));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(|| Quiet)
+        .with_ansi(colour)
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
+    let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+    // A second call in one process (tests) keeps the first subscriber.
+    if subscriber.try_init().is_ok() {
+        let _ = FILTER.set(Filter { is_given: filter.is_some(), set: Box::new(set) });
+    }
+    Ok(())
+}
+
+/// Changes what is logged to what the configuration says.
+///
+/// # Errors
+/// Why it was not changed: the command line has named it, or the text is no filter.
+pub fn configure(level: &str) -> Result<(), String> {
+    let Some(filter) = FILTER.get() else { return Err("logging was not started".to_owned()) };
+    if filter.is_given {
+        return Err("--log or CONCLAVE_LOG names what is logged".to_owned());
+    }
+    let parsed = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+    (filter.set)(parsed)
+}
+
+/// Standard error that nobody has to read: a closed pipe loses the line and nothing else.
+struct Quiet;
+
+impl Write for Quiet {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The desk of a process that is being stopped: it shows everything and obeys nobody any more.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+
+/// A desk in front of another one.
+pub(super) struct Stopping {
+    /// The desk that does the work.
+    pub(super) desk: Arc<dyn Desk>,
+    /// Whether the process is being stopped.
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+impl Desk for Stopping {
+    fn view(&self, view: View) -> Answer<'_> {
+        self.desk.view(view)
+    }
+
+    fn command(&self, command: Command) -> Answer<'_> {
+        // A halt makes everything more careful, and is in force in the next process too.
+        if *self.stopped.borrow() && !matches!(command, Command::Halt(_)) {
+            let text = "the process is being stopped and takes no command any more; give it to the \
+                        next one";
+            return Box::pin(async move { Err(Refusal::Unavailable(text.to_owned())) });
+        }
+        self.desk.command(command)
+    }
+
+    fn is_ready(&self) -> bool {
+        !*self.stopped.borrow() && self.desk.is_ready()
+    }
+
+    fn metrics(&self) -> Text<'_> {
+        self.desk.metrics()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::desk::Why;
+
+    /// Obeys everything.
+    struct Willing;
+
+    impl Desk for Willing {
+        fn view(&self, _: View) -> Answer<'_> {
+            Box::pin(async { Ok(Value::Null) })
+        }
+
+        fn command(&self, _: Command) -> Answer<'_> {
+            Box::pin(async { Ok(Value::Null) })
+        }
+
+        fn is_ready(&self) -> bool {
+            true
+        }
+
+        fn metrics(&self) -> Text<'_> {
+            Box::pin(async { String::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_being_stopped_takes_a_halt_and_nothing_else() {
+        let (stop, stopped) = watch::channel(false);
+        let desk = Stopping { desk: Arc::new(Willing), stopped };
+        assert!(desk.is_ready() && desk.command(Command::Resume(Why::default())).await.is_ok());
+        stop.send_replace(true);
+        assert!(!desk.is_ready());
+        for command in [
+            Command::Resume(Why::default()),
+            Command::Reduce(Why::default()),
+            Command::Flatten(Why::default()),
+        ] {
+            let refused = desk.command(command).await.unwrap_err();
+            assert!(refused.to_string().contains("being stopped"), "{refused}");
+        }
+        assert!(desk.command(Command::Halt(Why::default())).await.is_ok());
+        assert!(desk.view(View::Status).await.is_ok());
+    }
+}
