@@ -323,6 +323,7 @@ impl ApprovalsState {
 
     fn deny(&self, decision: &DecisionId, code: Code) {
         self.setup.score.denied(decision, code, code.cause());
+        self.setup.score.forget(decision);
     }
 
     async fn send(&self, person: Person, intent: OrderIntent) -> Result<String, AnswerError> {

@@ -8,6 +8,7 @@
 //! refused, the run ends, and `--resume` goes on from what is stored.
 
 mod handle;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,20 +25,19 @@ use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
-use conclave_domain::order::{ClientOrderId, DecisionId, ExitReason, OrderIntent, Purpose};
-use conclave_domain::order_state::News;
-use conclave_domain::record::{Record, Step};
-use conclave_domain::time::Time;
+use conclave_domain::order::{ExitReason, OrderIntent};
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
-use crate::audit::{AuditHandle, record};
+use crate::audit::AuditHandle;
 use crate::context::ContextHandle;
 use crate::driver::{Advanced, Played};
 use crate::inline::Attend;
+use crate::journal::{Extent, Pages};
 use crate::runtime::fence::Fence;
+use crate::runtime::ports::{Journal, StoreError};
 use crate::runtime::refs::stable;
 use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
@@ -112,20 +112,28 @@ pub enum BrokerMsg {
     },
     /// A person has lifted the halt: drawdown is measured anew.
     HaltLifted,
-    /// Hand out everything there is: for the report, and for storing.
+    /// Hand out the accounts, once what they count in the journal is on the disk: for the report, and
+    /// for storing.
     Export {
         /// Who waits.
-        reply: oneshot::Sender<BTreeMap<BookKind, Account>>,
+        reply: oneshot::Sender<Result<BTreeMap<BookKind, Account>, StoreError>>,
     },
 }
 
 /// One account and what happened to it. It is stored as it is.
+///
+/// Closed trades, forgotten orders and the equity curve are in the journal. They are here only where
+/// there is none, or where an earlier version stored the account: then they are handed over at start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
     /// The account.
     pub custody: Custody,
-    /// Its equity curve.
+    /// The part of its equity curve that is not in the journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<EquityPoint>,
+    /// How much of the journal is its own.
+    #[serde(default)]
+    pub journaled: Extent,
 }
 
 /// What the actor is started with.
@@ -141,6 +149,8 @@ pub struct BrokerSetup {
     pub book: BookKind,
     /// The accounts that were stored; empty at a first start.
     pub stored: BTreeMap<BookKind, Account>,
+    /// Where what is over goes; without one it stays in memory, which then grows with the run.
+    pub journal: Option<Arc<dyn Journal>>,
     /// What stands before every entry.
     pub fence: Arc<Fence>,
     /// Where steps 7 and 8 are written.
@@ -176,17 +186,8 @@ type ByBook = Vec<(BookKind, Vec<Happening>)>;
 pub struct BrokerState {
     setup: BrokerSetup,
     accounts: BTreeMap<BookKind, Account>,
+    pages: Option<Pages>,
     view: Arc<watch::Sender<Arc<AccountView>>>,
-}
-
-/// The body of a record of step 7 or 8.
-#[derive(Debug, Serialize)]
-struct Happened<'a> {
-    book: BookKind,
-    #[serde(flatten)]
-    what: &'a Happening,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    updates: Vec<Update>,
 }
 
 impl BrokerState {
@@ -194,7 +195,8 @@ impl BrokerState {
     fn account(&mut self, book: BookKind) -> Result<&mut Account, CustodyError> {
         if !self.accounts.contains_key(&book) {
             let custody = Custody::new(&self.setup.config, &self.setup.instruments)?;
-            self.accounts.insert(book, Account { custody, curve: Vec::new() });
+            let account = Account { custody, curve: Vec::new(), journaled: Extent::default() };
+            self.accounts.insert(book, account);
         }
         self.accounts.get_mut(&book).ok_or(CustodyError::NoAccount)
     }
@@ -226,87 +228,6 @@ impl BrokerState {
         Ok((advanced, happened))
     }
 
-    /// Keeps the curve, writes steps 7 and 8, shows the books.
-    async fn tell(&mut self, happened: ByBook) {
-        let mut records = Vec::new();
-        let mut updates = Vec::new();
-        for (book, happenings) in happened {
-            for happening in happenings {
-                if let Happening::Marked(point) = happening {
-                    if let Some(account) = self.accounts.get_mut(&book) {
-                        account.curve.push(point);
-                    }
-                    continue;
-                }
-                count(&happening);
-                if let Happening::Order { event } = &happening
-                    && let News::Denied { code, text } = &event.news
-                    && let Some(decision) = self.decision_of(book, &event.order)
-                {
-                    self.setup.score.denied(&decision, *code, text);
-                }
-                if let Happening::TradeClosed { trade, outcome } = &happening {
-                    self.setup.score.trade_closed(trade.decision.as_ref(), outcome.hit);
-                }
-                let (record, changes) = self.written(book, &happening);
-                records.extend(record);
-                updates.extend(changes);
-            }
-        }
-        if records.is_empty() {
-            return;
-        }
-        if let Err(error) = self.setup.audit.note_all(records).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
-        }
-        let seq = self.setup.audit.head().decisions.count;
-        if let Err(error) = self.setup.context.apply(updates, Some(seq)).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "books not shown");
-        }
-    }
-
-    fn decision_of(&self, book: BookKind, order: &ClientOrderId) -> Option<DecisionId> {
-        let orders = self.accounts.get(&book)?.custody.orders();
-        orders.get(order).map(|order| order.intent.decision.clone())
-    }
-
-    fn written(&self, book: BookKind, happening: &Happening) -> (Option<Record>, Vec<Update>) {
-        let orders = self.accounts.get(&book).map(|account| account.custody.orders());
-        let (step, decision, at, updates) = match happening {
-            Happening::Filled { fill } => {
-                let order = orders.and_then(|orders| orders.get(&fill.client_order_id));
-                let intent = order.map(|order| &order.intent);
-                let purpose = intent.map_or(Purpose::Entry, |intent| intent.purpose);
-                let decision = intent.map(|intent| intent.decision.clone());
-                let update = Update::Filled {
-                    book,
-                    fill: fill.clone(),
-                    purpose,
-                    decision: decision.clone(),
-                };
-                (Step::BookUpdated, decision, fill.at, vec![update])
-            }
-            Happening::TradeClosed { trade, .. } => {
-                (Step::BookUpdated, trade.decision.clone(), trade.exit_time, Vec::new())
-            }
-            Happening::Submitted { intent } => {
-                (Step::OrderSubmitted, Some(intent.decision.clone()), intent.at, Vec::new())
-            }
-            Happening::Order { event } => {
-                let order = orders.and_then(|orders| orders.get(&event.order));
-                let decision = order.map(|order| order.intent.decision.clone());
-                (Step::OrderSubmitted, decision, event.at, Vec::new())
-            }
-            Happening::Duplicate { .. } | Happening::Marked(_) => {
-                let now = self.accounts.get(&book).map_or(Time::EPOCH, |a| a.custody.now());
-                (Step::OrderSubmitted, None, now, Vec::new())
-            }
-        };
-        let body = Happened { book, what: happening, updates: updates.clone() };
-        tracing::debug!(step = step.name(), book = book.name(), "step done");
-        (record(step, decision.as_ref(), at, &body).ok(), updates)
-    }
-
     fn publish(&self) {
         let shown = self.accounts.iter().map(|(book, account)| (*book, account));
         self.view.send_replace(Arc::new(AccountView::of(shown)));
@@ -334,16 +255,6 @@ impl BrokerState {
     }
 }
 
-fn count(happening: &Happening) {
-    let (side, status) = match happening {
-        Happening::Submitted { intent } => (intent.side.name(), "submitted"),
-        Happening::Filled { fill } => (fill.side.name(), "filled"),
-        Happening::Duplicate { .. } => ("none", "duplicate"),
-        Happening::Order { .. } | Happening::TradeClosed { .. } | Happening::Marked(_) => return,
-    };
-    metrics::counter!("conclave_orders_total", "side" => side, "status" => status).increment(1);
-}
-
 impl Actor for Broker {
     type Msg = BrokerMsg;
     type State = BrokerState;
@@ -357,8 +268,10 @@ impl Actor for Broker {
         let (setup, view) = arguments.ok_or("the account since the last stored state is lost")?;
         let accounts = setup.stored.clone();
         let book = setup.book;
-        let mut state = BrokerState { setup, accounts, view };
+        let pages = setup.journal.clone().map(Pages::new);
+        let mut state = BrokerState { setup, accounts, pages, view };
         state.account(book)?;
+        state.let_go().await;
         state.publish();
         Ok(state)
     }
@@ -398,7 +311,7 @@ impl Actor for Broker {
                 state.accounts.values_mut().for_each(|account| account.custody.lift_halt());
             }
             BrokerMsg::Export { reply } => {
-                let _ = reply.send(state.accounts.clone());
+                let _ = reply.send(state.export().await);
             }
             BrokerMsg::Submit { book, cleared, reply } => {
                 let _ = reply.send(state.submit(book, *cleared).await);
@@ -415,6 +328,13 @@ impl Actor for Broker {
 }
 
 impl BrokerState {
+    async fn export(&mut self) -> Result<BTreeMap<BookKind, Account>, StoreError> {
+        if let Some(pages) = &mut self.pages {
+            pages.sync().await?;
+        }
+        Ok(self.accounts.clone())
+    }
+
     async fn play(
         &mut self,
         played: &Played,

@@ -34,7 +34,7 @@ use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{AuditSink, Clock, ContextSink, SafetyStore};
+use crate::runtime::ports::{AuditSink, Clock, ContextSink, Journal, SafetyStore};
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
 use crate::runtime::supervision::{ChildSpec, Intensity};
@@ -59,6 +59,8 @@ pub struct World {
     pub store: Arc<dyn ContextSink>,
     /// The context as it was stored and repaired.
     pub context: Context,
+    /// Where what only reports need goes; without one it stays in memory.
+    pub journal: Option<Arc<dyn Journal>>,
     /// Where budgets, modes and the trading state go.
     pub safety: Arc<dyn SafetyStore>,
     /// Both clocks.
@@ -218,6 +220,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         limits: Arc::clone(&setup.limits),
         book: setup.book,
         stored: setup.stored,
+        journal: world.journal.clone(),
         fence: Arc::clone(&world.fence),
         audit: audit.clone(),
         context: context.clone(),

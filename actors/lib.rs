@@ -9,6 +9,7 @@ pub mod context;
 pub mod council;
 pub mod driver;
 pub mod inline;
+pub mod journal;
 pub mod market;
 pub mod orchestrator;
 pub mod pump;

@@ -43,13 +43,16 @@ impl Score {
         count(&mut self.lock().stats);
     }
 
-    /// A decision was denied.
+    /// A decision was denied: nothing more comes of it, unless its order is known to the broker.
     pub fn denied(&self, decision: &DecisionId, code: Code, text: &str) {
+        self.disregarded(code);
+        self.refused(decision, code, text);
+    }
+
+    /// Something that belongs to no decision was denied.
+    pub fn disregarded(&self, code: Code) {
         metrics::counter!("conclave_denials_total", "code" => code.as_str()).increment(1);
-        let mut counted = self.lock();
-        counted.stats.on_denied(code);
-        counted.last_refusal =
-            Some(Refused { decision: decision.clone(), code, text: text.to_owned() });
+        self.lock().stats.on_denied(code);
     }
 
     /// A decision came to nothing without being denied: a veto, a hold.
@@ -61,6 +64,11 @@ impl Score {
     /// These agents voted for an order that left.
     pub fn voted_for(&self, decision: &DecisionId, agents: Vec<AgentName>) {
         self.lock().voted_for.insert(decision.clone(), agents);
+    }
+
+    /// No trade of this decision can come any more: its votes are forgotten.
+    pub fn forget(&self, decision: &DecisionId) {
+        self.lock().voted_for.remove(decision);
     }
 
     /// A trade is over.
@@ -76,6 +84,12 @@ impl Score {
     pub fn track_record(&self, agent: &str) -> TrackRecord {
         let counted = self.lock();
         counted.stats.agents.get(agent).map(AgentStats::track_record).unwrap_or_default()
+    }
+
+    /// Decisions whose votes wait for a trade.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().voted_for.len()
     }
 
     /// Everything that was counted.

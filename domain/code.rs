@@ -108,6 +108,7 @@ codes! {
     ApprovalExpired = "approval.expired", "Nobody answered in time; silence means no.", "Answer within `approvals.expiry`.";
     SizeZero = "size.zero", "The caps leave nothing to buy.", "Nothing: the book is full or the price is higher than the size.";
     OrderDuplicate = "order.duplicate", "The same order was sent before; the first answer stands.", "Nothing.";
+    OrderForgotten = "order.forgotten", "What came is of an order that left memory long ago, or was never ours; it changed nothing.", "Look the order up in the audit; the broker's account is what counts.";
     OrderFractionalShort = "order.fractional_short", "A fraction of a share cannot be sold short.", "Trade whole shares.";
     OrderExtendedHours = "order.extended_hours", "Outside the regular session only limit orders for the day are taken.", "Use a limit and day.";
     OrderInvalid = "order.invalid", "The order makes no sense as it stands.", "Read the text beside it.";

@@ -34,6 +34,7 @@ pub mod pipeline;
 pub mod projection;
 pub mod protections;
 pub mod ratio;
+pub mod recent;
 pub mod record;
 pub mod regime;
 pub mod risk;

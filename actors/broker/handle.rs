@@ -24,6 +24,7 @@ use super::{Account, BrokerMsg};
 use crate::driver::{Advanced, Played};
 use crate::inline::Attend;
 use crate::market::Gone;
+use crate::runtime::ports::StoreError;
 use crate::runtime::refs::StableRef;
 
 /// Orders that a view shows; the audit has them all.
@@ -112,7 +113,7 @@ impl AccountView {
             view.exposure = ledger.exposure().unwrap_or_default();
             view.drawdown = ledger.drawdown();
             view.daily_pnl_pct = custody.daily_pnl_pct();
-            view.trades += ledger.trades().len();
+            view.trades += ledger.closed();
             view.positions.extend(ledger.positions().iter().map(|(symbol, position)| {
                 PositionView {
                     book,
@@ -126,8 +127,7 @@ impl AccountView {
                     opened_at: position.opened_at,
                 }
             }));
-            let skip = custody.orders().len().saturating_sub(ORDERS_SHOWN);
-            view.orders.extend(custody.orders().iter().skip(skip).map(|order| OrderView {
+            view.orders.extend(custody.orders().latest(ORDERS_SHOWN).map(|order| OrderView {
                 book,
                 client_order_id: order.intent.client_order_id.to_string(),
                 decision: order.intent.decision.to_string(),
@@ -160,6 +160,9 @@ pub enum BrokerError {
     /// The account broke.
     #[error("the account broke")]
     Custody(#[from] CustodyError),
+    /// What belongs to the accounts is not on the disk.
+    #[error("the journal could not be written")]
+    Journal(#[from] StoreError),
 }
 
 impl BrokerHandle {
@@ -269,11 +272,11 @@ impl BrokerHandle {
         let _ = self.actor.cast(BrokerMsg::HaltLifted);
     }
 
-    /// Everything there is.
+    /// The accounts; what they count in the journal is on the disk.
     ///
     /// # Errors
-    /// When the actor is gone.
-    pub async fn export(&self) -> Result<BTreeMap<BookKind, Account>, Gone> {
-        self.ask(|reply| BrokerMsg::Export { reply }).await
+    /// When the actor is gone or the journal could not be written.
+    pub async fn export(&self) -> Result<BTreeMap<BookKind, Account>, BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Export { reply }).await??)
     }
 }

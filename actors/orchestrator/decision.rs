@@ -273,6 +273,7 @@ impl Office {
             let proposal = Proposal::Entry { intent, appealed };
             if !self.approvals.propose(proposal, reasoning).await {
                 self.score.denied(&decision, Code::ApprovalDenied, "it could not be queued");
+                self.score.forget(&decision);
             }
             return Ok(());
         }
@@ -288,6 +289,7 @@ impl Office {
         self.score.voted_for(&decision, voters);
         if let Err(code) = self.broker.submit(book, cleared).await? {
             self.score.denied(&decision, code, code.cause());
+            self.score.forget(&decision);
         }
         Ok(())
     }

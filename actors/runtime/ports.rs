@@ -7,10 +7,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use conclave_domain::context::Part;
+use conclave_domain::context::{BookKind, Part};
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
 use conclave_domain::time::Time;
 
+use crate::journal::Piece;
 use crate::safety::SafetyRecord;
 
 /// An answer that is owed. It is given exactly once: whoever drops it unanswered answers that the
@@ -271,6 +272,18 @@ pub trait SafetyStore: fmt::Debug + Send + Sync {
 
     /// The last record that was saved; `None` in a store that never had one.
     fn load(&self, done: Done<Option<SafetyRecord>, StoreError>);
+}
+
+/// Where what only reports need is appended, on a thread of its own; see [`crate::journal`].
+pub trait Journal: fmt::Debug + Send + Sync {
+    /// Appends to a book's journal; answered once it is handed to the operating system. Pieces are
+    /// written in the order in which they were taken. Never blocks.
+    ///
+    /// What cannot be written is kept and written before the next piece.
+    fn append(&self, book: BookKind, piece: Piece, done: Done<(), StoreError>);
+
+    /// Answers once everything taken so far survives the loss of power.
+    fn sync(&self, done: Done<(), StoreError>);
 }
 
 /// The two clocks of the council: wall time for money and records, market time for everything else.

@@ -48,7 +48,7 @@ use crate::orchestrator::DecideError;
 use crate::pump::{Pump, PumpError, Rhythm};
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::Clock as _;
+use crate::runtime::ports::{Clock as _, Journal};
 use crate::runtime::shell::PERMITS;
 use crate::safety::{ModeRequest, SafetyEvent};
 use crate::trading::TEAM;
@@ -79,6 +79,8 @@ pub struct CouncilPlan {
     pub strategy: StrategyConfig,
     /// The simulated broker's terms.
     pub sim: SimConfig,
+    /// Where what is over goes, if not nowhere.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 impl Default for CouncilPlan {
@@ -97,6 +99,7 @@ impl Default for CouncilPlan {
             watched: WATCHED,
             strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
             sim: SimConfig::default(),
+            journal: None,
         }
     }
 }
@@ -162,7 +165,8 @@ impl TestCouncil {
         for _ in 0..watched {
             watch.on_chunk(&tape.next_chunk(1).expect("enough days"));
         }
-        let (mode, brains) = (plan.mode, brains(&mut plan.brains));
+        let (mode, journal) = (plan.mode, plan.journal.take());
+        let brains = brains(&mut plan.brains);
         let setup = setup(plan, instruments, watch.clone(), &brains);
         let cash = setup.custody.cash;
         let (audit, store) = (Arc::<MemoryAudit>::default(), Arc::<MemoryContext>::default());
@@ -173,6 +177,7 @@ impl TestCouncil {
             audit: audit.clone(),
             head: audit.anchor(),
             store: store.clone(),
+            journal,
             context: Context::default(),
             safety: disk.clone(),
             clock: clock.clone(),
@@ -185,8 +190,7 @@ impl TestCouncil {
         let council = Council::start(setup, world).await.expect("a council");
         let opened = BookKind::ALL.map(|book| Update::BookOpened { book, cash });
         council.context.apply(opened.into(), None).await.expect("both books");
-        let market = Arc::new(watch.snapshot(clock.trading()));
-        let today = Arc::default();
+        let (market, today) = (Arc::new(watch.snapshot(clock.trading())), Arc::default());
         let mut council = Self {
             council,
             audit,

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod council;
 pub mod desk;
 pub mod memory_audit;
+pub mod memory_journal;
 pub mod memory_safety;
 pub mod memory_store;
 pub mod told;

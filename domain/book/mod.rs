@@ -7,22 +7,29 @@
 //! A fill is a fact: whatever the broker executed is booked, even where no order of ours should have
 //! led to it. Only what makes no sense (no quantity, no price, a negative fee, an overflow, a second
 //! fill under the name of the first) is refused, and then the book is as it was before.
+//!
+//! Memory is bounded where somebody takes what is over: the last [`REMEMBERED`] orders that were filled
+//! are known by their ids, and closed trades wait in [`Book::trades`] until [`Book::take_trades`].
+//!
+//! [`REMEMBERED`]: crate::recent::REMEMBERED
 
 mod change;
+mod former;
 mod position;
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::fixed::{FixedError, Money, Price, Qty, notional};
 use crate::market::symbol::Symbol;
 use crate::order::{ClientOrderId, DecisionId, Fill, Purpose, Side};
 use crate::ratio::Ratio;
+use crate::recent::Recent;
 use crate::signal::Direction;
 
 use change::{Change, reason};
+pub use former::BookV1;
 pub use position::{Position, Trade};
 use position::{share, signed};
 
@@ -69,7 +76,7 @@ pub struct Applied {
     pub position: Qty,
     /// Profit or loss of what it closed, after the fees of both sides.
     pub realised: Money,
-    /// Where in [`Book::trades`] the closed part stands.
+    /// The number of the closed part among all trades that the book ever closed, from 0.
     pub trade: Option<usize>,
 }
 
@@ -98,10 +105,12 @@ pub struct Book {
     peak: Money,
     drawdown_max: Ratio,
     positions: BTreeMap<Symbol, Position>,
+    /// Closed and not taken yet.
     trades: Vec<Trade>,
-    /// Looked up at every order and never walked through, so it has no order; written sorted.
-    #[serde(serialize_with = "sorted")]
-    booked: HashMap<ClientOrderId, Vec<Booked>>,
+    /// Closed and taken.
+    #[serde(default)]
+    taken: usize,
+    booked: Recent<Vec<Booked>>,
 }
 
 impl Book {
@@ -124,7 +133,8 @@ impl Book {
             drawdown_max: Ratio::ZERO,
             positions: BTreeMap::new(),
             trades: Vec::new(),
-            booked: HashMap::new(),
+            taken: 0,
+            booked: Recent::default(),
         })
     }
 
@@ -229,12 +239,23 @@ impl Book {
         self.positions.get(symbol)
     }
 
-    /// The closed round trips, oldest first.
+    /// The closed round trips that nobody has taken yet, oldest first.
     pub fn trades(&self) -> &[Trade] {
         &self.trades
     }
 
-    /// Whether a fill was booked already.
+    /// Takes the closed round trips out of memory: whoever takes them keeps them.
+    pub fn take_trades(&mut self) -> Vec<Trade> {
+        self.taken += self.trades.len();
+        std::mem::take(&mut self.trades)
+    }
+
+    /// How many round trips were ever closed.
+    pub const fn closed(&self) -> usize {
+        self.taken + self.trades.len()
+    }
+
+    /// Whether a fill was booked already, as far as is remembered.
     pub fn knows(&self, order: &ClientOrderId, nth: u32) -> bool {
         self.booked.get(order).is_some_and(|fills| fills.iter().any(|fill| fill.nth == nth))
     }
@@ -300,23 +321,8 @@ impl Book {
         purpose: Purpose,
         decision: Option<&DecisionId>,
     ) -> Result<Applied, BookError> {
-        // Taken out for the while, so that one search finds what is known and the place for what is new.
-        let mut known = std::mem::take(&mut self.booked);
-        let applied = self.apply_once(fill, purpose, decision, &mut known);
-        self.booked = known;
-        applied
-    }
-
-    fn apply_once(
-        &mut self,
-        fill: &Fill,
-        purpose: Purpose,
-        decision: Option<&DecisionId>,
-        known: &mut HashMap<ClientOrderId, Vec<Booked>>,
-    ) -> Result<Applied, BookError> {
-        let place = known.entry(fill.client_order_id.clone());
-        if let Entry::Occupied(fills) = &place
-            && let Some(first) = first_answer(fill, fills.get())?
+        if let Some(fills) = self.booked.get(&fill.client_order_id)
+            && let Some(first) = first_answer(fill, fills)?
         {
             return Ok(first);
         }
@@ -330,7 +336,9 @@ impl Book {
         let change = self.change(fill, purpose, decision)?;
         let applied = self.commit(fill, change);
         let Fill { nth, side, qty, price, fee, .. } = *fill;
-        place.or_default().push(Booked { nth, side, qty, price, fee, applied });
+        let mut fills = self.booked.take(&fill.client_order_id).unwrap_or_default();
+        fills.push(Booked { nth, side, qty, price, fee, applied });
+        self.booked.put(fill.client_order_id.clone(), fills);
         self.check()?;
         Ok(applied)
     }
@@ -388,7 +396,7 @@ impl Book {
         let mut realised = Money::ZERO;
         if let Some(closed) = change.trade {
             realised = closed.pnl;
-            trade = Some(self.trades.len());
+            trade = Some(self.closed());
             self.trades.push(closed);
         }
         (self.cash, self.realised) = (change.cash, change.realised);
@@ -401,14 +409,6 @@ impl Book {
         let (closed, opened) = (change.closed, change.opened);
         Applied { duplicate: false, closed, opened, position, realised, trade }
     }
-}
-
-/// Writes what was booked in the order of the ids, so that a book has one text.
-fn sorted<S: Serializer>(
-    booked: &HashMap<ClientOrderId, Vec<Booked>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    booked.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 /// The first answer to a fill that was booked before.

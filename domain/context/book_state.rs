@@ -2,10 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::book::{Book, BookError, Trade};
+use crate::book::{Applied, Book, BookError, BookV1, Trade};
 use crate::brief::trading::BookView;
 use crate::fixed::Money;
+use crate::order::{DecisionId, Fill, Purpose};
 use crate::ratio::Ratio;
+
+/// What is counted of the trades since some moment; the trades themselves are not kept here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Trades closed.
+    pub trades: u32,
+    /// Those of them that won.
+    pub won: u32,
+    /// Losing trades in a row up to now.
+    pub loss_streak: u32,
+}
+
+impl Window {
+    /// Takes one trade in.
+    pub fn add(&mut self, trade: &Trade) {
+        let pnl = trade.pnl.raw();
+        self.trades = self.trades.saturating_add(1);
+        self.won = self.won.saturating_add(u32::from(pnl > 0));
+        self.loss_streak = if pnl < 0 { self.loss_streak.saturating_add(1) } else { 0 };
+    }
+}
 
 /// A ledger with the moments that its figures are measured from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,18 +36,21 @@ pub struct BookState {
     pub book: Book,
     /// Equity when the trading day began.
     pub day_open: Money,
-    /// Trades before the window in which win rate and loss streak are counted.
-    pub window_from: usize,
+    /// The window in which win rate and loss streak are counted.
+    pub window: Window,
 }
 
 impl BookState {
-    /// An account whose day and window begin now.
+    /// An account whose day begins now; the window holds the trades that the book still has, which
+    /// are let go of.
     ///
     /// # Errors
     /// When the book's equity overflows.
     pub fn of(book: Book) -> Result<Self, BookError> {
         let day_open = book.equity()?;
-        Ok(Self { book, day_open, window_from: 0 })
+        let mut state = Self { book, day_open, window: Window::default() };
+        state.count();
+        Ok(state)
     }
 
     pub(super) fn open_day(&mut self) -> Result<(), BookError> {
@@ -34,27 +59,38 @@ impl BookState {
     }
 
     pub(super) fn reset_window(&mut self) {
-        self.window_from = self.book.trades().len();
+        self.window = Window::default();
     }
 
-    /// Trades closed in the present window.
-    pub fn window(&self) -> &[Trade] {
-        self.book.trades().get(self.window_from..).unwrap_or_default()
+    /// Books a fill and counts what it closes.
+    pub(super) fn fill(
+        &mut self,
+        fill: &Fill,
+        purpose: Purpose,
+        decision: Option<&DecisionId>,
+    ) -> Result<Applied, BookError> {
+        let applied = self.book.apply(fill, purpose, decision)?;
+        self.count();
+        Ok(applied)
+    }
+
+    /// Counts the trades that the book has closed since, and lets go of them: the broker's account is
+    /// the one whose trades are kept.
+    fn count(&mut self) {
+        for trade in self.book.take_trades() {
+            self.window.add(&trade);
+        }
     }
 
     /// Share of the window's trades that won, fraction; `None` before the first.
     pub fn win_rate(&self) -> Option<Ratio> {
-        let trades = self.window();
-        let won = trades.iter().filter(|trade| trade.pnl.raw() > 0).count();
-        #[expect(clippy::cast_precision_loss, reason = "a count of trades is far below 2^53")]
-        let rate = won as f64 / trades.len() as f64;
-        Ratio::new(rate).ok()
+        let Window { trades, won, .. } = self.window;
+        if trades == 0 { None } else { Ratio::new(f64::from(won) / f64::from(trades)).ok() }
     }
 
     /// Losing trades in a row up to now, within the window.
-    pub fn loss_streak(&self) -> u32 {
-        let losses = self.window().iter().rev().take_while(|trade| trade.pnl.raw() < 0).count();
-        u32::try_from(losses).unwrap_or(u32::MAX)
+    pub const fn loss_streak(&self) -> u32 {
+        self.window.loss_streak
     }
 
     /// Profit or loss of the present day, fraction of its opening equity.
@@ -78,12 +114,29 @@ impl BookState {
             exposure: self.book.exposure()?,
             drawdown: self.book.drawdown(),
             win_rate: self.win_rate(),
-            trades: count(self.window().len()),
+            trades: self.window.trades,
             loss_streak: self.loss_streak(),
             daily_pnl_pct: self.daily_pnl_pct()?,
             positions: count(self.book.positions().len()),
             open_orders,
             open_order_for_symbol: for_symbol,
         })
+    }
+}
+
+/// An account as schema 1 of the store wrote it, which kept every trade and every id.
+#[derive(Debug, Deserialize)]
+pub struct BookStateV1 {
+    book: BookV1,
+    day_open: Money,
+    window_from: usize,
+}
+
+impl From<BookStateV1> for BookState {
+    fn from(former: BookStateV1) -> Self {
+        let mut book = Book::from(former.book);
+        let mut window = Window::default();
+        book.take_trades().iter().skip(former.window_from).for_each(|trade| window.add(trade));
+        Self { book, day_open: former.day_open, window }
     }
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use book_state::BookState;
-pub use part::{Part, PartKey, PartValue};
+pub use book_state::{BookState, BookStateV1, Window};
+pub use part::{Part, PartKey, PartValue, PartValueV1};
 pub use update::{Lasting, Update};
 
 use crate::book::{Book, BookError};
@@ -263,7 +263,7 @@ impl Context {
             Update::Settled => return self.each_book(|account| account.book.settle().map(drop)),
             Update::DayOpened => return self.each_book(BookState::open_day),
             Update::Filled { book, fill, purpose, decision } => {
-                let applied = self.held(book)?.book.apply(&fill, purpose, decision.as_ref());
+                let applied = self.held(book)?.fill(&fill, purpose, decision.as_ref());
                 applied.map_err(|source| ContextError::Book { book, source })?;
             }
             Update::WindowReset { book } => self.held(book)?.reset_window(),

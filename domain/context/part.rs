@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentState, BookKind, BookState, Context, Control, MarketView, Prediction};
+use super::{
+    AgentState, BookKind, BookState, BookStateV1, Context, Control, MarketView, Prediction,
+};
 use crate::order::DecisionId;
 
 /// The name of a part; its text is its key in a store.
@@ -82,6 +84,33 @@ pub enum PartValue {
     Document(Arc<str>),
     /// A part that was removed.
     Removed,
+}
+
+/// What a part held in schema 1 of the store.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the variants are those of `PartValue`")]
+pub enum PartValueV1 {
+    Book(BookStateV1),
+    Market(Arc<MarketView>),
+    Control(Arc<Control>),
+    Agents(Arc<BTreeMap<String, AgentState>>),
+    Predictions(Arc<BTreeMap<DecisionId, Prediction>>),
+    Document(Arc<str>),
+    Removed,
+}
+
+impl From<PartValueV1> for PartValue {
+    fn from(former: PartValueV1) -> Self {
+        match former {
+            PartValueV1::Book(book) => Self::Book(Arc::new(book.into())),
+            PartValueV1::Market(market) => Self::Market(market),
+            PartValueV1::Control(control) => Self::Control(control),
+            PartValueV1::Agents(agents) => Self::Agents(agents),
+            PartValueV1::Predictions(open) => Self::Predictions(open),
+            PartValueV1::Document(json) => Self::Document(json),
+            PartValueV1::Removed => Self::Removed,
+        }
+    }
 }
 
 /// One part with what was applied to it.

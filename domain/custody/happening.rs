@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::book::Trade;
 use crate::brief::trading::OpenPosition;
+use crate::code::Code;
 use crate::exits::Outcome;
 use crate::fixed::Money;
 use crate::market::symbol::Symbol;
-use crate::order::{ClientOrderId, Fill, OrderIntent};
-use crate::order_state::{OrderEvent, Status};
+use crate::order::{ClientOrderId, DecisionId, Fill, OrderIntent};
+use crate::order_state::{Order, OrderEvent, Status};
 use crate::ratio::Ratio;
 use crate::time::Time;
 use crate::watch::Pulse;
@@ -43,6 +44,15 @@ pub enum Happening {
         order: ClientOrderId,
         /// Where it stands.
         status: Status,
+    },
+    /// Something came of an order that is not known any more, and changed nothing.
+    Refused {
+        /// The order.
+        order: ClientOrderId,
+        /// The decision that it belongs to, where that is said.
+        decision: Option<DecisionId>,
+        /// Why.
+        code: Code,
     },
     /// The broker said something of an order that is no fill.
     Order {
@@ -90,4 +100,13 @@ pub struct PositionEvent {
     pub position: OpenPosition,
     /// The symbol's figures then.
     pub pulse: Pulse,
+}
+
+/// What has left an account's memory and only reports need.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Closed {
+    /// Closed round trips, in the order in which they were closed.
+    pub trades: Vec<Trade>,
+    /// Orders that ended long ago, in the order in which they were forgotten.
+    pub orders: Vec<Order>,
 }

@@ -4,10 +4,12 @@
 //! # Invariants
 //!
 //! - O-1: an order comes in as `Cleared<OrderIntent>` and in no other way.
-//! - O-2: one intent, at most one live order: a known id gets its first answer again.
+//! - O-2: one intent, at most one live order: a known id gets its first answer again, and what is too
+//!   old to be known is refused.
 //! - O-4: exits are never blocked: protective exits are found and sent here, without asking anybody.
 
 mod happening;
+mod leave;
 mod view;
 
 use std::collections::BTreeMap;
@@ -20,12 +22,12 @@ use crate::book::{Book, BookError};
 use crate::clearance::{ClearanceError, Cleared};
 use crate::code::Code;
 use crate::deliberation::session_of;
-use crate::exits::{self, ExitRules, exit_intent};
+use crate::exits::{self, ExitRules};
 use crate::fixed::{FixedError, Money, Qty};
 use crate::limits::Limits;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::tape::{Chunk, Instrument};
-use crate::order::{ClientOrderId, ExitReason, OrderIntent, Purpose};
+use crate::order::{DecisionId, OrderIntent, Purpose};
 use crate::order_state::{Added, Denial, News, OrderError, OrderEvent, Orders, Terms, validate};
 use crate::protections::{ClosedTrade, HaltChange, HaltRule, Protections};
 use crate::ratio::Ratio;
@@ -33,7 +35,7 @@ use crate::sim_broker::{SimBroker, SimConfig};
 use crate::time::Time;
 use crate::watch::Pulse;
 
-pub use happening::{EquityPoint, Happening, PositionEvent, PositionNews};
+pub use happening::{Closed, EquityPoint, Happening, PositionEvent, PositionNews};
 
 /// Why custody cannot go on. None of these is an answer to an order: those are events.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -95,7 +97,7 @@ pub struct Custody {
     /// The present session's day and the equity that it opened with.
     session: Option<(i64, Money)>,
     last_equity: Money,
-    /// Trades of the ledger that were told already.
+    /// Trades that wait in the ledger and were told already.
     trades_seen: usize,
     now: Time,
     guarded: bool,
@@ -149,6 +151,22 @@ impl Custody {
     /// The last time that was played.
     pub const fn now(&self) -> Time {
         self.now
+    }
+
+    /// Takes what is over out of memory: closed trades, and orders that no news is expected of. Nothing
+    /// here needs them again; whoever takes them keeps them for the report.
+    pub fn take_closed(&mut self) -> Closed {
+        let trades = self.broker.take_trades();
+        self.trades_seen = 0;
+        Closed { trades, orders: self.orders.take_retired() }
+    }
+
+    /// Whether the account still needs to know of a decision: its position is open, or news of its
+    /// order may come.
+    pub fn is_pending(&self, decision: &DecisionId) -> bool {
+        let mut held = self.book().positions().values();
+        held.any(|position| position.decision.as_ref() == Some(decision))
+            || self.orders.remembers(decision)
     }
 
     /// A person lifts the halt: drawdown is measured from the present equity on.
@@ -224,130 +242,6 @@ impl Custody {
         Ok(happenings)
     }
 
-    /// Closes one position, or all of them, for a reason that needs nobody's leave. Entries of the
-    /// same symbol that rest are canceled; with the data's end all of them are, held or not.
-    ///
-    /// # Errors
-    /// When the ledger or an order's life breaks.
-    pub fn flatten(
-        &mut self,
-        only: Option<&Symbol>,
-        reason: ExitReason,
-        limits: &Limits,
-    ) -> Result<Vec<Happening>, CustodyError> {
-        let held: Vec<Symbol> = self.book().positions().keys().cloned().collect();
-        let mut happenings = Vec::new();
-        if reason == ExitReason::EndOfData && only.is_none() {
-            happenings = self.cancel_all_entries(limits)?;
-        }
-        for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
-            self.cancel_entries(&symbol, limits, &mut happenings)?;
-            if reason == ExitReason::EndOfData {
-                self.cancel_exits(&symbol, limits, &mut happenings)?;
-            } else if self.is_leaving(&symbol) {
-                continue;
-            }
-            let Some(position) = self.book().position(&symbol) else { continue };
-            let Some(bar) = self.broker.last(&symbol) else { continue };
-            let exit = exits::Exit { reason, kind: crate::order::OrderKind::Market };
-            let intent = self.unused(exit_intent(&symbol, position, exit, bar));
-            let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
-            self.send(cleared, limits, &mut happenings)?;
-        }
-        Ok(happenings)
-    }
-
-    /// Cancels every entry order that has not filled: what a halt leaves behind.
-    ///
-    /// # Errors
-    /// When an order's life breaks.
-    pub fn cancel_all_entries(&mut self, limits: &Limits) -> Result<Vec<Happening>, CustodyError> {
-        let mut happenings = Vec::new();
-        let symbols: Vec<Symbol> =
-            self.broker.resting().map(|(intent, _)| intent.symbol.clone()).collect();
-        for symbol in symbols {
-            self.cancel_entries(&symbol, limits, &mut happenings)?;
-        }
-        Ok(happenings)
-    }
-
-    /// An exit with an id of its own: a position that was left and opened again at one bar may be
-    /// left again for the same reason.
-    fn unused(&self, mut intent: OrderIntent) -> OrderIntent {
-        let mut nth = 0;
-        while self.orders.get(&intent.client_order_id).is_some() {
-            nth += 1;
-            intent.client_order_id = ClientOrderId::derive(&intent.decision, intent.side, nth);
-        }
-        intent
-    }
-
-    /// Whether an exit of the symbol rests: it is on its way, and a second one would sell more than
-    /// there is.
-    fn is_leaving(&self, symbol: &Symbol) -> bool {
-        self.broker.resting().any(|(order, _)| {
-            &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
-        })
-    }
-
-    fn cancel_entries(
-        &mut self,
-        symbol: &Symbol,
-        limits: &Limits,
-        happenings: &mut Vec<Happening>,
-    ) -> Result<(), CustodyError> {
-        self.cancel_where(symbol, limits, happenings, |purpose| *purpose == Purpose::Entry)
-    }
-
-    fn cancel_exits(
-        &mut self,
-        symbol: &Symbol,
-        limits: &Limits,
-        happenings: &mut Vec<Happening>,
-    ) -> Result<(), CustodyError> {
-        self.cancel_where(symbol, limits, happenings, |purpose| *purpose != Purpose::Entry)
-    }
-
-    fn cancel_where(
-        &mut self,
-        symbol: &Symbol,
-        limits: &Limits,
-        happenings: &mut Vec<Happening>,
-        which: fn(&Purpose) -> bool,
-    ) -> Result<(), CustodyError> {
-        let entries: Vec<_> = self
-            .broker
-            .resting()
-            .filter(|(intent, _)| &intent.symbol == symbol && which(&intent.purpose))
-            .map(|(intent, _)| intent.client_order_id.clone())
-            .collect();
-        for id in entries {
-            let events = self.broker.cancel(&id, self.now);
-            self.take_in(events, limits, happenings)?;
-        }
-        Ok(())
-    }
-
-    /// Sends what a protective rule demands at this bar.
-    fn protect(
-        &mut self,
-        symbol: &Symbol,
-        bar: &crate::market::bar::Bar,
-        limits: &Limits,
-        happenings: &mut Vec<Happening>,
-    ) -> Result<(), CustodyError> {
-        let Some(intent) = self.guards.on_bar(symbol, bar, self.broker.book(), None) else {
-            return Ok(());
-        };
-        let Some(position) = self.book().position(symbol) else { return Ok(()) };
-        if self.is_leaving(symbol) {
-            return Ok(());
-        }
-        let intent = self.unused(intent);
-        let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
-        self.send(cleared, limits, happenings)
-    }
-
     fn send(
         &mut self,
         cleared: Cleared<OrderIntent>,
@@ -355,15 +249,21 @@ impl Custody {
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
         let intent = cleared.into_item();
-        match self.orders.add(intent.clone())? {
-            Added::Known(order) => {
+        match self.orders.add(intent.clone()) {
+            Ok(Added::Known(order)) => {
                 happenings.push(Happening::Duplicate {
                     order: order.intent.client_order_id.clone(),
                     status: order.status(),
                 });
                 return Ok(());
             }
-            Added::New(_) => {}
+            Ok(Added::New(_)) => {}
+            Err(OrderError::Forgotten { order }) => {
+                let (decision, code) = (Some(intent.decision), Code::OrderForgotten);
+                happenings.push(Happening::Refused { order, decision, code });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
         }
         if let Err(denial) = self.validated(&intent) {
             let news = News::Denied { code: denial.code, text: denial.text.to_owned() };
@@ -400,7 +300,14 @@ impl Custody {
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
         for event in events {
-            self.orders.apply(&event)?;
+            match self.orders.apply(&event) {
+                Err(OrderError::Unknown { order }) => {
+                    let (decision, code) = (None, Code::OrderForgotten);
+                    happenings.push(Happening::Refused { order, decision, code });
+                    continue;
+                }
+                applied => applied?,
+            };
             match &event.news {
                 News::Fill { fill } => {
                     let trades = self.trades_behind(fill.at, limits);

@@ -189,9 +189,15 @@ pub enum OrderError {
         /// The order.
         order: ClientOrderId,
     },
-    /// No order has this id.
+    /// No order has this id, or it has left memory.
     #[error("order {order} is not known")]
     Unknown {
+        /// The id.
+        order: ClientOrderId,
+    },
+    /// The intent is no younger than orders that have left memory, and may be one of them.
+    #[error("order {order} is too old to be told from what was forgotten")]
+    Forgotten {
         /// The id.
         order: ClientOrderId,
     },

@@ -19,6 +19,9 @@ pub struct Order {
     venue_order_id: Option<String>,
     refusal: Option<(Code, String)>,
     updated_at: Time,
+    /// Its number among all orders of its account, from 0.
+    #[serde(default)]
+    number: u64,
 }
 
 /// What news did to an order.
@@ -42,6 +45,10 @@ impl Transition {
 impl Order {
     /// An order that has not been sent.
     pub const fn new(intent: OrderIntent) -> Self {
+        Self::numbered(intent, 0)
+    }
+
+    pub(super) const fn numbered(intent: OrderIntent, number: u64) -> Self {
         let updated_at = intent.at;
         Self {
             intent,
@@ -51,7 +58,17 @@ impl Order {
             venue_order_id: None,
             refusal: None,
             updated_at,
+            number,
         }
+    }
+
+    pub(super) const fn renumber(&mut self, number: u64) {
+        self.number = number;
+    }
+
+    /// Its number among all orders of its account, from 0: reports list them by it.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Where it stands.

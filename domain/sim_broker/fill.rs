@@ -35,6 +35,7 @@ impl SimBroker {
             events.push(order.event(at, News::Fill { fill }));
         }
         if let Some(news) = end {
+            order.is_over = true;
             events.push(self.end(&order.intent, at, news));
         }
         Ok(())

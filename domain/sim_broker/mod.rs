@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - O-2: one intent, at most one live order: an id that is known gets its first answer again.
+//! - O-2: one intent, at most one live order: an id that is known gets its first answer again. Ids of
+//!   orders that ended are known as long as [`Recent`] remembers them; custody refuses what is older.
 //!
 //! Money is simulated, rules are not: fees and slippage cost, volume limits, orders take time, are
 //! rejected, expire and find no funds. Chance comes from a seed and only where it is switched on.
@@ -19,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::book::{Book, BookError};
+use crate::book::{Book, BookError, Trade};
 use crate::brief::trading::Session;
 use crate::code::Code;
 use crate::fixed::{FixedError, Money, Price, Qty};
@@ -28,6 +29,7 @@ use crate::market::calendar::Calendar;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::{ClientOrderId, ExitReason, OrderIntent, OrderKind, Purpose, Side, TimeInForce};
 use crate::order_state::{News, OrderEvent};
+use crate::recent::Recent;
 use crate::time::Time;
 
 pub use config::{FillAt, SimConfig};
@@ -55,11 +57,18 @@ struct Resting {
     triggered: bool,
     /// When the session of a day order ends, once it has seen a bar.
     expires_at: Option<Time>,
+    /// It has ended in the bar that is played; what has ended is not kept.
+    #[serde(skip)]
+    is_over: bool,
 }
 
 impl Resting {
     fn open_qty(&self) -> Qty {
         Qty::from_raw(self.intent.qty.raw().saturating_sub(self.filled.raw()))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_over || self.open_qty().is_zero()
     }
 
     fn event(&self, at: Time, news: News) -> OrderEvent {
@@ -75,8 +84,8 @@ pub struct SimBroker {
     assets: BTreeMap<Symbol, Asset>,
     /// In the order of submission.
     resting: Vec<Resting>,
-    /// Orders that ended without a fill: the code of those that were rejected.
-    ended: BTreeMap<ClientOrderId, Option<Code>>,
+    /// The last orders that ended without a fill: the code of those that were rejected.
+    ended: Recent<Option<Code>>,
 }
 
 impl SimBroker {
@@ -90,7 +99,7 @@ impl SimBroker {
             book: Book::new(cash)?,
             assets: BTreeMap::new(),
             resting: Vec::new(),
-            ended: BTreeMap::new(),
+            ended: Recent::default(),
         })
     }
 
@@ -112,6 +121,11 @@ impl SimBroker {
     /// The account, when all is done.
     pub fn into_book(self) -> Book {
         self.book
+    }
+
+    /// Takes the account's closed trades; see [`Book::take_trades`].
+    pub fn take_trades(&mut self) -> Vec<Trade> {
+        self.book.take_trades()
     }
 
     /// Values a position at a price between two bars; see [`Book::mark`].
@@ -171,7 +185,7 @@ impl SimBroker {
         if let Some((offer, at)) = fills_now {
             self.execute(&mut order, offer, at, &mut events)?;
         }
-        let over = self.has_ended(&order)
+        let over = order.has_ended()
             || (fills_now.is_some() && self.drop_rest(&mut order, now, &mut events));
         if !over {
             self.resting.push(order);
@@ -272,7 +286,7 @@ impl SimBroker {
             self.execute(&mut mine[index], offer, offer.at(bar), events)?;
         }
         for mut order in mine {
-            if self.has_ended(&order) || self.drop_rest(&mut order, bar.close_time, events) {
+            if order.has_ended() || self.drop_rest(&mut order, bar.close_time, events) {
                 continue;
             }
             order.best = better(order.best, bar, order.intent.side);
@@ -352,25 +366,24 @@ impl SimBroker {
     /// The last news of an order.
     fn end(&mut self, intent: &OrderIntent, at: Time, news: News) -> OrderEvent {
         let code = if let News::Rejected { code, .. } = &news { Some(*code) } else { None };
-        self.ended.insert(intent.client_order_id.clone(), code);
+        self.ended.put(intent.client_order_id.clone(), code);
         OrderEvent { order: intent.client_order_id.clone(), at, news }
     }
 
-    fn has_ended(&self, order: &Resting) -> bool {
-        order.open_qty().is_zero() || self.ended.contains_key(&order.intent.client_order_id)
+    /// Whether an order was submitted before, as far as is remembered.
+    pub fn knows(&self, id: &ClientOrderId) -> bool {
+        self.ended.get(id).is_some()
+            || self.book.knows(id, 0)
+            || self.resting.iter().any(|order| order.intent.client_order_id == *id)
     }
 
     /// The first answer to an order that was submitted before.
     fn first_answer(&self, id: &ClientOrderId, now: Time) -> Option<OrderEvent> {
-        let rejected = self.ended.get(id);
-        let known = rejected.is_some()
-            || self.book.knows(id, 0)
-            || self.resting.iter().any(|order| order.intent.client_order_id == *id);
-        let news = match rejected.copied().flatten() {
+        let news = match self.ended.get(id).copied().flatten() {
             Some(code) => News::Rejected { code, text: code.cause().to_owned() },
             None => News::Accepted { venue_order_id: None },
         };
-        known.then(|| OrderEvent { order: id.clone(), at: now, news })
+        self.knows(id).then(|| OrderEvent { order: id.clone(), at: now, news })
     }
 
     /// An order that was taken.
@@ -378,7 +391,16 @@ impl SimBroker {
         let best = self.last(&intent.symbol).map_or(intent.reference, |bar| bar.close);
         let wait = self.config.delay_bars;
         let filled = Qty::ZERO;
-        Resting { intent, filled, fills: 0, wait, best, triggered: false, expires_at: None }
+        Resting {
+            intent,
+            filled,
+            fills: 0,
+            wait,
+            best,
+            triggered: false,
+            expires_at: None,
+            is_over: false,
+        }
     }
 
     /// The news that an order was not taken, if so.
@@ -389,7 +411,7 @@ impl SimBroker {
     ) -> Result<Option<OrderEvent>, BookError> {
         let Some((code, text)) = self.objection(intent)? else { return Ok(None) };
         let order = intent.client_order_id.clone();
-        self.ended.insert(order.clone(), Some(code));
+        self.ended.put(order.clone(), Some(code));
         let news = News::Rejected { code, text: text.to_owned() };
         Ok(Some(OrderEvent { order, at, news }))
     }

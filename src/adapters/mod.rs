@@ -6,6 +6,7 @@ pub mod context_redb;
 pub mod context_sled;
 pub mod control_http;
 pub mod heartbeat;
+pub mod journal_files;
 pub mod lock;
 pub mod notify;
 pub mod safety_store;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conclave_actors::runtime::roster;
-use conclave_domain::book::{Book, BookError};
+use conclave_domain::book::{Book, BookError, Trade};
 use conclave_domain::code::Code;
-use conclave_domain::custody::{self, Custody};
+use conclave_domain::custody::{self, Closed, Custody};
 use conclave_domain::fixed::{FixedError, Money};
 use conclave_domain::gates::GateCount;
 use conclave_domain::market::calendar::Calendar;
@@ -32,9 +32,11 @@ pub struct RunParts<'a> {
     pub stats: &'a Stats,
     /// The account when all is done.
     pub custody: &'a Custody,
+    /// What has left the account's memory on the way, in order.
+    pub closed: Closed,
     /// The account after every slice, in order. The last point is brought up to what the account is
     /// now, so that what was closed with the data's end is in it.
-    pub equity: &'a [custody::EquityPoint],
+    pub equity: Vec<custody::EquityPoint>,
     /// The bars that were played, for the benchmark and the price curves.
     pub series: &'a [Series],
     /// Cash at the start.
@@ -60,6 +62,8 @@ pub struct Measured<'a> {
     pub benchmark: &'a [f64],
     /// The account at the end.
     pub book: &'a Book,
+    /// Its closed trades, oldest first.
+    pub trades: &'a [Trade],
     /// Bars played.
     pub bars: u64,
     /// Bars in which their symbol had a position.
@@ -72,8 +76,11 @@ pub struct Measured<'a> {
 /// # Errors
 /// [`ExitCode::Data`] when there are no bars or the account cannot be measured.
 pub fn assemble(parts: RunParts<'_>) -> Result<RunReport, CliError> {
-    let RunParts { mut header, stats, custody, series, .. } = parts;
+    let RunParts { mut header, stats, custody, series, closed, .. } = parts;
     let book = custody.book();
+    let Closed { mut trades, orders } = closed;
+    trades.extend_from_slice(book.trades());
+    let orders = rows(&orders, custody)?;
     let times: Vec<Time> = parts.equity.iter().map(|point| point.at).collect();
     let benchmark = buy_and_hold(series, &times);
     let mut equity = points(parts.equity, &benchmark, parts.cash);
@@ -90,10 +97,10 @@ pub fn assemble(parts: RunParts<'_>) -> Result<RunReport, CliError> {
         equity: &values,
         benchmark: &benchmark,
         book,
+        trades: &trades,
         bars: header.bars,
-        bars_exposed: bars_exposed(series, book, header.to),
+        bars_exposed: bars_exposed(series, book, &trades, header.to),
     })?;
-    let orders: Result<Vec<OrderRow>, CliError> = custody.orders().iter().map(row).collect();
     let mut notes = parts.notes;
     if metrics.ruined {
         notes.push(RUINED.to_owned());
@@ -107,9 +114,9 @@ pub fn assemble(parts: RunParts<'_>) -> Result<RunReport, CliError> {
         metrics,
         counts: counts(stats, parts.restarts.clone()),
         equity,
-        trades: book.trades().to_vec(),
+        trades,
         open: book.positions().clone().into_iter().collect(),
-        orders: orders?,
+        orders,
         prices: prices(series),
         agents: agents(stats, parts.enabled, &parts.restarts),
         gates: gates(stats),
@@ -133,9 +140,8 @@ fn cannot_measure() -> CliError {
 /// # Errors
 /// [`ExitCode::Data`] when there are no bars or the curve is not usable.
 pub fn metrics(measured: Measured<'_>) -> Result<Metrics, CliError> {
-    let Measured { series, times, equity, benchmark, book, bars, bars_exposed } = measured;
-    let stats: Result<Vec<TradeStat>, FixedError> =
-        book.trades().iter().map(TradeStat::of).collect();
+    let Measured { series, times, equity, benchmark, book, trades, bars, bars_exposed } = measured;
+    let stats: Result<Vec<TradeStat>, FixedError> = trades.iter().map(TradeStat::of).collect();
     let activity = Activity {
         trades: &stats.map_err(unsound)?,
         traded_notional: book.traded(),
@@ -180,6 +186,13 @@ pub fn buy_and_hold(series: &[Series], times: &[Time]) -> Vec<f64> {
     growth
 }
 
+/// All orders of an account in the order in which they were made.
+fn rows(forgotten: &[Order], custody: &Custody) -> Result<Vec<OrderRow>, CliError> {
+    let mut all: Vec<&Order> = forgotten.iter().chain(custody.orders().iter()).collect();
+    all.sort_by_key(|order| order.number());
+    all.into_iter().map(row).collect()
+}
+
 /// An order and what became of it.
 ///
 /// # Errors
@@ -204,15 +217,15 @@ pub fn prices(series: &[Series]) -> Vec<PriceCurve> {
     series.iter().map(curve).collect()
 }
 
-fn points(equity: &[custody::EquityPoint], growth: &[f64], cash: Money) -> Vec<EquityPoint> {
-    let point = |(point, &growth): (&custody::EquityPoint, &f64)| EquityPoint {
+fn points(equity: Vec<custody::EquityPoint>, growth: &[f64], cash: Money) -> Vec<EquityPoint> {
+    let point = |(point, &growth): (custody::EquityPoint, &f64)| EquityPoint {
         time: point.at,
         equity: point.equity,
         cash: point.cash,
         exposure: point.exposure,
         benchmark: Money::from_f64(cash.to_f64() * growth).ok(),
     };
-    equity.iter().zip(growth).map(point).collect()
+    equity.into_iter().zip(growth).map(point).collect()
 }
 
 /// Bars that close at or before a time.
@@ -223,10 +236,10 @@ fn bars_through(series: &[Series], last: Option<Time>) -> u64 {
 }
 
 /// Bars in which their symbol had a position, from the entry's to the exit's inclusive.
-fn bars_exposed(series: &[Series], book: &Book, last: Option<Time>) -> u64 {
+fn bars_exposed(series: &[Series], book: &Book, trades: &[Trade], last: Option<Time>) -> u64 {
     let Some(last) = last else { return 0 };
     let of = |one: &Series| {
-        let closed = book.trades().iter().filter(|trade| trade.symbol == one.symbol);
+        let closed = trades.iter().filter(|trade| trade.symbol == one.symbol);
         let closed = closed.map(|trade| (trade.entry_time, trade.exit_time));
         let open = book.position(&one.symbol).map(|position| (position.opened_at, last));
         // In order of exit, so a bar that two of them share is met at the end of what is counted.
@@ -338,7 +351,7 @@ mod tests {
             let strategy = StrategyConfig::by_name("sma-cross").unwrap();
             let result = run_raw(&series, &strategy, &terms).unwrap();
             let last = result.equity.last().map(|point| point.time);
-            let found = bars_exposed(&series, &result.book, last);
+            let found = bars_exposed(&series, &result.book, result.book.trades(), last);
             assert_eq!(found, result.bars_exposed, "{fill_at:?} {directions:?}");
             assert_eq!(bars_through(&series, last), result.bars);
         }

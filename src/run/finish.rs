@@ -17,6 +17,7 @@ use serde_json::json;
 use super::keep::keep;
 use super::prepare::Prepared;
 use crate::adapters::audit_files;
+use crate::adapters::journal_files::{JournalFiles, Left};
 use crate::cli::error::{CliError, ExitCode};
 use crate::report::from_run::{RunParts, assemble};
 use crate::report::{self, Header, MoneyKind, RunReport};
@@ -63,15 +64,26 @@ pub(super) fn main_account(accounts: &BTreeMap<BookKind, Account>) -> Option<(Bo
     Some((*most.0, most.1))
 }
 
+/// Everything that an account has behind it, the part in the journal first.
+pub(super) fn behind(dir: &Path, book: BookKind, account: &Account) -> Result<Left, CliError> {
+    let left = JournalFiles::read(dir, book, account.journaled);
+    let mut left = left.map_err(|error| {
+        CliError::new(ExitCode::Data, "the journal of the run cannot be read").caused_by(error)
+    })?;
+    left.curve.extend_from_slice(&account.curve);
+    Ok(left)
+}
+
 /// Puts the report together.
 pub(super) fn report(
     prepared: &Prepared,
     council: &Council,
-    accounts: &BTreeMap<BookKind, Account>,
+    (dir, accounts): (&Path, &BTreeMap<BookKind, Account>),
     anchor: Anchor,
 ) -> Result<RunReport, CliError> {
     let none = || CliError::new(ExitCode::Data, "there is no account to report on");
     let (book, account) = main_account(accounts).ok_or_else(none)?;
+    let Left { mut curve, closed } = behind(dir, book, account)?;
     let stats = council.score.stats();
     let mut notes = Vec::new();
     if book == BookKind::Shadow {
@@ -80,14 +92,15 @@ pub(super) fn report(
         );
     }
     // A run that is stopped before its first bar is reported on as well.
-    let before = [EquityPoint {
-        at: account.custody.now(),
-        equity: prepared.config.run.cash,
-        cash: prepared.config.run.cash,
-        exposure: Ratio::ZERO,
-        drawdown: Ratio::ZERO,
-    }];
-    let equity = if account.curve.is_empty() { &before[..] } else { &account.curve };
+    if curve.is_empty() {
+        curve.push(EquityPoint {
+            at: account.custody.now(),
+            equity: prepared.config.run.cash,
+            cash: prepared.config.run.cash,
+            exposure: Ratio::ZERO,
+            drawdown: Ratio::ZERO,
+        });
+    }
     let control = &council.context.snapshot().control;
     if control.state != TradingState::Active {
         notes.push(format!("{} since {}: {}", control.state.name(), control.since, control.reason));
@@ -96,7 +109,8 @@ pub(super) fn report(
         header: header(prepared, anchor),
         stats: &stats,
         custody: &account.custody,
-        equity,
+        closed,
+        equity: curve,
         series: &prepared.series,
         cash: prepared.config.run.cash,
         enabled: &prepared.enabled(),
@@ -149,11 +163,11 @@ fn header(prepared: &Prepared, anchor: Anchor) -> Header {
 pub(super) async fn again(
     prepared: &Prepared,
     council: &Council,
-    accounts: &BTreeMap<BookKind, Account>,
+    left: (&Path, &BTreeMap<BookKind, Account>),
 ) -> Result<RunReport, CliError> {
     let anchor = council.audit.finish().await;
     let anchor = anchor.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    report(prepared, council, accounts, anchor)
+    report(prepared, council, left, anchor)
 }
 
 /// Verifies the run's own chain against where it ended.

@@ -17,6 +17,7 @@ use super::clock::{Replay, ReplayClock};
 use super::finish::{self, End};
 use super::prepare::Prepared;
 use super::{begin, enter_mode, hear, start, world};
+use crate::adapters::journal_files::Left;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
 
@@ -25,6 +26,8 @@ use crate::cli::progress::Progress;
 pub(crate) struct Inside {
     /// The account that traded.
     pub(crate) account: Account,
+    /// What that account has behind it.
+    pub(crate) left: Left,
     /// What was counted.
     pub(crate) stats: Stats,
     /// How often each agent was started again, where it was.
@@ -67,8 +70,9 @@ async fn play(
     council.stop().await;
     finish::verify(dir, &anchor)?;
     let none = || CliError::new(ExitCode::Failure, "the run left no account");
-    let (_, account) = finish::main_account(&accounts).ok_or_else(none)?;
-    Ok(Inside { account: account.clone(), stats, restarts })
+    let (book, account) = finish::main_account(&accounts).ok_or_else(none)?;
+    let left = finish::behind(dir, book, account)?;
+    Ok(Inside { account: account.clone(), left, stats, restarts })
 }
 
 /// A fresh directory among the temporary ones; gone when this is dropped.

@@ -195,7 +195,7 @@ impl Session<'_> {
         let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
         let (accounts, anchor) = finish::settle(&council, end, played).await?;
         server.phase("writing the report");
-        let mut report = finish::report(prepared, &council, &accounts, anchor)?;
+        let mut report = finish::report(prepared, &council, (self.dir, &accounts), anchor)?;
         finish::write(&report, self.dir)?;
         finish::verify(self.dir, &anchor)?;
         let stays = self.args.stay && end == End::Data;
@@ -203,7 +203,7 @@ impl Session<'_> {
             tell(&report, self.dir, format, out)?;
             hear(serve::wait(self.stopped.clone()), &council, &mut safety_events).await;
             // What people ordered meanwhile is in the audit too: its end has moved.
-            report = finish::again(prepared, &council, &accounts).await?;
+            report = finish::again(prepared, &council, (self.dir, &accounts)).await?;
             finish::write(&report, self.dir)?;
         }
         serve::end(server).await;
@@ -289,6 +289,7 @@ async fn start(
         head: opened.head,
         store: opened.store.clone(),
         context: opened.context.clone(),
+        journal: Some(opened.journal.clone()),
         safety: opened.safety.clone(),
         clock,
         fence: Fence::new(world::stop_flag(&opened.dir)),

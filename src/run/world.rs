@@ -14,6 +14,7 @@ use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
+use crate::adapters::journal_files::JournalFiles;
 use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
 use crate::adapters::safety_store::{Block, SafetyDisk, SafetyWriter};
 use crate::adapters::store_writer::{Loaded, StoreWriter, load};
@@ -31,6 +32,8 @@ pub(super) struct Opened {
     pub(super) head: Anchor,
     pub(super) store: Arc<StoreWriter>,
     pub(super) safety: Arc<SafetyWriter>,
+    /// What only the report needs, as far as the stored accounts count it.
+    pub(super) journal: Arc<JournalFiles>,
     pub(super) context: Context,
     pub(super) stored: BTreeMap<BookKind, Account>,
     /// Whether this goes on with a run that was there.
@@ -80,6 +83,8 @@ pub(super) fn open(
     }
     let last_block = last_block.and_then(|body| serde_json::from_str::<Block>(&body).ok());
     let stored = accounts(&context)?;
+    let extents = stored.iter().map(|(book, account)| (*book, account.journaled)).collect();
+    let journal = JournalFiles::open(dir, &extents).map_err(store_error)?;
     let audit = Arc::new(log.files);
     let log_sink: Arc<dyn AuditSink> = audit.clone();
     let disk = SafetyDisk { store: Arc::clone(&store), log: log_sink, last_block, clock };
@@ -91,6 +96,7 @@ pub(super) fn open(
         head: log.head,
         store: Arc::new(writer),
         safety: Arc::new(safety),
+        journal: Arc::new(journal),
         context,
         stored,
         is_resumed: resume,

@@ -2,7 +2,7 @@
 
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::budget::Budgets;
-use conclave_domain::custody::Custody;
+use conclave_domain::custody::{Custody, Happening};
 use conclave_domain::exits::ExitRules;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::Series;
@@ -12,8 +12,11 @@ use conclave_domain::sim_broker::{FillAt, SimConfig};
 use conclave_domain::strategy::StrategyConfig;
 
 use super::*;
+use crate::broker::BrokerError;
 use crate::driver;
 use crate::inline::InlineCouncil;
+use crate::runtime::ports::StoreError;
+use crate::testkit::memory_journal::MemoryJournal;
 
 fn market(preset: Preset, symbols: usize, bars: usize, seed: u64) -> Vec<Series> {
     let config = SynthConfig { symbols, bars, ..SynthConfig::of(preset) };
@@ -66,6 +69,42 @@ async fn the_actors_and_the_council_in_one_thread_trade_the_same() {
         assert_eq!(council.council.score.stats(), *one.stats(), "{fill_at:?}");
         council.stop().await;
     }
+}
+
+/// Goal: what leaves the accounts' memory is the same as what would have stayed, each once and in
+/// order; votes that can have no trade any more are forgotten; nothing else changes.
+/// Method: the same market with a journal and in one thread, where everything stays.
+#[tokio::test(start_paused = true)]
+async fn a_journal_takes_what_is_over_and_changes_nothing_else() {
+    let series = market(Preset::Default, 6, 500, 9);
+    let one = inline(run(&series, FillAt::NextOpen)).await;
+    let journal = Arc::<MemoryJournal>::default();
+    let plan = CouncilPlan { journal: Some(journal.clone()), ..run(&series, FillAt::NextOpen) };
+    let mut council = TestCouncil::with(plan).await;
+    council.play().await.unwrap();
+    let broker = &council.council.broker;
+    let account = broker.export().await.unwrap().remove(&BookKind::Real).unwrap();
+    let (curve, closed) = journal.read(BookKind::Real);
+    assert_eq!(closed.trades, one.custody().book().trades());
+    assert!(closed.trades.len() > 3, "{}", closed.trades.len());
+    let marks = one.happenings().iter().filter_map(|happening| match happening {
+        Happening::Marked(point) => Some(*point),
+        _ => None,
+    });
+    assert_eq!(curve, marks.collect::<Vec<_>>());
+    let orders = closed.orders.iter().chain(account.custody.orders().iter());
+    assert!(orders.eq(one.custody().orders().iter()));
+    assert_eq!(account.journaled.curve, 40 * curve.len() as u64);
+    assert!(account.curve.is_empty() && account.custody.book().trades().is_empty());
+    assert_eq!(council.council.score.stats(), *one.stats());
+    assert_eq!(broker.view().trades, closed.trades.len());
+    let remembered = account.custody.orders().latest(usize::MAX).count();
+    assert!(council.council.score.waiting() <= remembered, "votes of what is remembered only");
+
+    journal.fail(Some(StoreError::DiskFull));
+    let full = broker.export().await.unwrap_err();
+    assert_eq!(full, BrokerError::Journal(StoreError::DiskFull), "it would count too much");
+    council.stop().await;
 }
 
 /// Goal: A-1: every verdict has its complete record chain, and D-1: the same bars are the same bytes.

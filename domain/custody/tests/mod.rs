@@ -8,8 +8,11 @@ use crate::fixed::{Bp, Price, Qty, Volume};
 use crate::market::bar::Bar;
 use crate::market::tape::Tick;
 use crate::mode::Person;
-use crate::order::{ClientOrderId, DecisionId, ExitPlan, Fill, OrderKind, Side, TimeInForce};
-use crate::order_state::Status;
+use crate::order::{
+    ClientOrderId, DecisionId, ExitPlan, ExitReason, Fill, OrderKind, Side, TimeInForce,
+};
+use crate::order_state::{Order, Status};
+use crate::recent::REMEMBERED;
 use crate::signal::{Features, Regime};
 use crate::sim_broker::FillAt;
 
@@ -319,6 +322,102 @@ fn a_known_order_is_answered_with_where_it_stands_and_changes_nothing() {
     let validity = Validity { epoch: 0, expires_at: Time::from_ms(i64::MAX) };
     let cleared = Cleared::by_person(Person::authenticated("ada", "cli"), forged, validity);
     assert!(matches!(desk.custody.submit(cleared, &desk.limits), Err(CustodyError::Order(_))));
+}
+
+/// Fills and closes round trips of BBB, each two orders in two days.
+fn churn(desk: &mut Desk, times: usize) -> Vec<Happening> {
+    let mut happenings = Vec::new();
+    for _ in 0..times {
+        desk.open(1, Side::Buy, 1, plan(0.5, 0.9));
+        happenings.extend(desk.days(&[flat("100")]));
+        let symbol = desk.symbol(1);
+        desk.flatten(Some(&symbol), ExitReason::Advised);
+        happenings.extend(desk.days(&[flat("100")]));
+    }
+    happenings
+}
+
+/// O-2: an order that has left memory is not made again, and late news of it book nothing; both are
+/// said with a code. O-4: an exit of the same age passes.
+#[test]
+fn what_comes_of_a_forgotten_order_is_refused_and_changes_nothing() {
+    let mut desk = Desk::new(free(FillAt::NextOpen));
+    let intent = desk.entry(0, Side::Buy, 10, OrderKind::Market, plan(0.5, 0.9));
+    desk.send(intent.clone());
+    let first = desk.days(&[flat("100")]);
+    let late = News::Fill { fill: fills(&first)[0].clone() };
+    let (order, old) = (intent.client_order_id.clone(), desk.custody.now());
+    let event = OrderEvent { order: order.clone(), at: old, news: late };
+    churn(&mut desk, REMEMBERED / 2 + 1);
+    assert_eq!(desk.custody.orders().get(&order), None);
+    let (before, cash) = (desk.custody.orders().len(), desk.custody.book().cash());
+    let code = Code::OrderForgotten;
+    let decision = Some(intent.decision.clone());
+    let refused = Happening::Refused { order: order.clone(), decision, code };
+    assert_eq!(desk.send(intent), [refused]);
+    let mut told = Vec::new();
+    desk.custody.take_in(vec![event], &desk.limits.clone(), &mut told).unwrap();
+    assert_eq!(told, [Happening::Refused { order, decision: None, code }]);
+    assert_eq!((desk.custody.orders().len(), desk.custody.book().cash()), (before, cash));
+
+    let position = desk.custody.book().position(&desk.symbol(0)).unwrap().clone();
+    let symbol = desk.symbol(0);
+    let mut exit = desk.entry(0, Side::Sell, 10, OrderKind::Market, plan(0.5, 0.9));
+    exit.decision = DecisionId::new(&symbol, old, "exit");
+    exit.client_order_id = ClientOrderId::derive(&exit.decision, Side::Sell, 0);
+    (exit.purpose, exit.at) = (Purpose::Exit { reason: ExitReason::Person }, old);
+    let cleared = Cleared::by_exit(exit, position.direction, position.qty).unwrap();
+    let sent = desk.custody.submit(cleared, &desk.limits).unwrap();
+    assert_eq!(exits_sent(&sent), [ExitReason::Person]);
+}
+
+/// What is over leaves memory once somebody takes it, and nothing is lost or told twice.
+#[test]
+fn an_account_keeps_no_more_than_what_may_still_matter() {
+    let mut desk = Desk::new(free(FillAt::NextOpen));
+    let mut taken = Closed::default();
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        let happenings = churn(&mut desk, REMEMBERED);
+        assert_eq!(closed(&happenings).len(), REMEMBERED);
+        let Closed { trades, orders } = desk.custody.take_closed();
+        taken.trades.extend(trades);
+        taken.orders.extend(orders);
+        sizes.push(serde_json::to_string(&desk.custody).unwrap().len());
+        assert_eq!(desk.custody.take_closed(), Closed::default());
+    }
+    assert!(sizes[3] < sizes[0] + 1_000, "{sizes:?}");
+    assert_eq!(desk.custody.book().closed(), 4 * REMEMBERED);
+    assert_eq!(taken.trades.len(), 4 * REMEMBERED);
+    let all: Vec<u64> =
+        taken.orders.iter().chain(desk.custody.orders().iter()).map(Order::number).collect();
+    assert_eq!(all, (0..8 * REMEMBERED as u64).collect::<Vec<_>>(), "in order, each once");
+    assert_eq!(desk.custody.orders().len(), all.len());
+}
+
+/// An account that an earlier version stored, with every order and trade in it, goes on.
+#[test]
+fn an_account_of_an_earlier_version_is_read() {
+    let mut desk = Desk::new(free(FillAt::NextOpen));
+    churn(&mut desk, 200);
+    let mut text = serde_json::to_value(&desk.custody).unwrap();
+    let orders = &mut text["orders"];
+    let all: Vec<Order> = desk.custody.orders().iter().cloned().collect();
+    let by_id: BTreeMap<_, _> = all.iter().map(|o| (o.intent.client_order_id.clone(), o)).collect();
+    let made: Vec<_> = all.iter().map(|order| order.intent.client_order_id.clone()).collect();
+    *orders = serde_json::json!({"by_id": by_id, "made": made, "open": []});
+    for (_, order) in orders["by_id"].as_object_mut().unwrap() {
+        order.as_object_mut().unwrap().remove("number");
+    }
+    let book = text.pointer_mut("/broker/book").unwrap().as_object_mut().unwrap();
+    book.remove("taken");
+    let booked: Vec<(String, serde_json::Value)> =
+        serde_json::from_value(book["booked"].clone()).unwrap();
+    book["booked"] = serde_json::json!(booked.into_iter().collect::<BTreeMap<_, _>>());
+    let mut read: Custody = serde_json::from_value(text).unwrap();
+    assert_eq!(read.orders(), desk.custody.orders());
+    assert_eq!(read.take_closed(), desk.custody.take_closed());
+    assert_eq!(read.orders().len(), 400);
 }
 
 #[test]

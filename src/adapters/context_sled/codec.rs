@@ -6,15 +6,15 @@
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use conclave_actors::runtime::ports::StoreError;
-use conclave_domain::context::{Part, PartKey, PartValue};
+use conclave_domain::context::{Part, PartKey, PartValue, PartValueV1};
 use conclave_domain::record::Anchor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a value of ours begins with.
 const MAGIC: [u8; 4] = *b"CVLV";
-/// The schema that is written, and the newest that is read.
-const SCHEMA: u16 = 1;
+/// The schema that is written, and the newest that is read. Books of schema 1 held every trade.
+const SCHEMA: u16 = 2;
 /// No value is larger than this, so that a damaged length cannot exhaust the memory.
 const LIMIT: usize = 256 << 20;
 
@@ -63,7 +63,11 @@ pub fn encode_part(part: &Part) -> Result<Vec<u8>, StoreError> {
 pub fn decode_part(key: PartKey, bytes: &[u8]) -> Result<Part, StoreError> {
     const WHAT: &str = "part";
     let (applied, value): (u64, PartValue) = match open(WHAT, bytes)? {
-        (1, value) => read(WHAT, value)?,
+        (2, value) => read(WHAT, value)?,
+        (1, value) => {
+            let (applied, former): (u64, PartValueV1) = read(WHAT, value)?;
+            (applied, former.into())
+        }
         (found, _) => return Err(newer(WHAT, found)),
     };
     if let PartValue::Book(state) = &value {
@@ -88,7 +92,7 @@ pub fn encode_anchor(anchor: &Anchor) -> Result<Vec<u8>, StoreError> {
 pub fn decode_anchor(bytes: &[u8]) -> Result<Anchor, StoreError> {
     const WHAT: &str = "anchor";
     match open(WHAT, bytes)? {
-        (1, value) => read(WHAT, value),
+        (1 | 2, value) => read(WHAT, value),
         (found, _) => Err(newer(WHAT, found)),
     }
 }
@@ -106,9 +110,9 @@ mod tests {
 
     /// These bytes lie on disks: a change of them needs a new schema and a migration.
     #[test]
-    fn the_bytes_of_schema_one_are_what_they_were() {
+    fn the_bytes_of_both_schemas_are_what_they_were() {
         let golden = [
-            b"CVLV\x01\x00".as_slice(),
+            b"CVLV\x02\x00".as_slice(),
             &[251, 44, 1], // 300 as a varint
             &[5],          // the sixth kind of value
             &[7],
@@ -117,6 +121,9 @@ mod tests {
         .concat();
         assert_eq!(encode_part(&part()).unwrap(), golden);
         assert_eq!(decode_part(part().key, &golden).unwrap(), part());
+        let mut former = golden;
+        former[4] = 1;
+        assert_eq!(decode_part(part().key, &former).unwrap(), part());
     }
 
     #[test]
@@ -124,8 +131,8 @@ mod tests {
         let good = encode_part(&part()).unwrap();
         let decode = |bytes: &[u8]| decode_part(part().key, bytes).unwrap_err();
         let mut newer = good.clone();
-        newer[4] = 2;
-        let refused = StoreError::Newer { what: "part", found: 2, known: 1 };
+        newer[4] = 3;
+        let refused = StoreError::Newer { what: "part", found: 3, known: 2 };
         assert_eq!(decode(&newer), refused);
         for length in 0..good.len() {
             assert!(matches!(decode(&good[..length]), StoreError::Damaged { .. }), "{length}");

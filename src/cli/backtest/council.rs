@@ -11,7 +11,7 @@ use conclave_actors::driver;
 use conclave_actors::inline::InlineCouncil;
 use conclave_actors::trading;
 use conclave_domain::budget::Budgets;
-use conclave_domain::custody::{self, Custody, CustodyConfig, Happening};
+use conclave_domain::custody::{self, Closed, Custody, CustodyConfig, Happening};
 use conclave_domain::engine::{Directions, RawTerms};
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::tape::Tape;
@@ -54,7 +54,8 @@ pub(super) fn report(
         header: header(series, strategy, terms, &sim, &config)?,
         stats: council.stats(),
         custody: council.custody(),
-        equity: &equity,
+        closed: Closed::default(),
+        equity,
         series,
         cash: terms.cash,
         enabled: &enabled,
@@ -82,12 +83,13 @@ pub(super) fn report_through_actors(
     let enabled = enabled(&config);
     let account = account(terms, sim, &config);
     let mut prepared = Prepared::new(config, series.to_vec(), *strategy, account)?;
-    let Inside { account, stats, restarts } = play_inside(&mut prepared)?;
+    let Inside { account, left, stats, restarts } = play_inside(&mut prepared)?;
     assemble(RunParts {
         header,
         stats: &stats,
         custody: &account.custody,
-        equity: &account.curve,
+        closed: left.closed,
+        equity: left.curve,
         series,
         cash: terms.cash,
         enabled: &enabled,

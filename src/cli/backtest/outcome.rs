@@ -23,6 +23,7 @@ pub(super) fn metrics(series: &[Series], result: &EngineResult) -> Result<Metric
         equity: &equity,
         benchmark: &buy_and_hold(series, &times),
         book: &result.book,
+        trades: result.book.trades(),
         bars: result.bars,
         bars_exposed: result.bars_exposed,
     })

@@ -72,6 +72,7 @@ async fn stage() -> Stage {
         audit: Arc::new(opened.files),
         head: opened.head,
         store: Arc::new(MemoryContext::default()),
+        journal: None,
         context: conclave_domain::context::Context::default(),
         safety: Arc::new(MemorySafety::default()),
         clock: clock.clone(),

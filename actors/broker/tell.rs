@@ -1,0 +1,159 @@
+//! What becomes of what happened to an account: steps 7 and 8 in the audit, figures in the context,
+//! counts in the score.
+
+use conclave_domain::context::{BookKind, Update};
+use conclave_domain::custody::Happening;
+use conclave_domain::order::{ClientOrderId, DecisionId, Purpose};
+use conclave_domain::order_state::News;
+use conclave_domain::record::{Record, Step};
+use conclave_domain::time::Time;
+use serde::Serialize;
+
+use super::{BrokerState, ByBook};
+use crate::audit::record;
+
+/// The body of a record of step 7 or 8.
+#[derive(Debug, Serialize)]
+struct Happened<'a> {
+    book: BookKind,
+    #[serde(flatten)]
+    what: &'a Happening,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    updates: Vec<Update>,
+}
+
+impl BrokerState {
+    /// Keeps the curve, writes steps 7 and 8, shows the books.
+    pub(super) async fn tell(&mut self, happened: ByBook) {
+        let mut records = Vec::new();
+        let mut updates = Vec::new();
+        for (book, happenings) in happened {
+            for happening in happenings {
+                if let Happening::Marked(point) = happening {
+                    if let Some(account) = self.accounts.get_mut(&book) {
+                        account.curve.push(point);
+                    }
+                    continue;
+                }
+                count(&happening);
+                self.score(book, &happening);
+                let (record, changes) = self.written(book, &happening);
+                records.extend(record);
+                updates.extend(changes);
+            }
+        }
+        self.let_go().await;
+        if records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.setup.audit.note_all(records).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
+        }
+        let seq = self.setup.audit.head().decisions.count;
+        if let Err(error) = self.setup.context.apply(updates, Some(seq)).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "books not shown");
+        }
+    }
+
+    /// Counts denials and outcomes.
+    fn score(&self, book: BookKind, happening: &Happening) {
+        let score = &self.setup.score;
+        match happening {
+            Happening::Order { event } => {
+                if let News::Denied { code, text } = &event.news
+                    && let Some(decision) = self.decision_of(book, &event.order)
+                {
+                    score.denied(&decision, *code, text);
+                }
+            }
+            Happening::Refused { decision: Some(decision), code, .. } => {
+                score.denied(decision, *code, code.cause());
+            }
+            Happening::Refused { decision: None, code, .. } => score.disregarded(*code),
+            Happening::TradeClosed { trade, outcome } => {
+                score.trade_closed(trade.decision.as_ref(), outcome.hit);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets go of what is over: to the journal, where there is one, and out of the score the votes
+    /// whose trade has come or cannot come any more.
+    pub(super) async fn let_go(&mut self) {
+        let Some(pages) = &mut self.pages else { return };
+        for (book, account) in &mut self.accounts {
+            let closed = account.custody.take_closed();
+            let of_trades = closed.trades.iter().filter_map(|trade| trade.decision.as_ref());
+            let of_orders = closed.orders.iter().map(|order| &order.intent.decision);
+            for decision in of_trades.chain(of_orders) {
+                if !account.custody.is_pending(decision) {
+                    self.setup.score.forget(decision);
+                }
+            }
+            pages.write(*book, &account.curve, &closed, &mut account.journaled);
+            account.curve.clear();
+        }
+        pages.relieve().await;
+    }
+
+    fn now(&self, book: BookKind) -> Time {
+        self.accounts.get(&book).map_or(Time::EPOCH, |account| account.custody.now())
+    }
+
+    fn decision_of(&self, book: BookKind, order: &ClientOrderId) -> Option<DecisionId> {
+        let orders = self.accounts.get(&book)?.custody.orders();
+        orders.find(order).map(|order| order.intent.decision.clone())
+    }
+
+    fn written(&self, book: BookKind, happening: &Happening) -> (Option<Record>, Vec<Update>) {
+        let orders = self.accounts.get(&book).map(|account| account.custody.orders());
+        let (step, decision, at, updates) = match happening {
+            Happening::Filled { fill } => {
+                let order = orders.and_then(|orders| orders.find(&fill.client_order_id));
+                let intent = order.map(|order| &order.intent);
+                let purpose = intent.map_or(Purpose::Entry, |intent| intent.purpose);
+                let decision = intent.map(|intent| intent.decision.clone());
+                let update = Update::Filled {
+                    book,
+                    fill: fill.clone(),
+                    purpose,
+                    decision: decision.clone(),
+                };
+                (Step::BookUpdated, decision, fill.at, vec![update])
+            }
+            Happening::TradeClosed { trade, .. } => {
+                (Step::BookUpdated, trade.decision.clone(), trade.exit_time, Vec::new())
+            }
+            Happening::Submitted { intent } => {
+                (Step::OrderSubmitted, Some(intent.decision.clone()), intent.at, Vec::new())
+            }
+            Happening::Order { event } => {
+                let order = orders.and_then(|orders| orders.find(&event.order));
+                let decision = order.map(|order| order.intent.decision.clone());
+                (Step::OrderSubmitted, decision, event.at, Vec::new())
+            }
+            Happening::Refused { decision, .. } => {
+                (Step::OrderSubmitted, decision.clone(), self.now(book), Vec::new())
+            }
+            Happening::Duplicate { .. } | Happening::Marked(_) => {
+                (Step::OrderSubmitted, None, self.now(book), Vec::new())
+            }
+        };
+        let body = Happened { book, what: happening, updates: updates.clone() };
+        tracing::debug!(step = step.name(), book = book.name(), "step done");
+        (record(step, decision.as_ref(), at, &body).ok(), updates)
+    }
+}
+
+fn count(happening: &Happening) {
+    let (side, status) = match happening {
+        Happening::Submitted { intent } => (intent.side.name(), "submitted"),
+        Happening::Filled { fill } => (fill.side.name(), "filled"),
+        Happening::Duplicate { .. } => ("none", "duplicate"),
+        Happening::Order { .. }
+        | Happening::Refused { .. }
+        | Happening::TradeClosed { .. }
+        | Happening::Marked(_) => return,
+    };
+    metrics::counter!("conclave_orders_total", "side" => side, "status" => status).increment(1);
+}

@@ -1,0 +1,141 @@
+//! How positions are left: protective exits, flattening, and entries that are taken back.
+//!
+//! - O-4: exits are never blocked: nobody is asked here, and one is on its way at most once.
+
+use super::{Custody, CustodyError, Happening};
+use crate::clearance::Cleared;
+use crate::exits::{self, exit_intent};
+use crate::limits::Limits;
+use crate::market::bar::Bar;
+use crate::market::symbol::Symbol;
+use crate::order::{ClientOrderId, ExitReason, OrderIntent, OrderKind, Purpose};
+
+impl Custody {
+    /// Closes one position, or all of them, for a reason that needs nobody's leave. Entries of the
+    /// same symbol that rest are canceled; with the data's end all of them are, held or not.
+    ///
+    /// # Errors
+    /// When the ledger or an order's life breaks.
+    pub fn flatten(
+        &mut self,
+        only: Option<&Symbol>,
+        reason: ExitReason,
+        limits: &Limits,
+    ) -> Result<Vec<Happening>, CustodyError> {
+        let held: Vec<Symbol> = self.book().positions().keys().cloned().collect();
+        let mut happenings = Vec::new();
+        if reason == ExitReason::EndOfData && only.is_none() {
+            happenings = self.cancel_all_entries(limits)?;
+        }
+        for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
+            self.cancel_entries(&symbol, limits, &mut happenings)?;
+            if reason == ExitReason::EndOfData {
+                self.cancel_exits(&symbol, limits, &mut happenings)?;
+            } else if self.is_leaving(&symbol) {
+                continue;
+            }
+            let Some(position) = self.book().position(&symbol) else { continue };
+            let Some(bar) = self.broker.last(&symbol) else { continue };
+            let exit = exits::Exit { reason, kind: OrderKind::Market };
+            let intent = self.unused(exit_intent(&symbol, position, exit, bar));
+            let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
+            self.send(cleared, limits, &mut happenings)?;
+        }
+        Ok(happenings)
+    }
+
+    /// Cancels every entry order that has not filled: what a halt leaves behind.
+    ///
+    /// # Errors
+    /// When an order's life breaks.
+    pub fn cancel_all_entries(&mut self, limits: &Limits) -> Result<Vec<Happening>, CustodyError> {
+        let mut happenings = Vec::new();
+        let symbols: Vec<Symbol> =
+            self.broker.resting().map(|(intent, _)| intent.symbol.clone()).collect();
+        for symbol in symbols {
+            self.cancel_entries(&symbol, limits, &mut happenings)?;
+        }
+        Ok(happenings)
+    }
+
+    /// An exit with an id of its own: a position that was left and opened again at one bar may be
+    /// left again for the same reason.
+    fn unused(&self, mut intent: OrderIntent) -> OrderIntent {
+        let mut nth = 0;
+        while self.is_known(&intent.client_order_id) {
+            nth += 1;
+            intent.client_order_id = ClientOrderId::derive(&intent.decision, intent.side, nth);
+        }
+        intent
+    }
+
+    fn is_known(&self, id: &ClientOrderId) -> bool {
+        self.orders.get(id).is_some() || self.broker.knows(id)
+    }
+
+    /// Whether an exit of the symbol rests: it is on its way, and a second one would sell more than
+    /// there is.
+    pub(super) fn is_leaving(&self, symbol: &Symbol) -> bool {
+        self.broker.resting().any(|(order, _)| {
+            &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
+        })
+    }
+
+    fn cancel_entries(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        self.cancel_where(symbol, limits, happenings, |purpose| *purpose == Purpose::Entry)
+    }
+
+    fn cancel_exits(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        self.cancel_where(symbol, limits, happenings, |purpose| *purpose != Purpose::Entry)
+    }
+
+    fn cancel_where(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+        which: fn(&Purpose) -> bool,
+    ) -> Result<(), CustodyError> {
+        let entries: Vec<_> = self
+            .broker
+            .resting()
+            .filter(|(intent, _)| &intent.symbol == symbol && which(&intent.purpose))
+            .map(|(intent, _)| intent.client_order_id.clone())
+            .collect();
+        for id in entries {
+            let events = self.broker.cancel(&id, self.now);
+            self.take_in(events, limits, happenings)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what a protective rule demands at this bar.
+    pub(super) fn protect(
+        &mut self,
+        symbol: &Symbol,
+        bar: &Bar,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        let Some(intent) = self.guards.on_bar(symbol, bar, self.broker.book(), None) else {
+            return Ok(());
+        };
+        let Some(position) = self.book().position(symbol) else { return Ok(()) };
+        if self.is_leaving(symbol) {
+            return Ok(());
+        }
+        let intent = self.unused(intent);
+        let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
+        self.send(cleared, limits, happenings)
+    }
+}
