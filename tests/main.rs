@@ -7,6 +7,7 @@ mod documents;
 mod engines;
 mod faults;
 mod follow_one_bar;
+mod fuzz;
 mod http;
 mod peers;
 mod rig;

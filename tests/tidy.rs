@@ -49,6 +49,7 @@ const REASONS: &[(&str, &str)] = &[
     ("tempfile", "directories in tests"),
     ("thiserror", "error types"),
     ("toml", "the configuration file"),
+    ("tower", "asks the router of the API in tests, without a socket"),
     ("tracing-subscriber", "logs to stderr"),
 ];
 

@@ -103,6 +103,9 @@ pub enum ConsultError {
     Shed,
 }
 
+/// The longest text of an answer that is read, bytes; a schema's longest has a few thousand.
+pub const ANSWER_MAX: usize = 64 << 10;
+
 /// An agent without its own types: what a roster lists.
 #[derive(Debug)]
 pub struct Entry<B> {
@@ -149,6 +152,10 @@ impl<B: Serialize> Entry<B> {
             parse: |text| {
                 let unreadable =
                     |error: serde_json::Error| ConsultError::Unreadable { why: error.to_string() };
+                if text.len() > ANSWER_MAX {
+                    let why = format!("it is longer than {ANSWER_MAX} bytes");
+                    return Err(ConsultError::Unreadable { why });
+                }
                 refuse_forbidden([text])?;
                 let answer: A::Answer = serde_json::from_str(text).map_err(unreadable)?;
                 serde_json::to_value(answer).map_err(unreadable)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
@@ -57,18 +58,29 @@ pub(super) fn from_toml(text: &str, source: &Source) -> Result<Layer, ConfigErro
     Ok(layer)
 }
 
+/// The largest file that is read, bytes: every key with its comment takes a fortieth of it.
+const FILE_MAX: u64 = 1 << 20;
+
 /// Reads a file into a layer.
 ///
 /// # Errors
-/// When the file cannot be read or is no TOML.
+/// When the file cannot be read, is too large, or is no TOML.
 pub(super) fn from_file(path: &Path) -> Result<Layer, ConfigError> {
     let source = Source::File(path.to_owned());
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+    let refused = |value: String, bound: String| ConfigError {
         key: "(whole file)".to_owned(),
-        value: error.to_string(),
-        bound: "a readable UTF-8 file".to_owned(),
+        value,
+        bound,
         origin: source.to_string(),
-    })?;
+    };
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
+    let bytes =
+        read.map_err(|error| refused(error.to_string(), "a readable UTF-8 file".to_owned()))?;
+    if bytes as u64 > FILE_MAX {
+        return Err(refused("larger".to_owned(), format!("at most {FILE_MAX} bytes")));
+    }
     from_toml(&text, &source)
 }
 

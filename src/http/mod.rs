@@ -15,6 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use routes::router;
+
 use auth::Token;
 use desk::Desk;
 use events::Hub;
@@ -108,7 +110,7 @@ pub async fn serve(
         // Nobody listens any more only when serving has ended already.
         let _ = stopped.send(());
     };
-    let serving = axum::serve(listener, routes::router(shared)).with_graceful_shutdown(stop);
+    let serving = axum::serve(listener, router(shared)).with_graceful_shutdown(stop);
     let time_is_up = async {
         let _ = stopping.await;
         tokio::time::sleep(GRACE).await;

@@ -19,8 +19,8 @@ use super::rate::Rate;
 /// Largest request body, bytes.
 const BODY_MAX: usize = 64 * 1024;
 
-/// The whole API.
-pub(super) fn router(shared: Shared) -> Router {
+/// The whole API, with everything that surrounds it.
+pub fn router(shared: Shared) -> Router {
     let exposed = shared.guard_reads;
     let rate = shared.rate.clone();
     let reads = Router::new()
