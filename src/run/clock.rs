@@ -38,14 +38,15 @@ impl Clock for ReplayClock {
 pub(super) struct Replay {
     pub(super) clock: Arc<ReplayClock>,
     pub(super) progress: Progress,
-    /// Wall time per chunk; zero plays as fast as it can.
+    /// Wall time per slice; zero plays as fast as it can.
     pub(super) pace: Duration,
 }
 
 impl Rhythm for Replay {
     async fn before(&mut self, chunk: &Chunk) {
         if self.pace > Duration::ZERO {
-            tokio::time::sleep(self.pace).await;
+            let slices = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            tokio::time::sleep(self.pace.saturating_mul(slices)).await;
         }
         self.progress.advance(chunk.bars() as u64);
         metrics::gauge!("conclave_feed_age_seconds").set(0.0);

@@ -9,6 +9,7 @@ mod keep;
 mod keeper;
 mod prepare;
 mod pulse;
+pub mod recipe;
 mod reload;
 mod resume;
 pub mod rounds;
@@ -89,9 +90,13 @@ pub fn run(
     let clock = Arc::new(ReplayClock::default());
     if resume {
         resume::check(&dir, &prepared)?;
+        prepared.go_on_as(&dir);
     }
     let opened = world::open(&dir, &prepared.config, resume, clock.clone())?;
     opened.agree_on(&prepared.data_hash)?;
+    if let Some(recipe) = prepared.recipe.as_ref().filter(|_| !resume) {
+        recipe.write(&dir)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
@@ -182,8 +187,7 @@ impl Session<'_> {
             stop: self.stopped.clone(),
             rhythm: Replay { clock, progress, pace: self.args.pace.unwrap_or_default() },
         };
-        let chunk = if self.args.pace.is_some() { 1 } else { prepared.config.run.chunk };
-        let lift = self.args.lift_halt_after;
+        let (chunk, lift) = (prepared.chunk(), self.args.lift_halt_after);
         let playing = play(prepared.tape.clone(), chunk, pump, lift);
         let played = hear(playing, &council, &mut safety_events).await;
         let played = played.map_err(|error| {

@@ -23,8 +23,9 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::MarketWatch;
 
 use super::args::RunArgs;
+use super::recipe::{DataSource, Recipe};
 use crate::cli::error::{CliError, ExitCode};
-use crate::config::{Config, Layer, Loaded};
+use crate::config::{Config, Layer};
 use crate::data;
 
 /// A run that is ready to start.
@@ -43,6 +44,8 @@ pub(crate) struct Prepared {
     pub(super) custody: CustodyConfig,
     pub(super) agents: BTreeMap<AgentName, AgentSetup>,
     pub(super) faults: FaultPlan,
+    /// What it was prepared from; a back-test has none and leaves none.
+    pub(super) recipe: Option<Recipe>,
 }
 
 impl Prepared {
@@ -79,7 +82,36 @@ impl Prepared {
             strategy,
             agents,
             faults: FaultPlan::default(),
+            recipe: None,
         })
+    }
+
+    /// A run of this recipe under a configuration, its own or a changed one.
+    ///
+    /// # Errors
+    /// When the bars cannot be had, or the run could not act.
+    pub(super) fn of(mut recipe: Recipe, config: Config) -> Result<Self, CliError> {
+        let series = series(&recipe.data)?;
+        let (strategy, custody) = (strategy(&config)?, custody(&config));
+        let mut prepared = Self::new(config, series, strategy, custody)?;
+        prepared.faults = faults(&recipe.faults, &prepared.agents)?;
+        recipe.config_hash.clone_from(&prepared.config_hash);
+        recipe.data_hash.clone_from(&prepared.data_hash);
+        prepared.recipe = Some(recipe);
+        Ok(prepared)
+    }
+
+    /// How many slices move at once.
+    pub(super) fn chunk(&self) -> usize {
+        self.recipe.as_ref().map_or(self.config.run.chunk, |recipe| recipe.chunk)
+    }
+
+    /// A run goes on in the chunks that it was begun in, however it is paced: the order of its session
+    /// digests depends on them. One that was begun by a version without recipes takes its own.
+    pub(super) fn go_on_as(&mut self, dir: &Path) {
+        if let (Some(recipe), Ok(begun)) = (&mut self.recipe, Recipe::read(dir)) {
+            recipe.chunk = begun.chunk;
+        }
     }
 
     /// Names of the agents that are asked.
@@ -109,45 +141,37 @@ impl Prepared {
 
 /// Gathers everything; refuses what cannot run.
 pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, CliError> {
-    let Loaded { config, layer } = crate::cli::config::load(file, &args.flags())?;
+    let loaded = crate::cli::config::load(file, &args.flags())?;
+    refuse_live(&loaded.config)?;
+    let recipe = Recipe::of(args, &loaded)?;
+    let mut prepared = Prepared::of(recipe, loaded.config)?;
+    prepared.layer = loaded.layer;
+    Ok(prepared)
+}
+
+/// Live money has no broker yet.
+fn refuse_live(config: &Config) -> Result<(), CliError> {
     if config.run.money == "live" {
         let text =
             "run.money is live, but no live broker exists yet: only simulated money can be run";
         return Err(CliError::new(ExitCode::Config, text));
     }
-    let series = series(args, config.run.seed)?;
-    let (strategy, custody) = (strategy(&config)?, custody(&config));
-    let mut prepared = Prepared::new(config, series, strategy, custody)?;
-    prepared.faults = faults(args, &prepared.agents)?;
-    prepared.layer = layer;
-    Ok(prepared)
+    Ok(())
 }
 
-fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {
-    if let Some(preset) = &args.synth {
-        let preset = match preset.as_str() {
-            "calm" => Preset::Calm,
-            "default" => Preset::Default,
-            "minutes" => Preset::Minutes,
-            other => {
-                let text = format!("--synth `{other}` is none of calm, default, minutes");
-                return Err(CliError::new(ExitCode::Usage, text));
-            }
-        };
-        let market = generate(&SynthConfig::of(preset), seed);
-        let market = market.map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
-        return Ok(market.series);
-    }
-    if args.data.is_empty() {
-        return Ok(data::embedded()?);
-    }
-    let splits = match &args.splits {
-        Some(path) => data::read_splits_file(path)?,
+fn series(source: &DataSource) -> Result<Vec<Series>, CliError> {
+    let (files, splits) = match source {
+        DataSource::Embedded => return Ok(data::embedded()?),
+        DataSource::Synth { preset, seed } => return synthetic(preset, *seed),
+        DataSource::Files { files, splits } => (files, splits),
+    };
+    let splits = match splits {
+        Some(file) => data::read_splits_file(&file.path)?,
         None => Vec::new(),
     };
     let mut all = Vec::new();
-    for path in &args.data {
-        let read = data::read_file(path, &CsvOptions::new(symbol_of(path)?))?;
+    for file in files {
+        let read = data::read_file(&file.path, &CsvOptions::new(symbol_of(&file.path)?))?;
         let adjusted = adjust(&read.series, &splits)
             .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
         if all.iter().any(|other: &Series| other.symbol == adjusted.symbol) {
@@ -158,6 +182,21 @@ fn series(args: &RunArgs, seed: u64) -> Result<Vec<Series>, CliError> {
         all.push(adjusted);
     }
     Ok(all)
+}
+
+fn synthetic(preset: &str, seed: u64) -> Result<Vec<Series>, CliError> {
+    let preset = match preset {
+        "calm" => Preset::Calm,
+        "default" => Preset::Default,
+        "minutes" => Preset::Minutes,
+        other => {
+            let text = format!("--synth `{other}` is none of calm, default, minutes");
+            return Err(CliError::new(ExitCode::Usage, text));
+        }
+    };
+    let market = generate(&SynthConfig::of(preset), seed);
+    let market = market.map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+    Ok(market.series)
 }
 
 fn symbol_of(path: &Path) -> Result<Symbol, CliError> {
@@ -233,12 +272,19 @@ fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {
     members.collect()
 }
 
-fn faults(args: &RunArgs, agents: &BTreeMap<AgentName, AgentSetup>) -> Result<FaultPlan, CliError> {
+fn faults(
+    wanted: &[String],
+    agents: &BTreeMap<AgentName, AgentSetup>,
+) -> Result<FaultPlan, CliError> {
     let read = |text: &String| {
-        text.parse::<PlannedFault>()
+        // An agent may be written with hyphens, as everything else on a command line is.
+        let named = text.split_once('=').map(|(agent, how)| (agent.replace('-', "_"), how));
+        let spelt = named.map_or_else(|| text.clone(), |(agent, how)| format!("{agent}={how}"));
+        spelt
+            .parse::<PlannedFault>()
             .map_err(|error| CliError::new(ExitCode::Usage, format!("--fault {text}: {error}")))
     };
-    let plan = FaultPlan::new(args.fault.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+    let plan = FaultPlan::new(wanted.iter().map(read).collect::<Result<Vec<_>, _>>()?);
     let names: Vec<AgentName> = agents.keys().copied().collect();
     let stranger = plan.strangers(&names).next().map(str::to_owned);
     match stranger {
