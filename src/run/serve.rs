@@ -165,7 +165,12 @@ async fn keep(
 ) -> std::io::Result<()> {
     let var = |name: &str| std::env::var(name).ok();
     let (usec, watched) = (var(notify::WATCHDOG_ENV), var(notify::WATCHDOG_PID_ENV));
-    let manager = Notifier::from_env()?.map(Arc::new);
+    // A manager that cannot be told anything is no reason not to run.
+    let manager = Notifier::from_env().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told anything");
+        None
+    });
+    let manager = manager.map(Arc::new);
     let settings = &prepared.config.supervision;
     let safety = council.safety.clone();
     let pulse = Pulse {

@@ -48,7 +48,18 @@ impl Start {
     ///
     /// # Errors
     /// When the file cannot be written. One that cannot be read counts as an unclean start.
-    pub(super) fn begin(dir: &Path, settings: &SupervisionSettings, now: Time) -> io::Result<Self> {
+    pub(super) fn begin(
+        dir: &Path,
+        settings: &SupervisionSettings,
+        now: Time,
+    ) -> Result<Self, CliError> {
+        Self::note(dir, settings, now).map_err(|error| {
+            let text = format!("the start was not noted in {}", dir.display());
+            CliError::new(ExitCode::Failure, text).caused_by(error)
+        })
+    }
+
+    fn note(dir: &Path, settings: &SupervisionSettings, now: Time) -> io::Result<Self> {
         let path = dir.join(FILE);
         let mut starts = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -147,6 +158,7 @@ pub(super) fn leave_halted(dir: &Path, error: &CliError) {
 mod tests {
     use std::time::Duration;
 
+    use conclave_actors::market::Gone;
     use tempfile::TempDir;
 
     use super::*;
@@ -171,6 +183,20 @@ mod tests {
         assert!(seventh.loops().is_some_and(|why| why.contains("6 unclean starts within 10 min")));
         let later = Start::begin(dir.path(), &settings(), at(60)).unwrap();
         assert_eq!(later.loops(), None, "an hour later only this one counts");
+    }
+
+    /// O-3: a council that has fallen leaves a halt behind that only a person lifts.
+    #[test]
+    fn a_fallen_council_leaves_the_flag_file_and_another_failure_does_not() {
+        let dir = TempDir::new().unwrap();
+        let failed = || CliError::new(ExitCode::Failure, "the run could not go on");
+        leave_halted(dir.path(), &failed());
+        leave_halted(dir.path(), &failed().caused_by(PumpError::Gone(Gone("market"))));
+        assert!(!dir.path().join(HALT_FILE).exists());
+        let fallen = PumpError::Fallen("audit ended too often: killed".to_owned());
+        leave_halted(dir.path(), &failed().caused_by(fallen));
+        let said = std::fs::read_to_string(dir.path().join(HALT_FILE)).unwrap();
+        assert!(said.contains("audit ended too often"), "{said}");
     }
 
     #[test]

@@ -85,3 +85,29 @@ fn sighup_changes_what_may_change_and_names_the_rest_key_by_key() {
     assert_eq!(reloads[1]["body"]["errors"].as_array().map(Vec::len), Some(3));
     world.verify("r");
 }
+
+#[test]
+fn the_unit_starts_what_there_is_and_waits_longer_than_a_stop_takes() {
+    use clap::Parser as _;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/conclave.service");
+    let unit = std::fs::read_to_string(path).expect("the unit");
+    let value = |key: &str| -> &str {
+        let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("the unit has no {key}"))
+    };
+    let started = value("ExecStart").split(' ');
+    let app = conclave::cli::app::App::try_parse_from(started).expect("a command line of ours");
+    assert!(matches!(app.verb, Some(conclave::cli::app::Verb::Run(args)) if args.stay));
+    assert_eq!((value("Type"), value("KillSignal")), ("notify", "SIGTERM"));
+    assert_eq!(value("ExecReload"), "/bin/kill -HUP $MAINPID");
+    let seconds = |key: &str| -> u64 {
+        value(key).strip_suffix('s').and_then(|text| text.parse().ok()).expect("seconds")
+    };
+    assert!(seconds("TimeoutStopSec") > 10, "a stop takes ten seconds at most");
+    assert!(seconds("WatchdogSec") >= 10, "a council has 2 s to answer, twice a period");
+    for hardened in ["NoNewPrivileges", "PrivateTmp", "ProtectHome", "MemoryDenyWriteExecute"] {
+        assert_eq!(value(hardened), "yes");
+    }
+    assert_eq!(value("ProtectSystem"), "strict");
+    assert_eq!(value("CapabilityBoundingSet"), "");
+}

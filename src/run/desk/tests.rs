@@ -280,3 +280,64 @@ async fn a_person_closes_everything_even_in_a_halt() {
     let log = log.unwrap();
     assert!(log.contains("\"exit\":\"all\"") && log.contains("enough"), "{log}");
 }
+
+/// Every place in a document, as JSON pointers, the whole first.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                places(inner, &format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate().take(2) {
+                places(inner, &format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Goal: whatever an outside system says of itself or asks, it is answered or refused, and what was
+/// refused changes nothing.
+/// Method: every place of three valid documents is replaced by what breaks readers.
+#[tokio::test(start_paused = true)]
+async fn no_question_and_no_setting_breaks_the_desk() {
+    let stage = stage().await;
+    stage.introduce().await;
+    let (asked, told) = (question(), brief());
+    let documents = [
+        ("portfolio", told["book"].clone(), false),
+        ("regime", told["regime"].clone(), false),
+        ("gates", asked, true),
+    ];
+    let nasty = [
+        Value::Null,
+        json!(-1),
+        json!(1e308),
+        json!(i64::MIN),
+        json!(""),
+        json!("\u{202e}\0".repeat(2_000)),
+        json!([]),
+        json!({}),
+    ];
+    for (kind, document, is_question) in documents {
+        let mut all = Vec::new();
+        places(&document, "", &mut all);
+        for (place, value) in all.iter().flat_map(|place| nasty.iter().map(move |it| (place, it))) {
+            let mut body = document.clone();
+            *body.pointer_mut(place).unwrap() = value.clone();
+            let answered = if is_question {
+                stage.consult(kind, body).await
+            } else {
+                stage.told(Command::Setter { kind: kind.to_owned(), body }).await
+            };
+            let said = format!("{answered:?}");
+            assert!(!said.contains("broke"), "{kind}{place} = {value:.40}: {said}");
+            assert!(said.len() < 1 << 16, "{kind}{place} = {value:.40}: {} bytes", said.len());
+        }
+    }
+    stage.introduce().await;
+    stage.consult("signal", question()).await.unwrap();
+}
