@@ -125,16 +125,7 @@ pub fn run(
         return Ok(());
     }
     tell(&report, &dir, format, out)?;
-    if interrupted.load(Ordering::SeqCst) {
-        let text = format!("interrupted; `conclave run --resume {}` goes on", dir.display());
-        return Err(CliError::new(ExitCode::Interrupted, text));
-    }
-    if *stopped.borrow() {
-        let text = format!("stopped; `conclave run --resume {}` goes on", dir.display());
-        // Where stderr is gone there is nobody left to tell.
-        let _ = writeln!(std::io::stderr(), "conclave: {text}");
-    }
-    Ok(())
+    stopping::farewell(interrupted.load(Ordering::SeqCst), *stopped.borrow(), &dir)
 }
 
 /// An id for a run's directory: the wall time, because nothing of it is in the records.

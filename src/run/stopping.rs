@@ -1,10 +1,30 @@
-//! The desk of a process that is being stopped: it shows everything and obeys nobody any more.
+//! A process that is being stopped: its desk shows everything and obeys nobody any more, and its last
+//! words say how to go on.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::cli::error::{CliError, ExitCode};
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+
+/// Says how a run that was stopped goes on; nothing where its bars were at their end.
+///
+/// # Errors
+/// With exit code 130 when it was a person's Ctrl-C.
+pub(super) fn farewell(by_person: bool, was_stopped: bool, dir: &Path) -> Result<(), CliError> {
+    let how = format!("`conclave run --resume {}` goes on", dir.display());
+    if by_person {
+        return Err(CliError::new(ExitCode::Interrupted, format!("interrupted; {how}")));
+    }
+    if was_stopped {
+        // Where stderr is gone there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "conclave: stopped; {how}");
+    }
+    Ok(())
+}
 
 /// A desk in front of another one.
 pub(super) struct Stopping {
