@@ -3,12 +3,14 @@
 //! - O-4: exits are never blocked: nobody is asked here, and one is on its way at most once.
 
 use super::{Custody, CustodyError, Happening};
+use crate::book::Position;
 use crate::clearance::Cleared;
 use crate::exits::{self, exit_intent};
+use crate::fixed::Qty;
 use crate::limits::Limits;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
-use crate::order::{ClientOrderId, ExitReason, OrderIntent, OrderKind, Purpose};
+use crate::order::{ClientOrderId, ExitReason, OrderIntent, OrderKind, Purpose, Side};
 
 impl Custody {
     /// Closes one position, or all of them, for a reason that needs nobody's leave. Entries of the
@@ -31,7 +33,7 @@ impl Custody {
             self.cancel_entries(&symbol, limits, &mut happenings)?;
             if reason == ExitReason::EndOfData {
                 self.cancel_exits(&symbol, limits, &mut happenings)?;
-            } else if self.is_leaving(&symbol) {
+            } else if self.leaves_already(&symbol, limits, &mut happenings)? {
                 continue;
             }
             let Some(position) = self.book().position(&symbol) else { continue };
@@ -73,12 +75,38 @@ impl Custody {
         self.orders.get(id).is_some() || self.broker.knows(id)
     }
 
-    /// Whether an exit of the symbol rests: it is on its way, and a second one would sell more than
-    /// there is.
-    pub(super) fn is_leaving(&self, symbol: &Symbol) -> bool {
-        self.broker.resting().any(|(order, _)| {
+    /// The exits of the symbol that rest, each with what is left of it.
+    pub(super) fn leaving(&self, symbol: &Symbol) -> impl Iterator<Item = (&OrderIntent, Qty)> {
+        self.broker.resting().filter(move |(order, _)| {
             &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
         })
+    }
+
+    /// The position as it will be when the exits have filled that rest: what the entry half of a
+    /// reversal meets.
+    pub(super) fn position_after_exits(&self, symbol: &Symbol) -> Qty {
+        let position = self.book().position(symbol);
+        let position = position.map_or(Qty::ZERO, Position::signed_qty);
+        let sign = |side: Side| if side == Side::Buy { 1 } else { -1 };
+        let leaving: i64 =
+            self.leaving(symbol).map(|(order, open)| sign(order.side) * open.raw()).sum();
+        Qty::from_raw(position.raw().saturating_add(leaving))
+    }
+
+    /// Whether an exit of the symbol is on its way for sure: a market order that rests. A second one
+    /// would sell more than there is. An exit with a price may never fill, so it is taken back here,
+    /// for the one that takes its place.
+    fn leaves_already(
+        &mut self,
+        symbol: &Symbol,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<bool, CustodyError> {
+        if self.leaving(symbol).any(|(order, _)| order.kind == OrderKind::Market) {
+            return Ok(true);
+        }
+        self.cancel_exits(symbol, limits, happenings)?;
+        Ok(false)
     }
 
     fn cancel_entries(
@@ -130,11 +158,15 @@ impl Custody {
         let Some(intent) = self.guards.on_bar(symbol, bar, self.broker.book(), None) else {
             return Ok(());
         };
-        let Some(position) = self.book().position(symbol) else { return Ok(()) };
-        if self.is_leaving(symbol) {
+        if self.leaves_already(symbol, limits, happenings)? {
             return Ok(());
         }
-        let intent = self.unused(intent);
+        let mut intent = self.unused(intent);
+        if self.broker.is_delayed() {
+            // The price that was reached lies behind when the order arrives: a stop has triggered.
+            intent.kind = OrderKind::Market;
+        }
+        let Some(position) = self.book().position(symbol) else { return Ok(()) };
         let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
         self.send(cleared, limits, happenings)
     }

@@ -23,7 +23,7 @@ use crate::clearance::{ClearanceError, Cleared};
 use crate::code::Code;
 use crate::deliberation::session_of;
 use crate::exits::{self, ExitRules};
-use crate::fixed::{FixedError, Money, Qty};
+use crate::fixed::{FixedError, Money};
 use crate::limits::Limits;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::tape::{Chunk, Instrument};
@@ -287,8 +287,7 @@ impl Custody {
             return Ok(());
         }
         let class = self.class_of(&intent.symbol).unwrap_or_default();
-        let position = self.book().position(&intent.symbol);
-        let position = position.map_or(Qty::ZERO, crate::book::Position::signed_qty);
+        let position = self.position_after_exits(&intent.symbol);
         validate(intent, Terms { class, session: session_of(class, intent.at), position })
     }
 

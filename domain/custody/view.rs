@@ -114,7 +114,7 @@ impl Custody {
                 self.noticed.remove(&of.symbol);
                 continue;
             };
-            if self.is_leaving(&of.symbol) {
+            if self.leaving(&of.symbol).next().is_some() {
                 continue;
             }
             let opened_at = self.book().position(&of.symbol).map_or(self.now, |p| p.opened_at);

@@ -146,6 +146,11 @@ impl SimBroker {
         self.assets.get(symbol).and_then(|asset| asset.last.as_ref())
     }
 
+    /// Whether orders take bars to arrive.
+    pub const fn is_delayed(&self) -> bool {
+        self.config.delay_bars > 0
+    }
+
     /// Orders that wait, in the order of submission: each intent with what is left of it.
     pub fn resting(&self) -> impl Iterator<Item = (&OrderIntent, Qty)> {
         self.resting.iter().map(|order| (&order.intent, order.open_qty()))
