@@ -38,6 +38,7 @@ use crate::runtime::ports::{AuditSink, Clock, ContextSink, Journal, SafetyStore}
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
 use crate::runtime::supervision::{ChildSpec, Intensity};
+use crate::safety::record::recorded;
 use crate::safety::{Events, SafetyHandle, SafetySetup, safety};
 use crate::score::Score;
 use crate::trading;
@@ -67,7 +68,7 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// What stands before every entry.
     pub fence: Arc<Fence>,
-    /// Who hears of safety's events.
+    /// Who hears of safety's events, beside the log and the context.
     pub events: Events,
     /// The runtime on which agents live.
     pub runtime: Handle,
@@ -212,7 +213,9 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
     let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
     let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
     let (agent_specs, agents) = trading_team(&setup);
-    let (safety_spec, safety) = guarded(&setup, world, agent_specs);
+    let told = Arc::clone(&world.events);
+    let events = recorded(audit.clone(), context.clone(), Arc::clone(&world.clock), told);
+    let (safety_spec, safety) = guarded(&setup, world, agent_specs, events);
     let (market_spec, market) = market(setup.watch, Some(audit.clone()));
     let (broker_spec, broker) = broker(BrokerSetup {
         config: setup.custody,
@@ -265,6 +268,7 @@ fn guarded(
     setup: &CouncilSetup,
     world: &World,
     agents: Vec<ChildSpec>,
+    events: Events,
 ) -> (ChildSpec, SafetyHandle) {
     safety(SafetySetup {
         budgets: setup.budgets.clone(),
@@ -275,7 +279,7 @@ fn guarded(
         agents,
         runtime: world.runtime.clone(),
         intensity: Intensity::default(),
-        events: Arc::clone(&world.events),
+        events,
     })
 }
 

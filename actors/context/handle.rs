@@ -90,6 +90,15 @@ impl ContextHandle {
         self.send(updates, None, None, None).await
     }
 
+    /// [`ContextHandle::tell`] for somebody who cannot wait. For what is rare.
+    ///
+    /// # Errors
+    /// When the context is not running, or its mailbox is full.
+    pub fn tell_at_once(&self, updates: Vec<Update>) -> Result<(), Refusal> {
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refusal::Closed)?;
+        self.cast(ContextMsg::Apply { updates, seq: None, expected: None, reply: None, room })
+    }
+
     /// Applies updates in order and returns the version behind them; the snapshot has them then.
     /// `seq` is the audit record that they stand in. The first refused update ends them; those
     /// before it stay applied.

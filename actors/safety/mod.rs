@@ -35,6 +35,7 @@ use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::supervision::{ChildSpec, Intensity, Started};
 
 mod actor;
+pub(crate) mod record;
 
 pub use actor::Safety;
 

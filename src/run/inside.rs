@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::clock::{Replay, ReplayClock};
 use super::finish::{self, End};
 use super::prepare::Prepared;
-use super::{begin, enter_mode, hear, start, world};
+use super::{begin, enter_mode, start, world};
 use crate::adapters::journal_files::Left;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
@@ -52,7 +52,8 @@ async fn play(
     clock: Arc<ReplayClock>,
     dir: &Path,
 ) -> Result<Inside, CliError> {
-    let (council, mut events) = start(prepared, opened, Arc::clone(&clock), None).await?;
+    clock.set(prepared.begins_at());
+    let council = start(prepared, opened, Arc::clone(&clock), None).await?;
     begin(prepared, &council, opened, None).await?;
     enter_mode(prepared, &council, opened).await?;
     let (_never, stop) = watch::channel(false);
@@ -60,8 +61,7 @@ async fn play(
     let rhythm = Replay { clock, progress, pace: Duration::ZERO };
     let mut pump = Pump { council: council.clone(), stop, rhythm };
     let mut tape = prepared.tape.clone();
-    let playing = driver::play(&mut tape, prepared.config.run.chunk, &mut pump);
-    let played = hear(playing, &council, &mut events).await;
+    let played = driver::play(&mut tape, prepared.config.run.chunk, &mut pump).await;
     let played = played.map_err(|error| {
         CliError::new(ExitCode::Failure, "the back-test cannot go on").caused_by(error)
     })?;

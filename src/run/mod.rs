@@ -30,18 +30,16 @@ use conclave_actors::council::{Council, CouncilSetup, World};
 use conclave_actors::driver;
 use conclave_actors::pump::{Pump, PumpError};
 use conclave_actors::runtime::fence::Fence;
-use conclave_actors::safety::{Events, ModeRequest, SafetyEvent};
+use conclave_actors::safety::ModeRequest;
 use conclave_domain::book::Book;
-use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::{BookKind, Update};
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
 use conclave_domain::tally::Settle;
 use conclave_domain::time::Time;
-use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 pub use args::RunArgs;
 use clock::{Replay, ReplayClock};
@@ -65,8 +63,6 @@ use crate::report::{RunReport, summary_table};
 const WATCHDOG: Duration = Duration::from_mins(1);
 /// How long a hung agent holds up a round of a replay on request.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
-/// Events of safety that may wait to be written.
-const EVENTS_ROOM: usize = 1_024;
 
 /// Runs `run`.
 ///
@@ -160,12 +156,9 @@ impl Session<'_> {
         (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<(RunReport, bool), CliError> {
         let played_until = opened.stored.values().map(|account| account.custody.now()).max();
-        if let Some(until) = played_until {
-            // What was spent before the stop stays spent: the budgets' windows go on from there.
-            clock.set(until);
-        }
-        let (council, mut safety_events) =
-            start(prepared, opened, Arc::clone(&clock), played_until).await?;
+        // What was spent before the stop stays spent: the budgets' windows go on from there.
+        clock.set(played_until.unwrap_or_else(|| prepared.begins_at()));
+        let council = start(prepared, opened, Arc::clone(&clock), played_until).await?;
         begin(prepared, &council, opened, played_until).await?;
         enter_mode(prepared, &council, opened).await?;
         if let Some(why) = &self.loops {
@@ -179,8 +172,7 @@ impl Session<'_> {
             rhythm: Replay { clock, progress, pace: self.args.pace.unwrap_or_default() },
         };
         let (chunk, lift) = (prepared.chunk(), self.args.lift_halt_after);
-        let playing = play(prepared.tape.clone(), chunk, pump, lift);
-        let played = hear(playing, &council, &mut safety_events).await;
+        let played = play(prepared.tape.clone(), chunk, pump, lift).await;
         let played = played.map_err(|error| {
             // Whatever a fallen council's part said first, the fall is what matters.
             let error = council.fallen().map_or(error, PumpError::Fallen);
@@ -196,7 +188,7 @@ impl Session<'_> {
         let stays = self.args.stay && end == End::Data;
         if stays {
             tell(&report, self.dir, format, out)?;
-            hear(serve::wait(self.stopped.clone()), &council, &mut safety_events).await;
+            serve::wait(self.stopped.clone()).await;
             // What people ordered meanwhile is in the audit too: its end has moved.
             report = finish::again(prepared, &council, (self.dir, &accounts)).await?;
             finish::write(&report, self.dir)?;
@@ -251,7 +243,7 @@ async fn start(
     opened: &Opened,
     clock: Arc<ReplayClock>,
     played_until: Option<Time>,
-) -> Result<(Council, mpsc::Receiver<SafetyEvent>), CliError> {
+) -> Result<Council, CliError> {
     let watch = prepared.warmed_up(played_until)?;
     let patience = if prepared.faults.hangs() {
         Patience::Deadline(FAULT_PATIENCE.min(prepared.config.limits.consensus.patience))
@@ -273,12 +265,6 @@ async fn start(
         settle: Settle::All,
         long_only: prepared.config.run.direction == "long",
     };
-    let (tell, events) = mpsc::channel(EVENTS_ROOM);
-    let hear: Events = Arc::new(move |event| {
-        if let Err(error) = tell.try_send(event) {
-            tracing::error!(%error, "an event of safety was not written");
-        }
-    });
     let world = World {
         audit: opened.audit.clone(),
         head: opened.head,
@@ -288,14 +274,13 @@ async fn start(
         safety: opened.safety.clone(),
         clock,
         fence: Fence::new(world::stop_flag(&opened.dir)),
-        events: hear,
+        events: Arc::new(|_| ()),
         runtime: tokio::runtime::Handle::current(),
     };
     let council = Council::start(setup, world).await;
-    let council = council.map_err(|error| {
+    council.map_err(|error| {
         CliError::new(ExitCode::Failure, "the council did not start").caused_by(error)
-    })?;
-    Ok((council, events))
+    })
 }
 
 /// The book that a mode decides on.
@@ -336,78 +321,13 @@ async fn begin(
         "resumed_after": played_until,
         "updates": updates,
     });
-    let first = prepared.series.iter().filter_map(|one| one.bars.first()).map(|bar| bar.open_time);
-    let at = played_until.or_else(|| first.min()).unwrap_or(Time::EPOCH);
+    let at = played_until.unwrap_or_else(|| prepared.begins_at());
     let header = record(Step::RunStarted, None, at, &body);
     let header = header.map_err(|error| failed(error.to_string()))?;
     let ack = council.audit.append(vec![header]).await;
     let seq = ack.map_err(|error| failed(error.to_string()))?.seq;
     let applied = council.context.apply(updates, Some(seq)).await;
     applied.map(|_| ()).map_err(|error| failed(error.to_string()))
-}
-
-/// Plays while it writes down what safety tells, to the last event.
-async fn hear<T>(
-    playing: impl Future<Output = T>,
-    council: &Council,
-    events: &mut mpsc::Receiver<SafetyEvent>,
-) -> T {
-    let mut playing = std::pin::pin!(playing);
-    let played = loop {
-        tokio::select! {
-            played = &mut playing => break played,
-            Some(event) = events.recv() => write_event(council, &event).await,
-        }
-    };
-    while let Ok(event) = events.try_recv() {
-        write_event(council, &event).await;
-    }
-    played
-}
-
-/// The body of a safety event's record: what a repair of the context applies is in it.
-#[derive(Serialize)]
-struct EventBody<'a> {
-    #[serde(flatten)]
-    event: &'a SafetyEvent,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    updates: Vec<Update>,
-}
-
-/// Safety's events as records, and in the context for whoever looks.
-async fn write_event(council: &Council, event: &SafetyEvent) {
-    let at = council.broker.view().at;
-    let (step, updates) = match event {
-        SafetyEvent::AgentEnded { .. } => (Step::AgentRestarted, Vec::new()),
-        SafetyEvent::AgentGivenUp { .. } => (Step::FaultSeen, Vec::new()),
-        SafetyEvent::StateChanged { from, to, why, .. } => {
-            let step = match (from, to) {
-                (_, TradingState::Halted) => Step::HaltRaised,
-                (TradingState::Halted, _) => Step::HaltLifted,
-                _ => Step::StateChanged,
-            };
-            (step, vec![Update::StateSet { state: *to, reason: why.clone(), at }])
-        }
-        SafetyEvent::ModeChanged(change) => {
-            (Step::ModeChanged, vec![Update::ModeSet { job: change.job, mode: change.to }])
-        }
-    };
-    let body = EventBody { event, updates: updates.clone() };
-    let written = match record(step, None, at, &body) {
-        Ok(record) => council.audit.append(vec![record]).await,
-        Err(error) => Err(error.into()),
-    };
-    match written {
-        Ok(ack) if !updates.is_empty() => {
-            if let Err(error) = council.context.apply(updates, Some(ack.seq)).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "event not shown");
-            }
-        }
-        Ok(_) => {}
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "event not written");
-        }
-    }
 }
 
 fn tell(

@@ -119,6 +119,12 @@ impl Prepared {
         self.agents.keys().copied().collect()
     }
 
+    /// When its first bar opens.
+    pub(super) fn begins_at(&self) -> Time {
+        let first = self.series.iter().filter_map(|one| one.bars.first());
+        first.map(|bar| bar.open_time).min().unwrap_or(Time::EPOCH)
+    }
+
     /// A watch over the tape's instruments that has seen every bar up to `until`.
     pub(super) fn warmed_up(&mut self, until: Option<Time>) -> Result<MarketWatch, CliError> {
         let usage = |error: conclave_domain::strategy::StrategyError| {

@@ -117,3 +117,33 @@ fn reduce_stops_entries_flatten_closes_and_the_mode_changes() {
     assert_eq!(world.steps("r", "state.changed").len(), 2, "the one after the end of the data too");
     world.verify("r");
 }
+
+/// D-1: a drawdown halt is the same record in every run, stamped with the bar that called for it.
+#[test]
+fn a_drawdown_halt_is_the_same_record_in_every_run() {
+    let world = World::new();
+    world.config(
+        "[risk]\ndrawdown_half = 0.01\ndrawdown_halt = 0.02\n[costs]\nfee_per_trade = \"150\"\n",
+    );
+    let runs = ["r0", "r1", "r2", "r3"];
+    let hashes = runs.map(|out| {
+        let args = ["--out", out, "--mode", "autonomous", "--config", "c.toml"];
+        world.run(&args).succeeds();
+        let header: serde_json::Value =
+            serde_json::from_str(&world.file(out, "run.json")).expect("a document");
+        header["record_hash"].clone()
+    });
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+    let halts = world.steps("r0", "halt.raised");
+    assert_eq!(halts.len(), 1);
+    let curve = world.file("r0", "equity.csv");
+    let breached = curve.lines().skip(1).find(|line| {
+        let drawdown = line.split(',').nth(4).expect("a drawdown");
+        drawdown.parse::<f64>().expect("a number").abs() >= 0.02
+    });
+    let breached = breached.expect("a breach").split(',').next();
+    assert_eq!(halts[0]["at"].as_str(), breached);
+    let changed = world.steps("r0", "mode.changed");
+    let started = world.steps("r0", "run.started");
+    assert_eq!(changed[0]["at"], started[0]["at"], "a change before the first bar");
+}
