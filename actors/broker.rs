@@ -37,7 +37,7 @@ use crate::driver::{Advanced, Played};
 use crate::inline::Attend;
 use crate::journal::{Extent, Pages};
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{Journal, StoreError};
+use crate::runtime::ports::{BrokerWitness, Journal, StoreError};
 use crate::runtime::refs::stable;
 use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
@@ -159,6 +159,8 @@ pub struct BrokerSetup {
     pub context: ContextHandle,
     /// What is counted.
     pub score: Score,
+    /// Who sees what happens to the accounts, if anybody.
+    pub witness: Option<Arc<dyn BrokerWitness>>,
 }
 
 /// Prepares the broker actor.

@@ -16,15 +16,16 @@ use conclave_domain::context::{BookKind, Context};
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::tape::Instrument;
-use conclave_domain::record::Anchor;
+use conclave_domain::record::{Anchor, Record, Step};
 use conclave_domain::role::AgentName;
 use conclave_domain::tally::Settle;
 use conclave_domain::watch::MarketWatch;
 use ractor::SpawnErr;
+use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::approvals::{ApprovalsHandle, ApprovalsSetup, Expiry, approvals};
-use crate::audit::{Audit, AuditHandle, audit};
+use crate::audit::{Audit, AuditHandle, audit, record};
 use crate::broker::{Account, BrokerHandle, BrokerSetup, broker};
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
@@ -32,9 +33,10 @@ use crate::market::{MarketHandle, market};
 use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
 use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
-use crate::runtime::faults::FaultPlan;
+use crate::runtime::faults::ports::{FaultyAudit, FaultyClock, FaultySafety, FaultyStore};
+use crate::runtime::faults::{FaultPlan, PlannedFault};
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{AuditSink, Clock, ContextSink, Journal, SafetyStore};
+use crate::runtime::ports::{AuditSink, BrokerWitness, Clock, ContextSink, Journal, SafetyStore};
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
 use crate::runtime::supervision::{ChildSpec, Intensity};
@@ -72,11 +74,31 @@ pub struct World {
     pub events: Events,
     /// The runtime on which agents live.
     pub runtime: Handle,
+    /// Who sees what the broker does at the moment at which it does it, if anybody.
+    pub witness: Option<Arc<dyn BrokerWitness>>,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// The same world with ports that fail on request; as it is where nothing was asked for.
+    #[must_use]
+    pub fn with_faults(self, faults: &FaultPlan) -> Self {
+        if faults.is_off() {
+            return self;
+        }
+        let Self { audit, store, safety, clock, .. } = self;
+        Self {
+            audit: Arc::new(FaultyAudit::new(audit, faults.clone())),
+            store: Arc::new(FaultyStore::new(store, faults.clone())),
+            safety: Arc::new(FaultySafety::new(safety, faults.clone())),
+            clock: Arc::new(FaultyClock::new(clock, faults.clone())),
+            ..self
+        }
     }
 }
 
@@ -149,6 +171,7 @@ pub struct Council {
     pub score: Score,
     /// The actors beside the agents, with their health.
     pub directory: Directory,
+    faults: Arc<FaultPlan>,
     root: Tree,
 }
 
@@ -158,6 +181,7 @@ impl Council {
     /// # Errors
     /// When an actor does not start; those that did are stopped.
     pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
+        let faults = Arc::clone(&setup.faults);
         let (children, staff) = staff(setup, &world);
         let root = Tree::start(children, world.runtime, world.fence).await?;
         let directory = root.directory.clone();
@@ -172,6 +196,7 @@ impl Council {
             agents: staff.agents,
             score: staff.score,
             directory,
+            faults,
             root,
         })
     }
@@ -179,6 +204,20 @@ impl Council {
     /// Why the council has fallen, if it has.
     pub fn fallen(&self) -> Option<String> {
         self.root.fallen()
+    }
+
+    /// Writes down which faults were injected on request since this was last called.
+    pub async fn tell_faults(&self) {
+        let (untold, at) = (self.faults.untold(), self.broker.view().at);
+        let told = |item: &PlannedFault| {
+            record(Step::FaultInjected, None, at, &json!({"item": item, "text": item.to_string()}))
+        };
+        let records: Vec<Record> = untold.iter().filter_map(|item| told(item).ok()).collect();
+        if !records.is_empty()
+            && let Err(error) = self.audit.note_all(records).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "faults not written down");
+        }
     }
 
     /// The root, for tests that look at who lives.
@@ -228,6 +267,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         context: context.clone(),
         score: score.clone(),
+        witness: world.witness.clone(),
     });
     let (approvals_spec, approvals) = approvals(ApprovalsSetup {
         expiry: Expiry::new(setup.approval_expiry),

@@ -13,6 +13,19 @@ use std::sync::Arc;
 use conclave_domain::market::tape::{Chunk, Tape};
 use conclave_domain::watch::{Pulse, Raised, Seen};
 
+/// Where slices come from: the tape, or something around it.
+pub trait Feed: Send {
+    /// The next slices, at most `slices` of them; `None` at the end. A chunk without slices says
+    /// that nothing has come yet.
+    fn next_chunk(&mut self, slices: usize) -> Option<Chunk>;
+}
+
+impl Feed for Tape {
+    fn next_chunk(&mut self, slices: usize) -> Option<Chunk> {
+        Self::next_chunk(self, slices)
+    }
+}
+
 /// A chunk with the pulses of its bars; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Played {
@@ -64,18 +77,18 @@ pub trait Stations: Send {
     fn is_stopped(&self) -> bool;
 }
 
-/// Plays a tape to its end, or until somebody asks to stop; returns the bars played.
+/// Plays a feed to its end, or until somebody asks to stop; returns the bars played.
 ///
 /// # Errors
 /// When a station cannot go on.
 pub async fn play<S: Stations>(
-    tape: &mut Tape,
+    feed: &mut impl Feed,
     slices: usize,
     stations: &mut S,
 ) -> Result<usize, S::Error> {
     let mut bars = 0;
     while !stations.is_stopped() {
-        let Some(chunk) = tape.next_chunk(slices) else { break };
+        let Some(chunk) = feed.next_chunk(slices) else { break };
         bars += chunk.bars();
         play_chunk(Arc::new(chunk), stations).await?;
     }

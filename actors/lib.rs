@@ -18,6 +18,8 @@ pub mod runtime;
 pub mod safety;
 pub mod score;
 pub mod selection;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod trading;

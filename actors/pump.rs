@@ -68,6 +68,7 @@ impl<R: Rhythm> Stations for Pump<R> {
         if let Some(why) = self.council.fallen() {
             return Err(PumpError::Fallen(why));
         }
+        self.council.tell_faults().await;
         // A pace is not waited for once somebody asks to stop: the bar in hand is the last one.
         tokio::select! {
             () = self.rhythm.before(chunk) => {}

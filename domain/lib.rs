@@ -19,6 +19,7 @@ pub mod decide;
 pub mod deliberation;
 pub mod engine;
 pub mod exits;
+pub mod faults;
 pub mod feasibility;
 pub mod features;
 pub mod fixed;

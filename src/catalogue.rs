@@ -73,6 +73,12 @@ pub const METRICS: &[Metric] = &[
         "Records written to the audit, both streams.",
     ),
     metric(
+        "conclave_bars_refused_total",
+        Kind::Counter,
+        &[],
+        "Bars of a feed that were turned away at the door.",
+    ),
+    metric(
         "conclave_budget_remaining",
         Kind::Gauge,
         &["budget"],

@@ -28,6 +28,9 @@ impl BrokerState {
         let mut records = Vec::new();
         let mut updates = Vec::new();
         for (book, happenings) in happened {
+            if let Some(witness) = &self.setup.witness {
+                witness.saw(book, &happenings);
+            }
             for happening in happenings {
                 if let Happening::Marked(point) = happening {
                     if let Some(account) = self.accounts.get_mut(&book) {
@@ -135,6 +138,7 @@ impl BrokerState {
             Happening::Refused { decision, .. } => {
                 (Step::OrderSubmitted, decision.clone(), self.now(book), Vec::new())
             }
+            Happening::Injected { .. } => (Step::FaultInjected, None, self.now(book), Vec::new()),
             Happening::Duplicate { .. } | Happening::Marked(_) => {
                 (Step::OrderSubmitted, None, self.now(book), Vec::new())
             }
@@ -153,6 +157,7 @@ fn count(happening: &Happening) {
         Happening::Order { .. }
         | Happening::Refused { .. }
         | Happening::TradeClosed { .. }
+        | Happening::Injected { .. }
         | Happening::Marked(_) => return,
     };
     metrics::counter!("conclave_orders_total", "side" => side, "status" => status).increment(1);

@@ -339,7 +339,10 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
                     Err(ConsultError::Shed) => Event::Shed { agent },
                     Err(error) => Event::Failed { agent, why: error.to_string() },
                 };
-                self.answers[seat] = Some(*answer);
+                // The first answer stands, as in the tally; only a guardian may still turn to a veto.
+                if self.answers[seat].is_none() || self.is_veto(&event) {
+                    self.answers[seat] = Some(*answer);
+                }
                 if self.is_veto(&event) {
                     self.safety.fence().veto(&self.request.scope);
                 }

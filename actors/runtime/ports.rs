@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use conclave_domain::context::{BookKind, Part};
+use conclave_domain::custody::Happening;
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
 use conclave_domain::time::Time;
 
@@ -284,6 +285,13 @@ pub trait Journal: fmt::Debug + Send + Sync {
 
     /// Answers once everything taken so far survives the loss of power.
     fn sync(&self, done: Done<(), StoreError>);
+}
+
+/// Sees what the broker does to an account, before anybody else hears of it: an independent witness
+/// beside the audit. Called from the broker's actor: must be quick and must not block.
+pub trait BrokerWitness: fmt::Debug + Send + Sync {
+    /// These things have just happened, in this order.
+    fn saw(&self, book: BookKind, happened: &[Happening]);
 }
 
 /// The two clocks of the council: wall time for money and records, market time for everything else.

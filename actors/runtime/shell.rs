@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use super::agent::{ConsultError, Entry};
 use super::brain::{Ask, Brain, Spent};
+use super::faults::spoil::{Spoiled, spoil};
 use super::faults::{Fault, FaultPlan};
 use super::refs::{BoundedRef, Mail, Permits, Slot, stable};
 use super::supervision::ChildSpec;
@@ -103,6 +104,12 @@ impl Reply {
     /// The round knows already that this was not sent.
     pub(crate) fn withdraw(mut self) {
         self.settled = true;
+    }
+
+    /// Says something and owes an answer still: for a fault that answers twice.
+    fn echo(&self, answer: Answer) {
+        let answer = Box::new(answer);
+        let _ = self.to.send(Heard::Answer { seat: self.seat, answer });
     }
 
     fn answer(mut self, answer: Answer) {
@@ -306,9 +313,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Actor for AgentActor<B> {
         consult.reply.taken = true;
         let spec = &state.spec;
         match spec.faults.at(spec.entry.role.name, consult.round) {
-            None => {
-                state.work.spawn(work(spec.clone(), consult, slot));
-            }
+            Some(Fault::Drop) => drop((consult, slot)),
             Some(Fault::Hang) => {
                 state.work.spawn(async move {
                     let Consult { mut cancel, reply, .. } = consult;
@@ -321,6 +326,9 @@ impl<B: fmt::Debug + Send + Sync + 'static> Actor for AgentActor<B> {
             Some(Fault::Error) => return Err("a planned error".into()),
             #[expect(clippy::panic, reason = "a fault that was asked for")]
             Some(Fault::Panic) => panic!("a planned panic"),
+            fault => {
+                state.work.spawn(work(spec.clone(), consult, slot, fault));
+            }
         }
         Ok(())
     }
@@ -344,10 +352,19 @@ pub(crate) fn shed<B>(spec: &AgentSpec<B>) -> Answer {
     }
 }
 
-/// Thinks, reads, answers; ends without an answer when the round is over.
-async fn work<B: Send + Sync + 'static>(spec: AgentSpec<B>, consult: Consult<B>, slot: Slot) {
+/// How long a slow answer takes.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// Thinks, reads, answers; ends without an answer when the round is over. `fault` is what goes wrong
+/// with the answer on its way, if anything was asked for.
+async fn work<B: Send + Sync + 'static>(
+    spec: AgentSpec<B>,
+    consult: Consult<B>,
+    slot: Slot,
+    fault: Option<Fault>,
+) {
     let started_at = Instant::now();
-    let Consult { brief, decision, spent, lease, mut cancel, reply, .. } = consult;
+    let Consult { brief, decision, round, spent, lease, mut cancel, reply } = consult;
     let ask = Ask {
         entry: spec.entry,
         brief: Arc::clone(&brief),
@@ -355,30 +372,73 @@ async fn work<B: Send + Sync + 'static>(spec: AgentSpec<B>, consult: Consult<B>,
         decision,
         spent: spent.clone(),
     };
+    let thinking = async {
+        if fault == Some(Fault::Slow) {
+            tokio::time::sleep(SLOW).await;
+        }
+        spec.brain.think(ask).await
+    };
     let thought = tokio::select! {
         biased;
-        thought = spec.brain.think(ask) => thought,
+        thought = thinking => thought,
         () = cancel.cancelled() => return,
     };
     let (raw, cost, outcome) = match thought {
         Err(error) => (None, spent.get().unwrap_or(Money::ZERO), Err(error)),
         Ok(thought) => {
             spent.set(thought.cost);
-            let outcome = (spec.entry.read)(&thought.raw, &brief, &spec.limits);
-            (Some(thought.raw), thought.cost, outcome)
+            let (raw, outcome) = read(&spec, thought.raw, &brief, fault, round);
+            (raw, thought.cost, outcome)
         }
     };
     note_forbidden(spec.entry.role.name, &outcome);
+    if fault == Some(Fault::Late) {
+        cancel.cancelled().await;
+    }
     // Both come back before the round hears the answer, so that its next question finds them there.
     drop((lease, slot));
-    reply.answer(Answer {
+    let answer = Answer {
         agent: spec.entry.role.name,
         brain: spec.brain.name().to_owned(),
         raw,
         outcome,
         cost,
         latency: started_at.elapsed(),
-    });
+    };
+    if fault == Some(Fault::Twice) {
+        let why = "a second answer, on request".to_owned();
+        let outcome = Err(ConsultError::Brain { why });
+        let second = Answer { raw: None, outcome, ..answer.clone() };
+        reply.echo(answer);
+        reply.answer(second);
+    } else {
+        reply.answer(answer);
+    }
+}
+
+/// Reads a raw answer, as it is or as a fault has left it.
+fn read<B>(
+    spec: &AgentSpec<B>,
+    raw: Value,
+    brief: &B,
+    fault: Option<Fault>,
+    round: u64,
+) -> (Option<Value>, Result<Advice, ConsultError>) {
+    let read = |raw: &Value| (spec.entry.read)(raw, brief, &spec.limits);
+    match fault.and_then(|fault| spoil(fault, &raw, round)) {
+        None => {
+            let outcome = read(&raw);
+            (Some(raw), outcome)
+        }
+        Some(Spoiled::Raw(raw)) => {
+            let outcome = read(&raw);
+            (Some(raw), outcome)
+        }
+        Some(Spoiled::Text(text)) => {
+            let outcome = (spec.entry.parse)(&text).and_then(|raw| read(&raw));
+            (Some(Value::String(text)), outcome)
+        }
+    }
 }
 
 /// F-1: whoever asks for a forbidden action is told of, whichever way the answer came.

@@ -186,6 +186,7 @@ impl TestCouncil {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }),
             runtime: Handle::current(),
+            witness: None,
         };
         let council = Council::start(setup, world).await.expect("a council");
         let opened = BookKind::ALL.map(|book| Update::BookOpened { book, cash });

@@ -6,6 +6,7 @@ use crate::book::Trade;
 use crate::brief::trading::OpenPosition;
 use crate::code::Code;
 use crate::exits::Outcome;
+use crate::faults::Item;
 use crate::fixed::Money;
 use crate::market::symbol::Symbol;
 use crate::order::{ClientOrderId, DecisionId, Fill, OrderIntent};
@@ -70,6 +71,11 @@ pub enum Happening {
         trade: Trade,
         /// The prediction's outcome.
         outcome: Outcome,
+    },
+    /// A fault of the simulated broker was injected on request.
+    Injected {
+        /// The fault.
+        item: Item,
     },
     /// A slice ended.
     Marked(EquityPoint),

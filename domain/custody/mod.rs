@@ -298,8 +298,10 @@ impl Custody {
         limits: &Limits,
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
+        let injected = self.broker.take_injected().into_iter();
+        happenings.extend(injected.map(|item| Happening::Injected { item }));
         for event in events {
-            match self.orders.apply(&event) {
+            let transition = match self.orders.apply(&event) {
                 Err(OrderError::Unknown { order }) => {
                     let (decision, code) = (None, Code::OrderForgotten);
                     happenings.push(Happening::Refused { order, decision, code });
@@ -308,6 +310,12 @@ impl Custody {
                 applied => applied?,
             };
             match &event.news {
+                // O-2: a fill that was told before is booked once.
+                News::Fill { .. } if !transition.fill_is_new => {
+                    let status = transition.to;
+                    happenings.push(Happening::Duplicate { order: event.order, status });
+                    continue;
+                }
                 News::Fill { fill } => {
                     let trades = self.trades_behind(fill.at, limits);
                     let plan = self.orders.get(&event.order).and_then(|order| order.intent.exits);

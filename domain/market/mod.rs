@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod csv;
 pub mod digest;
 pub mod door;
+pub mod doors;
 pub mod series;
 pub mod splits;
 pub mod symbol;

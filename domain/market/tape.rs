@@ -69,6 +69,12 @@ impl Chunk {
         Some(start..end)
     }
 
+    /// Adds a slice behind the others.
+    pub fn push_slice(&mut self, ticks: &[Tick]) {
+        self.ticks.extend_from_slice(ticks);
+        self.ends.push(u32::try_from(self.ticks.len()).unwrap_or(u32::MAX));
+    }
+
     /// A chunk of one slice, for live feeds.
     pub fn of_slice(ticks: Vec<Tick>) -> Self {
         let end = u32::try_from(ticks.len()).unwrap_or(u32::MAX);

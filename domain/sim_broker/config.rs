@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::FaultSource;
 use crate::fixed::{Bp, FixedError, Money, Price};
 use crate::market::symbol::AssetClass;
 use crate::order::Side;
@@ -50,6 +51,9 @@ pub struct SimConfig {
     pub rejection: Ratio,
     /// Seed of the rejections.
     pub seed: u64,
+    /// What goes wrong on request; nothing unless asked for.
+    #[serde(default, skip_serializing_if = "FaultSource::is_off")]
+    pub faults: FaultSource,
 }
 
 impl Default for SimConfig {
@@ -65,6 +69,7 @@ impl Default for SimConfig {
             delay_bars: 0,
             rejection: Ratio::ZERO,
             seed: 0,
+            faults: FaultSource::default(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! Fills follow the worse path through a bar (see `price`).
 
 mod config;
+mod faults;
 mod fill;
 mod price;
 
@@ -33,6 +34,7 @@ use crate::recent::Recent;
 use crate::time::Time;
 
 pub use config::{FillAt, SimConfig};
+use faults::Troubles;
 use fill::Executed;
 use price::{Moment, Offer, Reach, better, reach, within};
 
@@ -86,6 +88,9 @@ pub struct SimBroker {
     resting: Vec<Resting>,
     /// The last orders that ended without a fill: the code of those that were rejected.
     ended: Recent<Option<Code>>,
+    /// Faults on request, in the making.
+    #[serde(default, skip_serializing_if = "Troubles::is_quiet")]
+    troubles: Troubles,
 }
 
 impl SimBroker {
@@ -100,6 +105,7 @@ impl SimBroker {
             assets: BTreeMap::new(),
             resting: Vec::new(),
             ended: Recent::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -176,8 +182,12 @@ impl SimBroker {
         if let Some(first) = self.first_answer(&id, now) {
             return Ok(vec![first]);
         }
+        let trouble = self.trouble(&id);
+        if self.is_in_streak() {
+            return Ok(vec![self.streak_rejection(&intent, now)]);
+        }
         if let Some(rejected) = self.rejected(&intent, now)? {
-            return Ok(vec![rejected]);
+            return Ok(self.told(trouble, vec![rejected]));
         }
         let mut events = Vec::with_capacity(2);
         events.push(OrderEvent {
@@ -195,7 +205,7 @@ impl SimBroker {
         if !over {
             self.resting.push(order);
         }
-        Ok(events)
+        Ok(self.told(trouble, events))
     }
 
     /// Takes an order and fills it at once at a price of the moment `at`: how a market order is
@@ -236,6 +246,7 @@ impl SimBroker {
             return Vec::new();
         };
         let order = self.resting.remove(index);
+        self.haunt(&order);
         vec![self.end(&order.intent, now, News::Canceled)]
     }
 
@@ -248,12 +259,13 @@ impl SimBroker {
         let Some(asset) = self.assets.get_mut(symbol) else { return Ok(Vec::new()) };
         asset.last = Some(*bar);
         let class = asset.class;
-        let mut events = Vec::new();
+        let quiet = self.config.faults.is_off();
+        let mut events = if quiet { Vec::new() } else { self.haunted(symbol, bar)? };
         if !self.resting.is_empty() {
             self.play(symbol, class, bar, &mut events)?;
         }
         self.book.close_bar(symbol, bar.close)?;
-        Ok(events)
+        Ok(if quiet { events } else { self.doubled(events) })
     }
 
     /// Plays a bar to the orders of its symbol.

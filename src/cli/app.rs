@@ -9,7 +9,9 @@ use clap_complete::Shell;
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
-use super::{agents, audit, backtest, config, data, doctor, logging, metrics, report, watch};
+use super::{
+    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, report, watch,
+};
 use crate::run::{self, RunArgs};
 
 /// A supervised council of AI agents around a trading system.
@@ -70,6 +72,8 @@ pub enum Verb {
     Metrics(metrics::MetricsArgs),
     /// A strategy alone through engine and ledger, or a grid of its parameters.
     Backtest(Box<backtest::BacktestArgs>),
+    /// Makes everything fail in simulated worlds, and proves that the council keeps its word.
+    Chaos(chaos::ChaosArgs),
     /// Looks at what a run wrote down, and proves that nothing was changed.
     Audit(audit::AuditArgs),
     /// Whether this machine and the latest run are as they should be, and what to do where not.
@@ -116,6 +120,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Report(place) => report::run(&place, format, out),
         Verb::Metrics(args) => metrics::run(&args, format, out),
         Verb::Backtest(args) => backtest::run(&args, format, out),
+        Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Watch(args) => block_on(watch::run(&args, format, out)),

@@ -19,6 +19,16 @@ impl Progress {
         Self(bar)
     }
 
+    /// A bar of `total` things of this name.
+    pub fn things(total: u64, name: &str) -> Self {
+        let bar = Self::bars(total);
+        let form = format!("{{bar:32}} {{pos}}/{{len}} {name}, {{per_sec}}, {{eta}} left  {{msg}}");
+        if let Ok(style) = ProgressStyle::with_template(&form) {
+            bar.0.set_style(style);
+        }
+        bar
+    }
+
     /// Adds bars that were played.
     pub fn advance(&self, bars: u64) {
         self.0.inc(bars);

@@ -41,6 +41,16 @@ pub(super) fn broken(config: &Config, layer: &Layer) -> Vec<ConfigError> {
         "budgets.usd_per_call",
         "at most `budgets.usd_per_run`",
     );
+    must(
+        config.faults.kinds().is_ok(),
+        "faults.kinds",
+        "words such as panic, hang, garble, full, flush, timeout or repeat, separated by commas",
+    );
+    must(
+        config.run.money != "live" || config.faults.rate.get() <= 0.0,
+        "faults.rate",
+        "0 with `run.money` = live: faults are for simulated money",
+    );
     let guardian_is_on =
         config.agents.get(role::RISK_GUARDIAN).is_none_or(|guardian| guardian.enabled);
     must(

@@ -289,6 +289,18 @@ pub(super) fn service(all: &mut Vec<Key>) {
     ]);
 }
 
+pub(super) fn faults(all: &mut Vec<Key>) {
+    all.extend([
+        integer("faults.seed", 0..=i64::MAX, "any number", |c| &mut c.faults.seed),
+        number("faults.rate", 0.0..=1.0, "probability", |c| &mut c.faults.rate),
+        key("faults.kinds", Kind::Text, |config, setting| {
+            if let Setting::Text(text) = setting {
+                text.clone_into(&mut config.faults.kinds);
+            }
+        }),
+    ]);
+}
+
 pub(super) fn agents(all: &mut Vec<Key>) {
     for name in roster::names() {
         let place = move |config: &mut Config, set: &dyn Fn(&mut AgentSettings)| {

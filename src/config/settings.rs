@@ -1,6 +1,6 @@
 //! The validated configuration: plain types, grouped by who uses them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use conclave_actors::runtime::agent::Cadence;
 use conclave_actors::runtime::roster::{self, Seat};
 use conclave_domain::budget::BudgetConfig;
 use conclave_domain::exits::ExitRules;
+use conclave_domain::faults::{Fault, Port};
 use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::limits::Limits;
 use conclave_domain::ratio::Ratio;
@@ -31,6 +32,8 @@ pub struct Config {
     pub budgets: BudgetConfig,
     /// The approval queue.
     pub approvals: ApprovalSettings,
+    /// What goes wrong on request.
+    pub faults: FaultSettings,
     /// The audit's files.
     pub audit: AuditSettings,
     /// The store of the shared context.
@@ -101,6 +104,17 @@ pub struct ApprovalSettings {
     pub expiry: Duration,
 }
 
+/// What goes wrong on request, on simulated money only.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FaultSettings {
+    /// Seed of the lots.
+    pub seed: u64,
+    /// Probability, 0 to 1, that one decision of an agent or one call of a port goes wrong.
+    pub rate: Ratio,
+    /// What may be drawn: words separated by commas; everything when empty.
+    pub kinds: String,
+}
+
 /// The audit's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditSettings {
@@ -165,6 +179,20 @@ pub struct AgentSettings {
     pub interval: Option<u32>,
 }
 
+impl FaultSettings {
+    /// What may be drawn; everything when empty.
+    ///
+    /// # Errors
+    /// The first word that names no fault, or none that is ever drawn.
+    pub fn kinds(&self) -> Result<BTreeSet<Fault>, String> {
+        let words = self.kinds.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let planned = [Port::Process, Port::Person];
+        let is_drawn = |fault: &Fault| !planned.iter().any(|port| port.faults().contains(fault));
+        let fault = |word: &str| Fault::by_name(word).filter(is_drawn);
+        words.map(|word| fault(word).ok_or_else(|| word.to_owned())).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let agents = roster::roster().into_iter().map(|seat| (seat.role.name, defaults_of(&seat)));
@@ -196,6 +224,7 @@ impl Default for Config {
             exits: ExitRules::default(),
             budgets: BudgetConfig::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
+            faults: FaultSettings { seed: 1, rate: Ratio::ZERO, kinds: String::new() },
             audit: AuditSettings { segment_mb: 64 },
             store: StoreSettings { engine: "sled".to_owned() },
             http: HttpSettings {

@@ -46,7 +46,8 @@ pub struct RunArgs {
     /// Does not listen.
     #[arg(long)]
     pub no_http: bool,
-    /// A fault on simulated money: AGENT=panic|error|kill|hang|shed@ROUND.
+    /// A fault on simulated money: AGENT=WHAT@ROUND or PORT.WHAT@NTH, such as `risk_guardian=hang@3`
+    /// or `audit.full@12`; `conclave chaos --help` lists what can go wrong.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
     /// Wall time per bar, such as 200ms; as fast as it can when not given.

@@ -29,10 +29,12 @@ use conclave_actors::consensus::Patience;
 use conclave_actors::council::{Council, CouncilSetup, World};
 use conclave_actors::driver;
 use conclave_actors::pump::{Pump, PumpError};
+use conclave_actors::runtime::faults::feed::FaultyFeed;
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::safety::ModeRequest;
 use conclave_domain::book::Book;
 use conclave_domain::context::{BookKind, Update};
+use conclave_domain::market::tape::Tape;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
@@ -172,7 +174,9 @@ impl Session<'_> {
             rhythm: Replay { clock, progress, pace: self.args.pace.unwrap_or_default() },
         };
         let (chunk, lift) = (prepared.chunk(), self.args.lift_halt_after);
-        let played = play(prepared.tape.clone(), chunk, pump, lift).await;
+        let (tape, faults) = (prepared.tape.clone(), prepared.faults.clone());
+        let feed = FaultyFeed::new(tape, &prepared.instruments, prepared.timeframe, faults);
+        let played = play(feed, chunk, pump, lift).await;
         let played = played.map_err(|error| {
             // Whatever a fallen council's part said first, the fall is what matters.
             let error = council.fallen().map_or(error, PumpError::Fallen);
@@ -225,17 +229,17 @@ async fn enter_mode(
 
 /// Plays the tape; a drawdown halt is lifted after some market time if that was asked for.
 async fn play(
-    mut tape: conclave_domain::market::tape::Tape,
+    mut feed: FaultyFeed<Tape>,
     chunk: usize,
     pump: Pump<Replay>,
     lift: Option<Duration>,
 ) -> Result<usize, PumpError> {
     let council = pump.council.clone();
     let Some(lift) = lift else {
-        return driver::play(&mut tape, chunk, &mut Keeping::new(pump, council)).await;
+        return driver::play(&mut feed, chunk, &mut Keeping::new(pump, council)).await;
     };
     let lifting = serve::Lifting::new(pump, lift);
-    driver::play(&mut tape, chunk, &mut Keeping::new(lifting, council)).await
+    driver::play(&mut feed, chunk, &mut Keeping::new(lifting, council)).await
 }
 
 async fn start(
@@ -276,7 +280,9 @@ async fn start(
         fence: Fence::new(world::stop_flag(&opened.dir)),
         events: Arc::new(|_| ()),
         runtime: tokio::runtime::Handle::current(),
+        witness: None,
     };
+    let world = world.with_faults(&prepared.faults);
     let council = Council::start(setup, world).await;
     council.map_err(|error| {
         CliError::new(ExitCode::Failure, "the council did not start").caused_by(error)

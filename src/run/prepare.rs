@@ -8,6 +8,7 @@ use conclave_actors::council::AgentSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
+use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
 use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::csv::CsvOptions;
@@ -94,7 +95,8 @@ impl Prepared {
         let series = series(&recipe.data)?;
         let (strategy, custody) = (strategy(&config)?, custody(&config));
         let mut prepared = Self::new(config, series, strategy, custody)?;
-        prepared.faults = faults(&recipe.faults, &prepared.agents)?;
+        prepared.faults = faults(&recipe.faults, &prepared.config, &prepared.agents)?;
+        prepared.custody.sim.faults = prepared.faults.source().of_port(Port::Broker);
         recipe.config_hash.clone_from(&prepared.config_hash);
         recipe.data_hash.clone_from(&prepared.data_hash);
         prepared.recipe = Some(recipe);
@@ -280,17 +282,31 @@ fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {
 
 fn faults(
     wanted: &[String],
+    config: &Config,
     agents: &BTreeMap<AgentName, AgentSetup>,
 ) -> Result<FaultPlan, CliError> {
     let read = |text: &String| {
+        let refused =
+            |why: String| CliError::new(ExitCode::Usage, format!("--fault {text}: {why}"));
         // An agent may be written with hyphens, as everything else on a command line is.
         let named = text.split_once('=').map(|(agent, how)| (agent.replace('-', "_"), how));
         let spelt = named.map_or_else(|| text.clone(), |(agent, how)| format!("{agent}={how}"));
-        spelt
-            .parse::<PlannedFault>()
-            .map_err(|error| CliError::new(ExitCode::Usage, format!("--fault {text}: {error}")))
+        let item = spelt.parse::<PlannedFault>().map_err(|error| refused(error.to_string()))?;
+        if matches!(item.place, Place::Port(Port::Process | Port::Person)) {
+            return Err(refused(
+                "only `conclave chaos` has a process and people of its own".into(),
+            ));
+        }
+        Ok(item)
     };
-    let plan = FaultPlan::new(wanted.iter().map(read).collect::<Result<Vec<_>, _>>()?);
+    let listed = wanted.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let settings = &config.faults;
+    let unknown = |word: String| {
+        CliError::new(ExitCode::Config, format!("faults.kinds names `{word}`, which is no fault"))
+    };
+    let drawn =
+        FaultSource::drawn(settings.seed, settings.rate, settings.kinds().map_err(unknown)?);
+    let plan = FaultPlan::of(drawn.with_list(Schedule::new(listed)));
     let names: Vec<AgentName> = agents.keys().copied().collect();
     let stranger = plan.strangers(&names).next().map(str::to_owned);
     match stranger {

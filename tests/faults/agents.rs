@@ -1,10 +1,10 @@
-//! One agent panics, errs, is killed, hangs or sheds in the middle of a run.
+//! One agent panics, errs, is killed, hangs, sheds, drops, is late or talks nonsense in a run.
 
 use serde_json::Value;
 
 use crate::rig::World;
 
-const KINDS: [&str; 5] = ["panic", "error", "kill", "hang", "shed"];
+const KINDS: [&str; 8] = ["panic", "error", "kill", "hang", "shed", "drop", "late", "garble"];
 
 /// The record that closed the `nth` round.
 fn round(world: &World, store: &str, nth: u64) -> Value {
@@ -39,7 +39,7 @@ fn whatever_befalls_a_voter_costs_its_vote_and_nothing_else() {
         world.run(&["--out", kind, "--fault", &fault]).succeeds();
         let hit = round(&world, kind, 2);
         let expected = match kind {
-            "hang" => "late",
+            "hang" | "late" => "late",
             "shed" => "shed",
             _ => "failed",
         };

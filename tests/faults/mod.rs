@@ -5,5 +5,6 @@ mod budgets;
 mod crash_loop;
 mod flushes;
 mod kills;
+mod ports;
 mod reducing;
 mod tampering;

@@ -1,6 +1,7 @@
 //! Tests of custody: exits, halts, duplicates and events by hand, then anything at all.
 
 mod anything;
+mod faults;
 mod leaving;
 
 use super::*;

@@ -79,6 +79,7 @@ async fn stage() -> Stage {
         fence: Fence::new(Box::new(move || flag.exists())),
         events: Arc::new(|_| ()),
         runtime: tokio::runtime::Handle::current(),
+        witness: None,
     };
     let council = Council::start(setup, world).await.unwrap();
     let desk = RunDesk::new(DeskParts {

@@ -1,0 +1,199 @@
+//! `chaos --seeds`: many small worlds on all cores, one table, and the way back to a failure.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use conclave_actors::sim::{self, Outcome};
+use conclave_domain::faults::{Fault, Schedule};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Seeds;
+use crate::cli::error::{CliError, ExitCode};
+use crate::cli::format::{Align, Format, Table, write_json};
+use crate::cli::progress::Progress;
+
+/// Runs that shrinking a schedule may cost.
+const SHRINK_TRIES: usize = 400;
+/// Failures that are shrunk and told; behind them the seeds only count.
+const FAILURES_TOLD: usize = 5;
+
+/// One seed whose world broke an invariant.
+#[derive(Clone, Debug, Serialize)]
+struct Failure {
+    seed: u64,
+    violations: Vec<String>,
+    /// What it takes to break it, shrunk.
+    schedule: String,
+    /// What repeats it.
+    command: String,
+}
+
+/// What came of all seeds; the document of `--format json`.
+#[derive(Debug, Serialize)]
+struct Summary {
+    schema: &'static str,
+    first: u64,
+    last: u64,
+    seeds: u64,
+    failed: u64,
+    seconds: f64,
+    /// Rounds, entries, exits, fills, lives, crashes, restarts of actors, torn lines.
+    worlds: BTreeMap<&'static str, u64>,
+    /// Faults that were injected, by what they are.
+    faults: BTreeMap<&'static str, u64>,
+    /// How often each invariant was checked.
+    checks: BTreeMap<&'static str, u64>,
+    failures: Vec<Failure>,
+}
+
+impl Summary {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        for (id, count) in &outcome.checks {
+            *self.checks.entry(id).or_default() += count;
+        }
+        let of_process = [
+            ("lives", outcome.lives),
+            ("crashes", outcome.crashes),
+            ("actor restarts", outcome.restarts),
+            ("torn lines", outcome.torn),
+        ];
+        for (name, count) in
+            outcome.tallied.iter().map(|(name, count)| (*name, *count)).chain(of_process)
+        {
+            *self.worlds.entry(name).or_default() += count;
+        }
+        for item in outcome.schedule.items() {
+            *self.faults.entry(item.fault.name()).or_default() += 1;
+        }
+        self.failed += u64::from(!outcome.is_good());
+    }
+}
+
+/// Runs the seeds.
+///
+/// # Errors
+/// With exit code 1 when one of them broke an invariant.
+pub(super) fn run(
+    seeds: Seeds,
+    schedule: Option<&Schedule>,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CliError> {
+    let began = Instant::now();
+    let progress = Progress::things((seeds.last - seeds.first).saturating_add(1), "seeds");
+    let (summary, failed) = all(seeds, schedule, &progress);
+    progress.finish();
+    let mut summary = summary;
+    for outcome in failed.iter().take(FAILURES_TOLD) {
+        summary.failures.push(shrunk(outcome));
+    }
+    summary.seconds = began.elapsed().as_secs_f64();
+    if format == Format::Text {
+        write!(out, "{}", text(&summary))?;
+    } else {
+        write_json(&summary, format, out)?;
+    }
+    if summary.failed > 0 {
+        let text = format!("{} of {} seeds broke an invariant", summary.failed, summary.seeds);
+        return Err(CliError::new(ExitCode::Failure, text));
+    }
+    Ok(())
+}
+
+/// Every seed once, spread over the cores; the failures in the order of their seeds.
+fn all(seeds: Seeds, schedule: Option<&Schedule>, progress: &Progress) -> (Summary, Vec<Outcome>) {
+    let summary = Summary {
+        schema: "chaos-seeds/1",
+        first: seeds.first,
+        last: seeds.last,
+        seeds: 0,
+        failed: 0,
+        seconds: 0.0,
+        worlds: BTreeMap::new(),
+        faults: BTreeMap::new(),
+        checks: BTreeMap::new(),
+        failures: Vec::new(),
+    };
+    let (next, shared) = (AtomicU64::new(seeds.first), Mutex::new((summary, Vec::new())));
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed > seeds.last {
+                        return;
+                    }
+                    let outcome = sim::run(seed, schedule);
+                    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.0.add(&outcome);
+                    if !outcome.is_good() {
+                        shared.1.push(outcome);
+                    }
+                    drop(shared);
+                    progress.advance(1);
+                }
+            });
+        }
+    });
+    let (summary, mut failed) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failed.sort_by_key(|outcome| outcome.seed);
+    (summary, failed)
+}
+
+/// The name of the invariant that a violation begins with.
+fn invariant(violation: &str) -> &str {
+    violation.split_once(':').map_or(violation, |(id, _)| id)
+}
+
+/// The fewest faults with which the seed still breaks the same invariant.
+fn shrunk(outcome: &Outcome) -> Failure {
+    let wanted: Vec<&str> = outcome.violations.iter().map(|it| invariant(it)).collect();
+    let schedule = sim::shrink(&outcome.schedule, SHRINK_TRIES, |schedule| {
+        let again = sim::run(outcome.seed, Some(schedule));
+        again.violations.iter().any(|violation| wanted.contains(&invariant(violation)))
+    });
+    let again = sim::run(outcome.seed, Some(&schedule));
+    let violations = if again.is_good() { outcome.violations.clone() } else { again.violations };
+    let schedule = if violations == outcome.violations && again.schedule.is_empty() {
+        outcome.schedule.to_string()
+    } else {
+        schedule.to_string()
+    };
+    let command = format!("conclave chaos --seeds {} --schedule '{schedule}'", outcome.seed);
+    Failure { seed: outcome.seed, violations, schedule, command }
+}
+
+fn text(summary: &Summary) -> String {
+    let mut told = String::new();
+    let mut counts = Table::pairs();
+    counts.row(["seeds".to_owned(), summary.seeds.to_string()]);
+    counts.row(["broken".to_owned(), summary.failed.to_string()]);
+    counts.row(["seconds".to_owned(), format!("{:.1}", summary.seconds)]);
+    for (name, count) in &summary.worlds {
+        counts.row([(*name).to_owned(), count.to_string()]);
+    }
+    told.push_str(&counts.to_string());
+    let mut faults = Table::new([("fault", Align::Left), ("injected", Align::Right)]);
+    for name in Fault::ALL.iter().map(|fault| fault.name()) {
+        let count = summary.faults.get(name).copied().unwrap_or(0);
+        faults.row([name.to_owned(), count.to_string()]);
+    }
+    told.push_str(&format!("\n{faults}"));
+    let mut checks = Table::new([("invariant", Align::Left), ("checked", Align::Right)]);
+    for (id, count) in &summary.checks {
+        checks.row([(*id).to_owned(), count.to_string()]);
+    }
+    told.push_str(&format!("\n{checks}"));
+    for Failure { seed, violations, command, .. } in &summary.failures {
+        told.push_str(&format!("\nseed {seed} broke an invariant:\n"));
+        violations.iter().for_each(|violation| told.push_str(&format!("  {violation}\n")));
+        told.push_str(&format!("repeat it: {command}\n"));
+    }
+    told
+}
