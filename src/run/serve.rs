@@ -367,3 +367,50 @@ impl Stations for Lifting {
         self.pump.is_stopped()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use conclave_actors::audit::{Audit, audit, record};
+    use conclave_actors::testkit::memory_audit::MemoryAudit;
+    use conclave_domain::record::{Record, Step};
+    use ractor::Actor as _;
+
+    use super::*;
+
+    fn digest(nth: i64) -> Record {
+        record(Step::SessionDigest, None, Time::from_ms(nth), &nth).unwrap()
+    }
+
+    fn seen(hub: &Hub) -> Vec<u64> {
+        hub.after(0).iter().map(|event| event.id).collect()
+    }
+
+    /// C-1: what a watcher has seen is on the disk: a record that was only written waits for the next
+    /// flush, and brings one about when nobody else does.
+    #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
+    async fn nobody_sees_a_record_before_it_is_on_the_disk() {
+        let log = Arc::new(MemoryAudit::default());
+        let (handle, args) = audit(log.clone(), log.anchor(), 8);
+        let (actor, _) = Audit::spawn(None, Audit, args).await.unwrap();
+        let hub = Arc::new(Hub::default());
+        let moment = Duration::from_millis(10);
+        let work = async {
+            tokio::time::sleep(moment).await;
+            handle.note(digest(1)).await.unwrap();
+            tokio::time::sleep(moment).await;
+            assert_eq!((seen(&hub), log.syncs()), (vec![], 0), "it is not synced");
+            handle.append(vec![digest(2)]).await.unwrap();
+            tokio::time::sleep(moment).await;
+            assert_eq!((seen(&hub), log.syncs()), (vec![1, 2], 1));
+            handle.note(digest(3)).await.unwrap();
+            tokio::time::sleep(FEED_PATIENCE + moment).await;
+            assert_eq!((seen(&hub), log.syncs()), (vec![1, 2, 3], 2), "its own flush");
+        };
+        tokio::select! {
+            () = feed(Arc::clone(&hub), handle.clone()) => unreachable!("the log goes on"),
+            () = work => {}
+        }
+        actor.stop(None);
+    }
+}
