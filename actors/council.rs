@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conclave_domain::brief::trading::TradingBrief;
@@ -15,6 +15,7 @@ use conclave_domain::budget::BudgetConfig;
 use conclave_domain::context::{BookKind, Context};
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::limits::Limits;
+use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::record::{Anchor, Record, Step};
 use conclave_domain::role::AgentName;
@@ -27,6 +28,7 @@ use tokio::runtime::Handle;
 use crate::approvals::{ApprovalsHandle, ApprovalsSetup, Expiry, approvals};
 use crate::audit::{Audit, AuditHandle, audit, record};
 use crate::broker::{Account, BrokerHandle, BrokerSetup, broker};
+use crate::checkpoint::Hurry;
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
 use crate::market::{MarketHandle, market};
@@ -41,7 +43,7 @@ use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
 use crate::runtime::supervision::{ChildSpec, Intensity};
 use crate::safety::record::recorded;
-use crate::safety::{Events, SafetyHandle, SafetySetup, safety};
+use crate::safety::{Events, LiveSafety, SafetyHandle, SafetySetup, safety};
 use crate::score::Score;
 use crate::trading;
 use crate::tree::Tree;
@@ -146,6 +148,24 @@ pub struct CouncilSetup {
     pub settle: Settle,
     /// Whether short signals only close.
     pub long_only: bool,
+    /// What a run that goes on carries over beside its accounts; nothing of a fresh one.
+    pub carried: Carried,
+}
+
+/// What a run carries over from the moment that it goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    /// What was counted.
+    pub score: Score,
+    /// The number of the last round.
+    pub rounds: u64,
+    /// Wishes for a checkpoint.
+    pub hurry: Hurry,
+    /// The session in which it goes on.
+    pub digest: SessionDigest,
+    /// Safety at that moment, where everything since then is played again; otherwise what its store
+    /// holds is what counts.
+    pub safety: Option<LiveSafety>,
 }
 
 /// A running council. Cheap to clone.
@@ -172,6 +192,9 @@ pub struct Council {
     /// The actors beside the agents, with their health.
     pub directory: Directory,
     faults: Arc<FaultPlan>,
+    /// Wishes for a checkpoint.
+    pub hurry: Hurry,
+    rounds: Arc<AtomicU64>,
     root: Tree,
 }
 
@@ -182,6 +205,7 @@ impl Council {
     /// When an actor does not start; those that did are stopped.
     pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
         let faults = Arc::clone(&setup.faults);
+        let hurry = setup.carried.hurry.clone();
         let (children, staff) = staff(setup, &world);
         let root = Tree::start(children, world.runtime, world.fence).await?;
         let directory = root.directory.clone();
@@ -194,11 +218,18 @@ impl Council {
             approvals: staff.approvals,
             orchestrator: staff.orchestrator,
             agents: staff.agents,
-            score: staff.score,
+            score: staff.counts.score,
             directory,
             faults,
+            hurry,
+            rounds: staff.counts.rounds,
             root,
         })
+    }
+
+    /// The number of the last round.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::SeqCst)
     }
 
     /// Why the council has fallen, if it has.
@@ -242,12 +273,20 @@ struct Staff {
     approvals: ApprovalsHandle,
     orchestrator: OrchestratorHandle,
     agents: Vec<AgentHandle<TradingBrief>>,
+    counts: Counts,
+}
+
+/// What is counted while a council runs.
+struct Counts {
     score: Score,
+    /// The number of the last round.
+    rounds: Arc<AtomicU64>,
 }
 
 /// Prepares every child, in the order in which they start.
 fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
-    let score = Score::default();
+    let Carried { score, rounds, digest, .. } = setup.carried.clone();
+    let rounds = Arc::new(AtomicU64::new(rounds));
     let (audit, audit_args) = audit(Arc::clone(&world.audit), world.head, AUDIT_ROOM);
     let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
     let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
@@ -255,7 +294,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
     let told = Arc::clone(&world.events);
     let events = recorded(audit.clone(), context.clone(), Arc::clone(&world.clock), told);
     let (safety_spec, safety) = guarded(&setup, world, agent_specs, events);
-    let (market_spec, market) = market(setup.watch, Some(audit.clone()));
+    let (market_spec, market) = market(setup.watch, digest, Some(audit.clone()));
     let (broker_spec, broker) = broker(BrokerSetup {
         config: setup.custody,
         instruments: setup.instruments,
@@ -290,7 +329,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         patience: setup.patience,
         settle: setup.settle,
         long_only: setup.long_only,
-        rounds: Arc::new(AtomicU64::new(0)),
+        rounds: Arc::clone(&rounds),
     });
     // Audit and context publish their own handles; the supervisor only starts them again.
     let audit_spec = ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone()));
@@ -299,8 +338,9 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
     let first = [audit_spec, context_spec, safety_spec];
     let then = [market_spec, broker_spec, approvals_spec, orchestrator_spec];
     let children = first.into_iter().chain(then).collect();
+    let counts = Counts { score, rounds };
     let staff =
-        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, score };
+        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, counts };
     (children, staff)
 }
 
@@ -320,6 +360,7 @@ fn guarded(
         runtime: world.runtime.clone(),
         intensity: Intensity::default(),
         events,
+        live: Arc::new(Mutex::new(setup.carried.safety.clone())),
     })
 }
 

@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod audit;
 pub mod broker;
+pub mod checkpoint;
 pub mod consensus;
 pub mod consult;
 pub mod context;

@@ -71,13 +71,25 @@ impl MarketHandle {
     }
 }
 
-/// Prepares the market actor. `witness` writes session digests, if the run is recorded.
-pub fn market(watch: MarketWatch, witness: Option<AuditHandle>) -> (ChildSpec, MarketHandle) {
+/// Prepares the market actor. `digest` is that of the session in which it begins; `witness` writes
+/// digests, if the run is recorded.
+pub fn market(
+    watch: MarketWatch,
+    digest: SessionDigest,
+    witness: Option<AuditHandle>,
+) -> (ChildSpec, MarketHandle) {
     let (publisher, actor) = stable();
     let started = Arc::new(AtomicBool::new(false));
     let child = ChildSpec::new("market", publisher, move || {
         let second = started.swap(true, Ordering::SeqCst);
-        (Market, (!second).then(|| (watch.clone(), witness.clone())))
+        (
+            Market,
+            (!second).then(|| MarketState {
+                watch: watch.clone(),
+                witness: witness.clone(),
+                digest: digest.clone(),
+            }),
+        )
     });
     (child, MarketHandle(actor))
 }
@@ -94,37 +106,17 @@ pub struct MarketState {
     digest: SessionDigest,
 }
 
-impl MarketState {
-    fn digest_chunk(&mut self, chunk: &Chunk, seen: &Seen) -> Vec<DigestBody> {
-        let mut ended = Vec::new();
-        let mut raised = seen.raised.iter().peekable();
-        for slice in 0..chunk.len() {
-            for tick in chunk.slice(slice) {
-                ended.extend(self.digest.begin(&tick.bar));
-                let is_candidate = raised
-                    .next_if(|it| it.slice == slice && it.instrument == tick.instrument)
-                    .is_some();
-                if !is_candidate {
-                    self.digest.take(tick.instrument, &tick.bar);
-                }
-            }
-        }
-        ended
-    }
-}
-
 impl Actor for Market {
     type Msg = MarketMsg;
     type State = MarketState;
-    type Arguments = Option<(MarketWatch, Option<AuditHandle>)>;
+    type Arguments = Option<MarketState>;
 
     async fn pre_start(
         &self,
         _: ActorRef<MarketMsg>,
         arguments: Self::Arguments,
     ) -> Result<MarketState, ActorProcessingErr> {
-        let (watch, witness) = arguments.ok_or("the market's windows are lost")?;
-        Ok(MarketState { watch, witness, digest: SessionDigest::default() })
+        Ok(arguments.ok_or("the market's windows are lost")?)
     }
 
     async fn handle(
@@ -137,7 +129,7 @@ impl Actor for Market {
             MarketMsg::Bars { chunk, reply } => {
                 let seen = state.watch.on_chunk(&chunk);
                 if state.witness.is_some() {
-                    let ended = state.digest_chunk(&chunk, &seen);
+                    let ended = seen.digest(&chunk, &mut state.digest);
                     note(state.witness.as_ref(), ended).await;
                 }
                 let _ = reply.send(seen);

@@ -15,6 +15,7 @@ use crate::driver::{Advanced, Played, Stations};
 use crate::inline::Attend;
 use crate::market::Gone;
 use crate::orchestrator::DecideError;
+use crate::runtime::compare::Difference;
 
 /// What a chunk means to whoever watches the run: called before it is played.
 pub trait Rhythm: Send {
@@ -48,6 +49,9 @@ pub enum PumpError {
     /// A decision.
     #[error("a decision could not be made")]
     Decide(#[from] DecideError),
+    /// What was played again is not what stands in the log.
+    #[error("what is played again is not what stands in the log: {0}")]
+    Differs(Box<Difference>),
     /// The root gave up.
     #[error("the council has fallen: {0}")]
     Fallen(String),

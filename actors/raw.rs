@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use conclave_domain::engine::{DeskError, EngineError, EngineResult, RawAccount, RawTerms};
 use conclave_domain::market::bar::{Bar, Timeframe};
+use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::tape::{Chunk, Tape, Tick};
 use conclave_domain::signal::Direction;
 use conclave_domain::strategy::StrategyConfig;
@@ -69,7 +70,7 @@ pub async fn run(
     let watch =
         MarketWatch::new(&instruments, timeframe, strategy, false).map_err(EngineError::from)?;
     let account = RawAccount::new(terms.clone(), &instruments, tape.longest())?;
-    let (market_spec, market) = market(watch, None);
+    let (market_spec, market) = market(watch, SessionDigest::default(), None);
     let (keeper_spec, keeper) = keeper(account);
     let tree = Tree::start(vec![market_spec, keeper_spec], runtime, Fence::without_flag()).await?;
     let mut stations = RawStations { market, keeper };

@@ -2,6 +2,8 @@
 //!
 //! Counted by those who act, under a lock that is never held across an await.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +12,8 @@ use conclave_domain::code::Code;
 use conclave_domain::order::DecisionId;
 use conclave_domain::role::AgentName;
 use conclave_domain::stats::{AgentStats, Stats};
+
+pub use stored::StoredScore;
 
 /// Shared counters of one run. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +27,7 @@ struct Counted {
 }
 
 /// The last decision that came to nothing, and why.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Refused {
     /// The decision.
     pub decision: DecisionId,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::fixed::Price;
 use crate::limits::GateRules;
 use crate::market::bar::{Bar, Timeframe};
+use crate::market::digest::{DigestBody, SessionDigest};
 use crate::market::symbol::AssetClass;
 use crate::market::tape::{Chunk, Instrument};
 use crate::pipeline::SymbolPipeline;
@@ -76,6 +77,27 @@ pub struct Seen {
     pub raised: Vec<Raised>,
     /// One pulse per tick of the chunk, in its order; empty for raw pipelines.
     pub pulses: Vec<Pulse>,
+}
+
+impl Seen {
+    /// Takes the bars of `chunk` that raised nothing into their session's digest; returns the digests
+    /// of the sessions that have ended.
+    pub fn digest(&self, chunk: &Chunk, digest: &mut SessionDigest) -> Vec<DigestBody> {
+        let mut ended = Vec::new();
+        let mut raised = self.raised.iter().peekable();
+        for slice in 0..chunk.len() {
+            for tick in chunk.slice(slice) {
+                ended.extend(digest.begin(&tick.bar));
+                let is_candidate = raised
+                    .next_if(|it| it.slice == slice && it.instrument == tick.instrument)
+                    .is_some();
+                if !is_candidate {
+                    digest.take(tick.instrument, &tick.bar);
+                }
+            }
+        }
+        ended
+    }
 }
 
 /// Pipelines of all instruments of a tape.

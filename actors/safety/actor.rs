@@ -4,10 +4,13 @@
 //! depends on it waits in [`State`]. At most one save is in flight, so that they are in order.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use conclave_domain::brief::trading::TradingState;
-use conclave_domain::budget::{BudgetSnapshot, Budgets, Now, Permit, Request, Reserve};
+use conclave_domain::budget::{
+    BudgetError, BudgetSnapshot, Budgets, Now, Permit, Request, Reserve,
+};
 use conclave_domain::code::Code;
 use conclave_domain::mode::{By, ModeChange, change_mode, change_state, meaning};
 use conclave_domain::role::Team;
@@ -15,7 +18,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
 use super::{
-    BudgetReport, ModeRequest, SafetyArgs, SafetyEvent, SafetyMsg, SafetyRecord, Standing,
+    BudgetReport, LiveSafety, ModeRequest, SafetyArgs, SafetyEvent, SafetyMsg, SafetyRecord,
+    SafetySetup, Standing,
 };
 use crate::runtime::fence::Guard;
 use crate::runtime::ports::{Done, StoreError};
@@ -82,18 +86,7 @@ impl Actor for Safety {
         args: SafetyArgs,
     ) -> Result<State, ActorProcessingErr> {
         let setup = &args.setup;
-        let (answer, loaded) = oneshot::channel();
-        setup.store.load(Done::new(move |record| drop(answer.send(record))));
-        let record = loaded.await??;
-        let now = Now { wall: setup.clock.wall(), trading: setup.clock.trading() };
-        let stored = record.as_ref().map(|record| &record.budgets);
-        let budgets = Budgets::durable(setup.budgets.clone(), stored, now)
-            .map_err(|errors| errors.first().map_or_else(String::new, ToString::to_string))?;
-        let mut standing = Standing::initial();
-        if let Some(record) = record {
-            standing.trading_state = record.trading_state;
-            standing.modes.extend(record.modes);
-        }
+        let (budgets, mut standing) = recalled(setup).await?;
         let guard = setup.fence.guard();
         // A halt that did not reach the disk before a crash of this actor is still in the fence.
         if standing.trading_state == TradingState::Halted {
@@ -142,6 +135,7 @@ impl Actor for Safety {
             SafetyMsg::SetMode { request, reply } => state.set_mode(request, reply),
             SafetyMsg::BeginRun { id } => state.budgets.begin_run(&id),
             SafetyMsg::Report { reply } => drop(reply.send(state.report())),
+            SafetyMsg::Moment { reply } => drop(reply.send(state.moment())),
             SafetyMsg::Saved(result) => state.saved(&result),
             SafetyMsg::Restart(index) => state.restart(index),
             SafetyMsg::Started(started) => {
@@ -393,6 +387,15 @@ impl State {
         SafetyRecord { budgets, trading_state, modes }
     }
 
+    /// Everything as it is, unless a change is on its way to the disk.
+    fn moment(&self) -> Option<LiveSafety> {
+        if self.in_flight.is_some() || !self.waiting.is_empty() || !self.jobs.is_empty() {
+            return None;
+        }
+        let budgets = self.budgets.live()?;
+        Some(LiveSafety { standing: self.standing.clone(), budgets })
+    }
+
     fn report(&mut self) -> BudgetReport {
         let now = self.now();
         let remaining = self.budgets.remaining(now);
@@ -433,6 +436,29 @@ impl State {
             let _ = me.cast(SafetyMsg::Started(started));
         });
     }
+}
+
+/// What safety goes on from: a moment that is played again from, or what the store holds.
+async fn recalled(setup: &SafetySetup) -> Result<(Budgets, Standing), ActorProcessingErr> {
+    let first =
+        |errors: Vec<BudgetError>| errors.first().map_or_else(String::new, ToString::to_string);
+    let now = Now { wall: setup.clock.wall(), trading: setup.clock.trading() };
+    let live = setup.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(live) = live {
+        let budgets = Budgets::resumed(setup.budgets.clone(), &live.budgets, now).map_err(first)?;
+        return Ok((budgets, live.standing));
+    }
+    let (answer, loaded) = oneshot::channel();
+    setup.store.load(Done::new(move |record| drop(answer.send(record))));
+    let record = loaded.await??;
+    let stored = record.as_ref().map(|record| &record.budgets);
+    let budgets = Budgets::durable(setup.budgets.clone(), stored, now).map_err(first)?;
+    let mut standing = Standing::initial();
+    if let Some(record) = record {
+        standing.trading_state = record.trading_state;
+        standing.modes.extend(record.modes);
+    }
+    Ok((budgets, standing))
 }
 
 /// Whether the trading state leaves room for a request at all.

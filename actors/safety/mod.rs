@@ -15,11 +15,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conclave_domain::brief::trading::TradingState;
-use conclave_domain::budget::{BudgetConfig, BudgetSnapshot, Permit, Remaining, Request};
+use conclave_domain::budget::{
+    BudgetConfig, BudgetError, BudgetSnapshot, Budgets, LiveBudgets, Now, Permit, Remaining,
+    Request,
+};
 use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, ModeChange};
@@ -84,6 +87,11 @@ pub enum SafetyMsg {
         /// Who waits.
         reply: oneshot::Sender<BudgetReport>,
     },
+    /// Everything as it is at this moment; nothing while a save is in flight.
+    Moment {
+        /// Who waits.
+        reply: oneshot::Sender<Option<LiveSafety>>,
+    },
     /// The store has answered the save in flight.
     Saved(Result<(), crate::runtime::ports::StoreError>),
     /// It is time to restart a child.
@@ -117,7 +125,7 @@ pub struct BudgetReport {
 }
 
 /// Mode and trading state as they are now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// What may be done at all.
     pub trading_state: TradingState,
@@ -147,6 +155,34 @@ pub struct SafetyRecord {
     pub trading_state: TradingState,
     /// Each job's mode.
     pub modes: BTreeMap<Team, Mode>,
+}
+
+/// Safety at one moment, to the last permit: what a run goes on from that plays everything since
+/// then again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveSafety {
+    /// Mode and trading state.
+    pub standing: Standing,
+    /// The budgets.
+    pub budgets: LiveBudgets,
+}
+
+impl LiveSafety {
+    /// As it is before anything has happened.
+    ///
+    /// # Errors
+    /// Everything in the configuration that passes a hard limit.
+    pub fn initial(config: &BudgetConfig, now: Now) -> Result<Self, Vec<BudgetError>> {
+        let budgets = Budgets::durable(config.clone(), None, now)?.live();
+        let budgets = budgets.ok_or_else(Vec::new)?;
+        Ok(Self { standing: Standing::initial(), budgets })
+    }
+
+    /// The same as a store keeps it.
+    pub fn record(&self) -> SafetyRecord {
+        let Standing { trading_state, modes } = self.standing.clone();
+        SafetyRecord { budgets: self.budgets.snapshot().clone(), trading_state, modes }
+    }
 }
 
 /// Something that people and the audit should hear of.
@@ -204,6 +240,9 @@ pub struct SafetySetup {
     pub intensity: Intensity,
     /// Who hears of what happens.
     pub events: Events,
+    /// What the first start goes on from instead of the store; taken by it. A later start, after a
+    /// failure, reads the store.
+    pub live: Arc<Mutex<Option<LiveSafety>>>,
 }
 
 impl fmt::Debug for SafetySetup {
@@ -336,6 +375,11 @@ impl SafetyHandle {
     /// How the budgets stand; `None` while safety is not there.
     pub async fn report(&self) -> Option<BudgetReport> {
         self.ask(|reply| SafetyMsg::Report { reply }).await
+    }
+
+    /// Everything as it is at this moment; `None` while a save is in flight or safety is not there.
+    pub async fn moment(&self) -> Option<LiveSafety> {
+        self.ask(|reply| SafetyMsg::Moment { reply }).await.flatten()
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> SafetyMsg) -> Option<T> {

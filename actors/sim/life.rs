@@ -34,7 +34,7 @@ use super::world::World;
 use crate::audit::record;
 use crate::broker::Account;
 use crate::consensus::Patience;
-use crate::council::{AgentSetup, Council, CouncilSetup, World as Outside};
+use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World as Outside};
 use crate::driver;
 use crate::runtime::brain::Brain;
 use crate::runtime::faults::feed::FaultyFeed;
@@ -152,6 +152,7 @@ async fn start(
         patience: Patience::Deadline(plan.patience),
         settle: plan.settle,
         long_only: plan.long_only,
+        carried: Carried::default(),
     };
     let Ports { log, store } = world.disks.ports();
     let safety = SafetyDevice { device: store.clone(), clock: world.clock.clone() };

@@ -23,12 +23,12 @@ use conclave_domain::market::tape::{Chunk, Instrument, Tape};
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, RISK_GUARDIAN, Team};
-use conclave_domain::signal::{Direction, Features, Regime, Signal};
+use conclave_domain::signal::{Direction, Signal};
 use conclave_domain::sim_broker::SimConfig;
 use conclave_domain::strategy::StrategyConfig;
 use conclave_domain::tally::Settle;
 use conclave_domain::time::Time;
-use conclave_domain::watch::{MarketSnapshot, MarketWatch, Pulse, Raised};
+use conclave_domain::watch::{MarketSnapshot, MarketWatch, Raised};
 use ractor::{ActorCell, ActorStatus};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -36,13 +36,14 @@ use tokio::sync::watch;
 
 use super::brains::{Act, ScriptedBrain};
 use super::clock::ManualClock;
+use super::figures::good;
 use super::memory_audit::MemoryAudit;
 use super::memory_safety::MemorySafety;
 use super::memory_store::MemoryContext;
 use super::told::Told;
 use crate::broker::OrderView;
 use crate::consensus::Patience;
-use crate::council::{AgentSetup, Council, CouncilSetup, World};
+use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use crate::driver::{self, Played};
 use crate::orchestrator::DecideError;
 use crate::pump::{Pump, PumpError, Rhythm};
@@ -424,36 +425,7 @@ fn setup(
         patience: Patience::Deadline(Duration::from_secs(5)),
         settle: plan.settle,
         long_only: false,
-    }
-}
-
-/// Figures that no rules brain finds anything wrong with.
-fn good(direction: Direction) -> Pulse {
-    let figure = |value| Some(Ratio::of(value));
-    let sign = direction.sign();
-    let (bull, bear) = if direction == Direction::Long { (0.55, 0.15) } else { (0.15, 0.55) };
-    Pulse {
-        features: Features {
-            ret_1: figure(0.004 * sign),
-            ret_5: figure(0.012 * sign),
-            ret_20: figure(0.04 * sign),
-            vol_20: figure(0.18),
-            vol_z: figure(-0.3),
-            atr14_pct: figure(0.015),
-            rsi14: figure(50.0 + 8.0 * sign),
-            adx14: figure(24.0),
-            zscore_20: figure(0.8 * sign),
-            spread_bp: figure(2.0),
-            gap_pct: figure(0.002),
-            dollar_volume_20: Money::from_units(250_000_000).ok(),
-        },
-        regime: Regime {
-            bull: Ratio::of(bull),
-            bear: Ratio::of(bear),
-            sideways: Ratio::of(0.27),
-            crash: Ratio::of(0.03),
-            bars_in_regime: 34,
-        },
+        carried: Carried::default(),
     }
 }
 

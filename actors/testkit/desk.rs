@@ -123,6 +123,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             events: Arc::new(move |event| {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }),
+            live: Arc::default(),
         });
         let (root, _) = Actor::spawn(None, Root, child).await?;
         let DeskSetup { store, clock, .. } = setup;

@@ -4,6 +4,7 @@ pub mod brains;
 pub mod clock;
 pub mod council;
 pub mod desk;
+mod figures;
 pub mod memory_audit;
 pub mod memory_journal;
 pub mod memory_safety;

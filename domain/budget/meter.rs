@@ -179,6 +179,13 @@ impl Meter {
         self.limit.saturating_sub(self.spent).max(0)
     }
 
+    /// What may be spent at a moment, without forgetting what has expired by then.
+    pub(super) fn left_at(&self, now: Time, window: Option<Duration>) -> i64 {
+        let is_over = |spend: &&Spend| window.is_some_and(|of| now.since(spend.until) >= of);
+        let expired: i64 = self.spends.iter().take_while(is_over).map(|spend| spend.units).sum();
+        self.limit.saturating_sub(self.spent - expired).max(0)
+    }
+
     pub(super) fn spends(&self) -> impl Iterator<Item = &Spend> {
         self.spends.iter()
     }

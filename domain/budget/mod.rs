@@ -32,7 +32,7 @@ mod meter;
 mod snapshot;
 
 pub use config::{BudgetConfig, BudgetError};
-pub use snapshot::{BudgetSnapshot, Reserve};
+pub use snapshot::{BudgetSnapshot, LiveBudgets, Reserve};
 
 use meter::{Line, Meter};
 
@@ -282,18 +282,15 @@ impl Budgets {
         self.free.get(&team).copied().unwrap_or(0)
     }
 
-    /// What is left of each budget, in a stable order.
-    pub fn remaining(&mut self, now: Now) -> Vec<Remaining> {
-        let mut rows = Vec::with_capacity(self.meters.len());
-        for (line, meter) in &mut self.meters {
-            meter.expire(line.clock().of(now), line.window());
-            rows.push(Remaining {
-                budget: line.name(),
-                limit: line.display(meter.limit()),
-                left: line.display(meter.left()),
-            });
-        }
-        rows
+    /// What is left of each budget, in a stable order. Looking changes nothing (D-1): what has expired
+    /// is forgotten when something is spent, so that a record does not depend on who looked before.
+    pub fn remaining(&self, now: Now) -> Vec<Remaining> {
+        let rows = self.meters.iter().map(|(line, meter)| Remaining {
+            budget: line.name(),
+            limit: line.display(meter.limit()),
+            left: line.display(meter.left_at(line.clock().of(now), line.window())),
+        });
+        rows.collect()
     }
 
     fn refusal(&mut self, request: &Request, takes: &[(Line, i64)], now: Now) -> Result<(), Code> {

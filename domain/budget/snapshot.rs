@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::meter::{Clock, Line, Meter, Spend};
 use super::{BLOCK, BudgetConfig, BudgetError, Budgets, Now, Request};
+use crate::role::Team;
 use crate::time::Time;
 
 /// The budgets as they are stored. Opaque, versioned by whoever stores it.
@@ -35,6 +36,22 @@ impl BudgetSnapshot {
     /// any decision is written.
     pub fn reserves_paid(&self) -> bool {
         self.lines.iter().any(|line| line.ahead > 0 && matches!(line.line.clock(), Clock::Wall))
+    }
+}
+
+/// The budgets of one moment to the last permit, what is reserved ahead and not yet given out apart:
+/// what a run goes on from whose bars since that moment are played again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveBudgets {
+    stored: BudgetSnapshot,
+    adjusted_floor: Option<Time>,
+    free: BTreeMap<Team, u64>,
+}
+
+impl LiveBudgets {
+    /// The same figures as they are written down while a process goes on.
+    pub const fn snapshot(&self) -> &BudgetSnapshot {
+        &self.stored
     }
 }
 
@@ -83,6 +100,48 @@ impl Budgets {
         }
         budgets.check();
         Ok(budgets)
+    }
+
+    /// Budgets as they stood at one moment, for a run that plays everything since then again: what was
+    /// reserved ahead on the trading clock is there to be given out again, to the same requests.
+    ///
+    /// G-2: what counts on wall time is not played again. There a block that was reserved counts as
+    /// spent, as after any crash.
+    ///
+    /// # Errors
+    /// Everything in the configuration that passes a hard limit.
+    pub fn resumed(
+        config: BudgetConfig,
+        live: &LiveBudgets,
+        now: Now,
+    ) -> Result<Self, Vec<BudgetError>> {
+        let mut budgets = Self::new(config)?;
+        budgets.durable = true;
+        budgets.run.clone_from(&live.stored.run);
+        budgets.adjusted.clone_from(&live.stored.adjusted);
+        budgets.adjusted_floor = live.adjusted_floor;
+        budgets.free.clone_from(&live.free);
+        for StoredLine { line, spends, ahead } in &live.stored.lines {
+            let mut meter = Meter::restored(line.limit(&budgets.config), spends.clone());
+            match line.clock() {
+                Clock::Trading => meter.ahead = *ahead,
+                Clock::Wall if *ahead > 0 => meter.spend(now.wall, *ahead, line.window()),
+                Clock::Wall => {}
+            }
+            budgets.meters.insert(line.clone(), meter);
+        }
+        budgets.check();
+        Ok(budgets)
+    }
+
+    /// The figures of this moment; `None` while a block is on its way to the disk.
+    pub fn live(&self) -> Option<LiveBudgets> {
+        let is_settled = self.meters.values().all(|meter| meter.pending == 0);
+        is_settled.then(|| LiveBudgets {
+            stored: self.snapshot_as(false),
+            adjusted_floor: self.adjusted_floor,
+            free: self.free.clone(),
+        })
     }
 
     /// What must be written down before this request can be permitted, if anything: one block of

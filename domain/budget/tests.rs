@@ -83,11 +83,11 @@ fn what_reduces_risk_passes_with_every_budget_spent_and_uses_them_up() {
     let mut budgets = full();
     spend(&mut budgets, &Request::entry(), at(0), 50);
     spend(&mut budgets, &Request::reducing(), at(0), 500);
-    let left = |budgets: &mut Budgets| {
+    let left = |budgets: &Budgets| {
         let rows = budgets.remaining(at(0));
         rows.into_iter().find(|row| row.budget == "actions_per_hour").unwrap().left
     };
-    assert_eq!(left(&mut budgets), Ratio::ZERO);
+    assert_eq!(left(&budgets), Ratio::ZERO);
     let mut durable = Budgets::durable(BudgetConfig::default(), None, at(0)).unwrap();
     assert_eq!(durable.permit(&Request::entry(), at(0)), Err(Code::SafetyStore));
     spend(&mut durable, &Request::reducing(), at(0), 50);
@@ -203,16 +203,16 @@ fn a_clean_stop_keeps_the_figures_and_a_crash_costs_at_most_one_block() {
     }
     let stored = serde_json::to_string(&budgets.snapshot()).unwrap();
     let stored: BudgetSnapshot = serde_json::from_str(&stored).unwrap();
-    let mut clean = Budgets::durable(config(), Some(&stored), at(1)).unwrap();
+    let clean = Budgets::durable(config(), Some(&stored), at(1)).unwrap();
     assert_eq!(clean.remaining(at(1)), budgets.remaining(at(1)));
 
     let mut crashed = Budgets::durable(config(), disk.as_ref(), at(1)).unwrap();
-    let left = |budgets: &mut Budgets| {
+    let left = |budgets: &Budgets| {
         let rows = budgets.remaining(at(1));
         rows.iter().find(|row| row.budget == "actions_per_hour").unwrap().left.get()
     };
-    assert!((left(&mut budgets) - 39.0).abs() < 1e-9);
-    assert!((left(&mut crashed) - 34.0).abs() < 1e-9);
+    assert!((left(&budgets) - 39.0).abs() < 1e-9);
+    assert!((left(&crashed) - 34.0).abs() < 1e-9);
     assert_eq!(crashed.would_permit(&Request::action("size"), at(30)), Err(Code::SafetySpacing));
     assert_eq!(crashed.would_permit(&Request::action("size"), at(61)), Ok(()));
 }
@@ -286,5 +286,45 @@ proptest! {
             let day: i64 = spent.iter().filter(|(at, _)| now - at < 86_400).map(|(_, c)| c).sum();
             prop_assert!(day <= 1_000, "{day} cents");
         }
+    }
+}
+
+/// D-1: whoever looks at the budgets changes nothing of what is written down of them.
+#[test]
+fn looking_changes_nothing() {
+    let mut budgets = full();
+    spend(&mut budgets, &Request::entry(), at(0), 3);
+    let before = budgets.checkpoint();
+    let later = at(2 * 3_600);
+    let rows = budgets.remaining(later);
+    let left = rows.iter().find(|row| row.budget == "actions_per_hour").unwrap().left;
+    assert!((left.get() - 50.0).abs() < 1e-9, "what has expired is free: {left:?}");
+    assert_eq!(budgets.checkpoint(), before);
+}
+
+/// G-2: played again from one moment, the same requests find the same figures and the same blocks;
+/// what counts on wall time is not played again and stays spent.
+#[test]
+fn a_moment_that_is_gone_on_from_gives_the_same_blocks_and_nothing_back() {
+    let mut disk = None;
+    let mut budgets = Budgets::durable(BudgetConfig::default(), None, at(0)).unwrap();
+    for _ in 0..3 {
+        assert!(permit_durably(&mut budgets, &mut disk, &Request::entry(), at(0)).is_ok());
+    }
+    let live = serde_json::to_string(&budgets.live().unwrap()).unwrap();
+    let live: LiveBudgets = serde_json::from_str(&live).unwrap();
+    let mut again = Budgets::resumed(BudgetConfig::default(), &live, at(5)).unwrap();
+    assert_eq!(again.live(), budgets.live());
+    assert_eq!(again.remaining(at(5)), budgets.remaining(at(5)));
+    let (mut first, mut second) = (disk.clone(), disk);
+    for _ in 0..9 {
+        let request = Request::critical("reversal AAPL");
+        let one = permit_durably(&mut budgets, &mut first, &request, at(5)).is_ok();
+        let two = permit_durably(&mut again, &mut second, &request, at(5)).is_ok();
+        assert_eq!((one, &first), (two, &second));
+    }
+    let pending = again.reserve(&Request::critical("appeal AAPL"), at(70));
+    if pending.is_some() {
+        assert_eq!(again.live(), None, "a block is on its way");
     }
 }

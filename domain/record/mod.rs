@@ -120,6 +120,8 @@ steps! {
     AgentRestarted = "agent.restarted", Observations, "A supervisor started an agent anew.";
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";
+    RunResumed = "run.resumed", Observations, "A process went on with a run: from where, and which way.";
+    CheckpointTaken = "checkpoint.taken", Observations, "A checkpoint is on the disk: what a kill goes back to at most.";
     LogCut = "log.cut", Observations, "A torn tail was found at the start and cut.";
     ConfigReloaded = "config.reloaded", Observations, "The configuration was read anew on request, or why it was not.";
     StallSeen = "stall.seen", Observations, "A runtime's timers were late.";

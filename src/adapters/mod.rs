@@ -1,6 +1,7 @@
 //! Adapters: a file per outside thing.
 
 pub mod audit_files;
+pub mod broker_journal;
 pub mod clock;
 pub mod context_redb;
 pub mod context_sled;

@@ -9,10 +9,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use conclave_actors::audit;
+use conclave_actors::runtime::compare::Comparing;
 use conclave_actors::runtime::ports::{
     AuditSink, Batch, Clock, Done, Safety, SafetyStore, Store, StoreError,
 };
@@ -60,10 +62,31 @@ pub struct SafetyDisk {
     pub last_block: Option<Block>,
     /// Stamps the records of blocks.
     pub clock: Arc<dyn Clock>,
+    /// Where the saves begin, if those since then are made a second time.
+    pub replayed: Option<Replayed>,
+}
+
+/// Saves that are made a second time: what they wrote stands in the store and in the log already.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// The last save before them; `None` where there was none.
+    pub from: Option<Block>,
+    /// Tells when they are over: the log that is compared.
+    pub until: Arc<Comparing>,
+}
+
+/// The last save that the store or the log holds.
+///
+/// # Errors
+/// When the store cannot be read, is damaged, or was written by a newer version.
+pub fn newest(store: &dyn Store, last_block: Option<Block>) -> Result<Option<Block>, StoreError> {
+    let stored = get(store)?.map(|stored| Block { save: stored.save, record: stored.record });
+    Ok([stored, last_block].into_iter().flatten().max_by_key(|block| block.save))
 }
 
 /// The writer: one plain thread, so that no runtime thread waits for a disk.
 pub struct SafetyWriter {
+    saves: Arc<AtomicU64>,
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -81,11 +104,18 @@ impl SafetyWriter {
     /// When there is no thread to be had.
     pub fn start(disk: SafetyDisk) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
+        let writer = Desk::new(disk);
+        let saves = Arc::clone(&writer.saves);
         let thread = std::thread::Builder::new()
             .name("safety-writer".to_owned())
-            .spawn(move || Desk { disk, saved: 0, last: None }.work(&jobs))
+            .spawn(move || writer.work(&jobs))
             .map_err(|error| StoreError::Engine { what: error.to_string() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { saves, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// The number of the last save that was begun.
+    pub fn saves(&self) -> u64 {
+        self.saves.load(Ordering::SeqCst)
     }
 
     fn submit(&self, job: Job) {
@@ -118,11 +148,18 @@ impl Drop for SafetyWriter {
 /// The writer's thread and what it remembers.
 struct Desk {
     disk: SafetyDisk,
-    saved: u64,
+    saves: Arc<AtomicU64>,
+    /// The last record that was saved or loaded, whether or not the disk has taken it.
     last: Option<SafetyRecord>,
 }
 
 impl Desk {
+    fn new(disk: SafetyDisk) -> Self {
+        let from = disk.replayed.as_ref().and_then(|replayed| replayed.from.clone());
+        let saves = Arc::new(AtomicU64::new(from.as_ref().map_or(0, |block| block.save)));
+        Self { disk, saves, last: from.map(|block| block.record) }
+    }
+
     fn work(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             match job {
@@ -136,15 +173,17 @@ impl Desk {
     }
 
     fn save(&mut self, record: SafetyRecord, done: Done<(), StoreError>) {
-        let save = self.saved + 1;
+        let save = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
         let is_block = !record.budgets.is_clean()
             && self.last.as_ref().is_some_and(|last| {
                 last.trading_state == record.trading_state && last.modes == record.modes
             });
-        self.saved = save;
         self.last = Some(record.clone());
+        let is_again = |replayed: &Replayed| !replayed.until.is_used_up();
         if is_block {
             self.log_block(&Block { save, record }, done);
+        } else if self.disk.replayed.as_ref().is_some_and(is_again) {
+            done.answer(Ok(()));
         } else {
             done.answer(put(self.disk.store.as_ref(), save, record));
         }
@@ -171,14 +210,14 @@ impl Desk {
     }
 
     fn load(&mut self) -> Result<Option<SafetyRecord>, StoreError> {
-        let stored = get(self.disk.store.as_ref())?;
-        let stored = stored.map(|stored| Block { save: stored.save, record: stored.record });
-        let block = self.disk.last_block.clone();
-        let last = [stored, block].into_iter().flatten().max_by_key(|block| block.save);
-        if self.saved == 0 {
-            self.saved = last.as_ref().map_or(0, |last| last.save);
+        // G-2: what this process has saved is newer than what it found, blocks in the log included.
+        if self.last.is_none() {
+            let last = newest(self.disk.store.as_ref(), self.disk.last_block.clone())?;
+            if let Some(last) = last {
+                self.saves.store(last.save, Ordering::SeqCst);
+                self.last = Some(last.record);
+            }
         }
-        self.last = last.map(|last| last.record);
         Ok(self.last.clone())
     }
 }
@@ -231,8 +270,9 @@ mod tests {
             log: log.clone(),
             last_block,
             clock: Arc::new(ManualClock::default()),
+            replayed: None,
         };
-        Desk { disk, saved: 0, last: None }
+        Desk::new(disk)
     }
 
     #[test]
@@ -264,6 +304,40 @@ mod tests {
         let mut again = desk(&log, Some(block));
         put(again.disk.store.as_ref(), 4, record(true)).unwrap();
         assert_eq!(again.load().unwrap(), Some(record(false)));
-        assert_eq!(again.saved, 9);
+        assert_eq!(again.saves.load(Ordering::SeqCst), 9);
+    }
+
+    /// G-2: safety that fails and starts again within a process finds the blocks of that process.
+    #[test]
+    fn a_second_load_finds_what_was_saved_since_the_first() {
+        let log = Arc::new(MemoryAudit::default());
+        let mut writer = desk(&log, None);
+        put(writer.disk.store.as_ref(), 4, record(true)).unwrap();
+        assert_eq!(writer.load().unwrap(), Some(record(true)));
+        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert_eq!(log.steps(), [Step::BudgetBlock.name()], "a block: the store has not seen it");
+        assert_eq!(writer.load().unwrap(), Some(record(false)));
+    }
+
+    /// G-2: saves that are made again get the same numbers and leave the store as it is.
+    #[test]
+    fn saves_that_are_made_again_are_numbered_alike_and_written_once() {
+        let log = Arc::new(MemoryAudit::default());
+        let mut writer = desk(&log, None);
+        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        let texts = log.lines(conclave_domain::record::Stream::Decisions);
+        let line = conclave_domain::record::Line::read(&texts[0]).unwrap();
+        let lines = Box::new(vec![(&line).into()].into_iter());
+        let until = Arc::new(Comparing::new(lines, log.anchor(), Some(log.clone())));
+        let mut again = desk(&log, None);
+        again.disk.log = until.clone();
+        again.disk.replayed = Some(Replayed { from: None, until: until.clone() });
+        again.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert!(get(again.disk.store.as_ref()).unwrap().is_none(), "it stood there already");
+        again.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert!(until.is_used_up() && log.steps().len() == 1, "the same block, number and all");
+        again.save(record(true), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        assert_eq!(get(again.disk.store.as_ref()).unwrap().unwrap().save, 3);
     }
 }

@@ -72,7 +72,8 @@ pub enum Verb {
     Metrics(metrics::MetricsArgs),
     /// A strategy alone through engine and ledger, or a grid of its parameters.
     Backtest(Box<backtest::BacktestArgs>),
-    /// Makes everything fail in simulated worlds, and proves that the council keeps its word.
+    /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
+    /// keeps its word.
     Chaos(chaos::ChaosArgs),
     /// Looks at what a run wrote down, and proves that nothing was changed.
     Audit(audit::AuditArgs),

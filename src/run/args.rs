@@ -53,6 +53,9 @@ pub struct RunArgs {
     /// Wall time per bar, such as 200ms; as fast as it can when not given.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
     pub pace: Option<Duration>,
+    /// Appends what the simulated broker sees to this file, one JSON line per order and fill.
+    #[arg(long, value_name = "FILE")]
+    pub broker_journal: Option<PathBuf>,
     /// Lifts a drawdown halt after this much market time, as if a person had ordered it.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
     pub lift_halt_after: Option<Duration>,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use conclave_actors::pump::Rhythm;
+use conclave_actors::runtime::compare::Comparing;
 use conclave_actors::runtime::ports::Clock;
 use conclave_domain::market::tape::Chunk;
 use conclave_domain::time::Time;
@@ -40,11 +41,14 @@ pub(super) struct Replay {
     pub(super) progress: Progress,
     /// Wall time per slice; zero plays as fast as it can.
     pub(super) pace: Duration,
+    /// What is played a second time is played as fast as it can.
+    pub(super) again: Option<Arc<Comparing>>,
 }
 
 impl Rhythm for Replay {
     async fn before(&mut self, chunk: &Chunk) {
-        if self.pace > Duration::ZERO {
+        let is_again = self.again.as_ref().is_some_and(|again| again.is_comparing());
+        if self.pace > Duration::ZERO && !is_again {
             let slices = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             tokio::time::sleep(self.pace.saturating_mul(slices)).await;
         }

@@ -128,6 +128,16 @@ fn person() -> Person {
 
 impl Inner {
     async fn obey(&self, command: Command) -> Result<Value, Refusal> {
+        let is_act = !matches!(command, Command::Consult { .. } | Command::Setter { .. });
+        let done = self.carry_out(command).await;
+        if is_act {
+            // What a person has done would not be done again by a second pass over the bars.
+            self.parts.council.hurry.wish();
+        }
+        done
+    }
+
+    async fn carry_out(&self, command: Command) -> Result<Value, Refusal> {
         match command {
             Command::Halt(why) => self.set_state(TradingState::Halted, why).await,
             Command::Reduce(why) => self.set_state(TradingState::Reducing, why).await,

@@ -12,9 +12,9 @@ use conclave_domain::order::ExitReason;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::record::{Anchor, Step};
 use conclave_domain::time::Time;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::keep::keep;
 use super::prepare::Prepared;
 use crate::adapters::audit_files;
 use crate::adapters::journal_files::{JournalFiles, Left};
@@ -23,7 +23,8 @@ use crate::report::from_run::{RunParts, assemble};
 use crate::report::{self, Header, MoneyKind, RunReport};
 
 /// How a replay ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum End {
     /// The data ended: what is open is closed at the last close.
     Data,
@@ -31,12 +32,8 @@ pub(super) enum End {
     Stopped,
 }
 
-/// Closes what the data's end closes, stores the accounts, ends the log.
-pub(super) async fn settle(
-    council: &Council,
-    end: End,
-    played: usize,
-) -> Result<(BTreeMap<BookKind, Account>, Anchor), CliError> {
+/// Closes what the data's end closes and ends the log. `bars` is how many the whole run has played.
+pub(super) async fn settle(council: &Council, end: End, bars: usize) -> Result<(), CliError> {
     let failed = |error: String| CliError::new(ExitCode::Failure, error);
     council.market.finish().await;
     if end == End::Data {
@@ -44,12 +41,20 @@ pub(super) async fn settle(
         closed.map_err(|error| failed(error.to_string()))?;
     }
     let accounts = council.broker.export().await.map_err(|error| failed(error.to_string()))?;
-    keep(council, &accounts).await?;
     let at = accounts.values().map(|account| account.custody.now()).max().unwrap_or(Time::EPOCH);
-    let body = json!({"bars": played, "end": if end == End::Data { "data" } else { "stopped" }});
+    let body = json!({"bars": bars, "end": end});
     let ended = conclave_actors::audit::record(Step::RunEnded, None, at, &body);
     let ended = ended.map_err(|error| failed(error.to_string()))?;
     council.audit.append(vec![ended]).await.map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
+
+/// Brings everything to the disk and hands out what the report is made of.
+pub(super) async fn close(
+    council: &Council,
+) -> Result<(BTreeMap<BookKind, Account>, Anchor), CliError> {
+    let failed = |error: String| CliError::new(ExitCode::Failure, error);
+    let accounts = council.broker.export().await.map_err(|error| failed(error.to_string()))?;
     let anchor = council.audit.finish().await.map_err(|error| failed(error.to_string()))?;
     council.context.flush().await.map_err(|error| failed(error.to_string()))?;
     Ok((accounts, anchor))

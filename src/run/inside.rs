@@ -16,7 +16,9 @@ use tokio::sync::watch;
 use super::clock::{Replay, ReplayClock};
 use super::finish::{self, End};
 use super::prepare::Prepared;
-use super::{begin, enter_mode, start, world};
+use super::start::{Disks, begin, enter_mode, start};
+use super::way::{Base, Way};
+use super::world;
 use crate::adapters::journal_files::Left;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
@@ -38,7 +40,7 @@ pub(crate) struct Inside {
 ///
 /// # Errors
 /// When the directory, the store or an actor refuses, or the chain does not verify.
-pub(crate) fn play_inside(prepared: &mut Prepared) -> Result<Inside, CliError> {
+pub(crate) fn play_inside(prepared: &Prepared) -> Result<Inside, CliError> {
     let room = Room::new()?;
     let clock = Arc::new(ReplayClock::default());
     let opened = world::open(&room.0, &prepared.config, false, clock.clone())?;
@@ -47,25 +49,29 @@ pub(crate) fn play_inside(prepared: &mut Prepared) -> Result<Inside, CliError> {
 }
 
 async fn play(
-    prepared: &mut Prepared,
+    prepared: &Prepared,
     opened: &world::Opened,
     clock: Arc<ReplayClock>,
     dir: &Path,
 ) -> Result<Inside, CliError> {
     clock.set(prepared.begins_at());
-    let council = start(prepared, opened, Arc::clone(&clock), None).await?;
-    begin(prepared, &council, opened, None).await?;
-    enter_mode(prepared, &council, opened).await?;
+    let base = Base::new(&Way::Fresh, opened, prepared)?;
+    let mut warm = prepared.warmed_up(None, None)?;
+    let disks = Disks::open(opened, &base)?;
+    let world = (opened, &disks, Arc::clone(&clock));
+    let council = start(prepared, world, &base, &warm).await?;
+    begin(prepared, &council, &base).await?;
+    enter_mode(prepared, &council).await?;
     let (_never, stop) = watch::channel(false);
     let progress = Progress::bars(prepared.tape.bars() as u64);
-    let rhythm = Replay { clock, progress, pace: Duration::ZERO };
+    let rhythm = Replay { clock, progress, pace: Duration::ZERO, again: None };
     let mut pump = Pump { council: council.clone(), stop, rhythm };
-    let mut tape = prepared.tape.clone();
-    let played = driver::play(&mut tape, prepared.config.run.chunk, &mut pump).await;
+    let played = driver::play(&mut warm.tape, prepared.config.run.chunk, &mut pump).await;
     let played = played.map_err(|error| {
         CliError::new(ExitCode::Failure, "the back-test cannot go on").caused_by(error)
     })?;
-    let (accounts, anchor) = finish::settle(&council, End::Data, played).await?;
+    finish::settle(&council, End::Data, played).await?;
+    let (accounts, anchor) = finish::close(&council).await?;
     let (stats, restarts) = (council.score.stats(), finish::restarts(&council));
     council.stop().await;
     finish::verify(dir, &anchor)?;
@@ -76,10 +82,15 @@ async fn play(
 }
 
 /// A fresh directory among the temporary ones; gone when this is dropped.
-struct Room(PathBuf);
+#[derive(Debug)]
+pub(crate) struct Room(PathBuf);
 
 impl Room {
-    fn new() -> Result<Self, CliError> {
+    /// A directory that nobody has used before.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn new() -> Result<Self, CliError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let nth = NEXT.fetch_add(1, Ordering::SeqCst);
         let name = format!("conclave-{}-{nth}", super::fresh_id());
@@ -91,10 +102,23 @@ impl Room {
         })?;
         Ok(Self(dir))
     }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Leaves it there, for somebody to look at.
+    pub(crate) fn leave(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, dir = %self.0.display(), "a temporary directory was left");
         }

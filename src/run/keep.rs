@@ -1,70 +1,94 @@
-//! The accounts of a running replay, stored now and then: what `--resume` goes on from after a kill.
+//! The checkpoints of a running replay: what `--resume` goes on from after a kill.
 //!
-//! Stored between chunks only, when every effect of the bars so far is booked, so that what is stored
-//! is the account as of a bar's end and the next bar is the first that is played again.
+//! Taken between chunks only, when every effect of the bars so far is booked, so that what is stored
+//! is the run as of a bar's end and the next bar is the first that is played again.
+//!
+//! - the chain verifies: while bars are played a second time no checkpoint is taken, and the first
+//!   difference to the log ends the try.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conclave_actors::broker::Account;
-use conclave_actors::council::Council;
+use conclave_actors::checkpoint::NoMoment;
 use conclave_actors::driver::{Advanced, Played, Stations};
+use conclave_actors::inline::Attend;
 use conclave_actors::pump::PumpError;
-use conclave_domain::context::{BookKind, Lasting};
+use conclave_actors::runtime::compare::{Comparing, Standing};
+use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
 use tokio::time::Instant;
 
-use super::world::ACCOUNTS;
-use crate::cli::error::{CliError, ExitCode};
+use super::checkpoint::{Taker, Untaken};
+use super::serve::Lifting;
 
 /// How much wall time a kill may cost: what was played since is played again.
-const KEEP_EVERY: Duration = Duration::from_secs(1);
-/// A long curve takes long to store: at most one part in this many of the time goes into it.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// A large account takes long to store: at most one part in this many of the time goes into it.
 const KEEP_SHARE: u32 = 20;
 
-/// Stores the accounts; they are on the disk when this returns.
-pub(super) async fn keep(
-    council: &Council,
-    accounts: &BTreeMap<BookKind, Account>,
-) -> Result<(), CliError> {
-    let kept = council.context.keep(ACCOUNTS, accounts, Lasting::AtOnce).await;
-    kept.map_err(|error| {
-        CliError::new(ExitCode::Failure, "the accounts were not stored").caused_by(error)
-    })
-}
-
-/// Stations that store the accounts once in [`KEEP_EVERY`], or more seldom where that takes long.
+/// Stations that take a checkpoint once in [`KEEP_EVERY`], or more seldom where that takes long, and
+/// at once where somebody wishes for it.
 #[derive(Debug)]
-pub(super) struct Keeping<S> {
-    stations: S,
-    council: Council,
+pub(super) struct Keeping {
+    stations: Lifting,
+    taker: Taker,
     due: Instant,
+    /// The log that is compared, as long as bars are played a second time.
+    again: Option<Arc<Comparing>>,
 }
 
-impl<S> Keeping<S> {
-    pub(super) fn new(stations: S, council: Council) -> Self {
-        Self { stations, council, due: Instant::now() + KEEP_EVERY }
+impl Keeping {
+    pub(super) fn new(stations: Lifting, taker: Taker, again: Option<Arc<Comparing>>) -> Self {
+        Self { stations, taker, due: Instant::now(), again }
+    }
+
+    /// From here on bars are new.
+    pub(super) fn caught_up(&mut self) {
+        self.again = None;
+    }
+
+    /// Since when there has been a halt.
+    pub(super) const fn halted_at(&self) -> Option<Time> {
+        self.stations.halted_at()
     }
 
     async fn keep_if_due(&mut self) {
-        if Instant::now() < self.due {
+        let is_hurried = self.taker.council.hurry.is_wished();
+        if self.again.is_some() || (!is_hurried && Instant::now() < self.due) {
             return;
         }
         let began = Instant::now();
-        // A broker that is gone ends the run in the next step.
-        let Ok(accounts) = self.council.broker.export().await else { return };
-        if let Err(error) = keep(&self.council, &accounts).await {
-            tracing::error!(%error, "a kill from here on goes back to the accounts stored before");
+        // Before it is taken: a wish from now on is for another one.
+        self.taker.council.hurry.granted();
+        if let Err(error) = self.taker.take(self.stations.halted_at(), None).await {
+            let source = &error as &dyn std::error::Error;
+            if matches!(error, Untaken::No(NoMoment::Busy)) {
+                tracing::debug!(error = source, "no checkpoint at this bar");
+            } else {
+                let text = "a kill from here on goes back to the checkpoint before";
+                tracing::error!(error = source, "{text}");
+            }
+            if is_hurried {
+                self.taker.council.hurry.wish();
+            }
         }
         self.due = Instant::now() + KEEP_EVERY.max(began.elapsed() * KEEP_SHARE);
     }
+
+    /// Ends a try whose records differ from the log's before it does anything else.
+    fn compare(&self) -> Result<(), PumpError> {
+        match self.again.as_ref().map(|again| again.standing()) {
+            Some(Standing::Differs(difference)) => Err(PumpError::Differs(difference)),
+            _ => Ok(()),
+        }
+    }
 }
 
-impl<S: Stations<Error = PumpError>> Stations for Keeping<S> {
-    type Event = S::Event;
+impl Stations for Keeping {
+    type Event = (BookKind, Attend);
     type Error = PumpError;
 
     async fn watch(&mut self, chunk: &Arc<Chunk>) -> Result<Seen, PumpError> {
@@ -76,19 +100,23 @@ impl<S: Stations<Error = PumpError>> Stations for Keeping<S> {
         &mut self,
         played: &Played,
         slices: Range<usize>,
-    ) -> Result<Advanced<S::Event>, PumpError> {
+    ) -> Result<Advanced<Self::Event>, PumpError> {
+        self.compare()?;
         self.stations.advance(played, slices).await
     }
 
-    async fn attend(&mut self, event: S::Event) -> Result<(), PumpError> {
+    async fn attend(&mut self, event: Self::Event) -> Result<(), PumpError> {
+        self.compare()?;
         self.stations.attend(event).await
     }
 
     async fn decide(&mut self, raised: Raised) -> Result<(), PumpError> {
+        self.compare()?;
         self.stations.decide(raised).await
     }
 
     fn is_stopped(&self) -> bool {
-        self.stations.is_stopped()
+        let is_over = self.again.as_ref().is_some_and(|again| !again.is_comparing());
+        is_over || self.stations.is_stopped()
     }
 }

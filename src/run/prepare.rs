@@ -12,6 +12,7 @@ use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
 use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::csv::CsvOptions;
+use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::splits::adjust;
 use conclave_domain::market::symbol::Symbol;
@@ -127,24 +128,48 @@ impl Prepared {
         first.map(|bar| bar.open_time).min().unwrap_or(Time::EPOCH)
     }
 
-    /// A watch over the tape's instruments that has seen every bar up to `until`.
-    pub(super) fn warmed_up(&mut self, until: Option<Time>) -> Result<MarketWatch, CliError> {
+    /// The market as it is when every bar up to `until` was played; `digested` is the end of the bars
+    /// whose session digests were closed by a former stop.
+    pub(super) fn warmed_up(
+        &self,
+        until: Option<Time>,
+        digested: Option<Time>,
+    ) -> Result<Warm, CliError> {
         let usage = |error: conclave_domain::strategy::StrategyError| {
             CliError::new(ExitCode::Config, error.to_string())
         };
         let watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true);
         let mut watch = watch.map_err(usage)?.judged_by(&self.config.limits.gates);
-        let Some(until) = until else { return Ok(watch) };
+        let (mut tape, mut digest) = (self.tape.clone(), SessionDigest::default());
+        let Some(until) = until else { return Ok(Warm { watch, digest, tape, bars: 0 }) };
         let mut played = self.tape.clone();
         while let Some(chunk) = played.next_chunk(1) {
-            if chunk.ticks().first().is_none_or(|tick| tick.bar.close_time > until) {
+            let Some(at) = chunk.ticks().first().map(|tick| tick.bar.close_time) else { break };
+            if at > until {
                 break;
             }
-            watch.on_chunk(&chunk);
+            let seen = watch.on_chunk(&chunk);
+            if digested.is_none_or(|digested| at > digested) {
+                // Those that ended are in the log.
+                drop(seen.digest(&chunk, &mut digest));
+            }
         }
-        self.tape.skip_through(until);
-        Ok(watch)
+        let bars = tape.skip_through(until);
+        Ok(Warm { watch, digest, tape, bars })
     }
+}
+
+/// The market in the middle of a run.
+#[derive(Debug)]
+pub(super) struct Warm {
+    /// The pipelines, warmed up.
+    pub(super) watch: MarketWatch,
+    /// The present session so far.
+    pub(super) digest: SessionDigest,
+    /// What is still to be played.
+    pub(super) tape: Tape,
+    /// Bars that were played.
+    pub(super) bars: usize,
 }
 
 /// Gathers everything; refuses what cannot run.

@@ -312,17 +312,28 @@ pub(super) async fn end(server: Server) {
     server.phase.set("stopping the actors and closing the store");
 }
 
-/// A pump that lifts a drawdown halt after some market time, as if a person had ordered it.
+/// A pump that lifts a drawdown halt after some market time, as if a person had ordered it, if that
+/// was asked for.
 #[derive(Debug)]
 pub(super) struct Lifting {
     pump: Pump<Replay>,
-    after: Duration,
+    after: Option<Duration>,
     halted_at: Option<Time>,
 }
 
 impl Lifting {
-    pub(super) const fn new(pump: Pump<Replay>, after: Duration) -> Self {
-        Self { pump, after, halted_at: None }
+    /// `halted_at` is since when there has been a halt, where a run goes on within one.
+    pub(super) const fn new(
+        pump: Pump<Replay>,
+        after: Option<Duration>,
+        halted_at: Option<Time>,
+    ) -> Self {
+        Self { pump, after, halted_at }
+    }
+
+    /// Since when there has been a halt.
+    pub(super) const fn halted_at(&self) -> Option<Time> {
+        self.halted_at
     }
 }
 
@@ -340,11 +351,12 @@ impl Stations for Lifting {
         slices: Range<usize>,
     ) -> Result<Advanced<Self::Event>, PumpError> {
         let advanced = self.pump.advance(played, slices).await?;
+        let Some(after) = self.after else { return Ok(advanced) };
         let council = &self.pump.council;
         let now = council.broker.view().at;
         if council.safety.standing().trading_state != TradingState::Halted {
             self.halted_at = None;
-        } else if now.since(*self.halted_at.get_or_insert(now)) >= self.after {
+        } else if now.since(*self.halted_at.get_or_insert(now)) >= after {
             let by = By::Person(Person::authenticated("operator", "--lift-halt-after"));
             let set = council.safety.set_state(TradingState::Active, by, "--lift-halt-after").await;
             if set.is_ok() {

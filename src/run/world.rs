@@ -5,24 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conclave_actors::broker::Account;
-use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
+use conclave_actors::runtime::compare::Expected;
+use conclave_actors::runtime::ports::{AuditSink, BrokerWitness, Clock, Store};
 use conclave_domain::context::{BookKind, Context};
-use conclave_domain::record::{Anchor, Line, Step};
+use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use serde::Deserialize;
 
+use super::checkpoint::{self, Found};
 use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
 use crate::adapters::journal_files::JournalFiles;
 use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
-use crate::adapters::safety_store::{Block, SafetyDisk, SafetyWriter};
+use crate::adapters::safety_store::{Block, Replayed, SafetyDisk, SafetyWriter, newest};
 use crate::adapters::store_writer::{Loaded, StoreWriter, load};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 
-/// The document in the context that holds the accounts.
-pub(super) const ACCOUNTS: &str = "accounts";
+/// Bytes of the log behind the checkpoint that are compared; a longer tail is played the old way.
+const TAIL_MAX: usize = 256 << 20;
 
 /// An opened directory of a run. Dropping it closes everything and lets go of the lock.
 #[derive(Debug)]
@@ -31,16 +33,83 @@ pub(super) struct Opened {
     pub(super) audit: Arc<AuditFiles>,
     pub(super) head: Anchor,
     pub(super) store: Arc<StoreWriter>,
-    pub(super) safety: Arc<SafetyWriter>,
-    /// What only the report needs, as far as the stored accounts count it.
-    pub(super) journal: Arc<JournalFiles>,
     pub(super) context: Context,
-    pub(super) stored: BTreeMap<BookKind, Account>,
+    /// What there is to go on from.
+    pub(super) found: Found,
+    /// The decisions behind it.
+    pub(super) tail: Tail,
+    /// The last save of safety that is on the disk.
+    pub(super) newest: Option<Block>,
     /// Whether this goes on with a run that was there.
     pub(super) is_resumed: bool,
+    /// Who sees what the broker sees, if anybody does.
+    pub(super) witness: Option<Arc<dyn BrokerWitness>>,
+    /// Where safety is written.
+    disk: SafetyDisk,
     /// The hash of the bars that were played before, if any were.
     data_hash: Option<String>,
     _lock: StoreDir,
+}
+
+/// The decisions behind a checkpoint.
+#[derive(Debug)]
+pub(super) enum Tail {
+    /// All of them.
+    Whole(Arc<[Expected]>),
+    /// More than are kept in memory.
+    TooLong,
+}
+
+/// Gathers the tail while the log is read.
+struct Tailing {
+    behind: Head,
+    lines: Vec<Expected>,
+    bytes: usize,
+    /// Whether the checkpoint's head is not a record of this log.
+    is_strange: bool,
+}
+
+impl Tailing {
+    fn behind(found: &Found) -> Self {
+        let start = Chain::new(Stream::Decisions).head();
+        let behind = match found {
+            Found::Checkpoint(checkpoint) => checkpoint.moment.head,
+            Found::Nothing => start,
+            // Accounts alone say nothing of what came behind them.
+            Found::Accounts(_) => Head { count: u64::MAX, ..start },
+        };
+        Self { behind, lines: Vec::new(), bytes: 0, is_strange: false }
+    }
+
+    /// The first record that is looked at.
+    const fn from(&self) -> u64 {
+        self.behind.count
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        if line.seq == self.behind.count {
+            self.is_strange = line.hash != self.behind.hash;
+        }
+        if line.seq > self.behind.count && self.bytes <= TAIL_MAX {
+            self.bytes += line.payload.len();
+            self.lines.push(line.into());
+        }
+    }
+
+    fn whole(self, dir: &Path, end: u64) -> Result<Tail, CliError> {
+        let is_missing = end < self.behind.count && self.behind.count < u64::MAX;
+        if self.is_strange || is_missing {
+            let text = format!(
+                "the checkpoint in {} stands at record {}, which is not in its log: restore both \
+                 from one backup, or start another run",
+                dir.display(),
+                self.behind.count
+            );
+            return Err(CliError::new(ExitCode::Data, text));
+        }
+        let is_whole = self.bytes <= TAIL_MAX;
+        Ok(if is_whole { Tail::Whole(self.lines.into()) } else { Tail::TooLong })
+    }
 }
 
 /// Where a run without a directory of its own goes: `runs/ID`, named in `runs/latest`.
@@ -68,45 +137,49 @@ pub(super) fn open(
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
     let options =
         LogOptions { segment_bytes: config.audit.segment_mb << 20, ..LogOptions::default() };
-    let mut told = Told::default();
-    let log = AuditFiles::open_reading(dir, anchor.as_ref(), options, &Told::wants, &mut |line| {
+    let found = checkpoint::read(&context)?;
+    let tailing = Tailing::behind(&found);
+    let from = tailing.from();
+    let mut told = Told { data_hash: None, last_block: None, broken: None, tailing };
+    let wants = |line: &Line<'_>| line.seq >= from || Told::wants(line);
+    let log = AuditFiles::open_reading(dir, anchor.as_ref(), options, &wants, &mut |line| {
         told.hear(&mut context, line);
     });
     let log = log.map_err(log_error)?;
     for cut in &log.cut {
         tracing::warn!(segment = cut.segment, bytes = cut.bytes, "torn tail cut");
     }
-    let Told { data_hash, last_block, broken } = told;
+    let Told { data_hash, last_block, broken, tailing } = told;
     if let Some((seq, why)) = broken {
         let text = format!("the context cannot be repaired from record {seq}: {why}");
         return Err(CliError::new(ExitCode::Data, text));
     }
     let last_block = last_block.and_then(|body| serde_json::from_str::<Block>(&body).ok());
-    let stored = accounts(&context)?;
-    let extents = stored.iter().map(|(book, account)| (*book, account.journaled)).collect();
-    let journal = JournalFiles::open(dir, &extents).map_err(store_error)?;
+    let tail = tailing.whole(dir, log.head.decisions.count)?;
     let audit = Arc::new(log.files);
     let log_sink: Arc<dyn AuditSink> = audit.clone();
-    let disk = SafetyDisk { store: Arc::clone(&store), log: log_sink, last_block, clock };
-    let safety = SafetyWriter::start(disk).map_err(store_error)?;
+    let newest = newest(store.as_ref(), last_block.clone()).map_err(store_error)?;
+    let (raw, replayed) = (Arc::clone(&store), None);
+    let disk = SafetyDisk { store: raw, log: log_sink, last_block, clock, replayed };
     let writer = StoreWriter::start(store).map_err(store_error)?;
     Ok(Opened {
         dir: dir.to_owned(),
         audit,
         head: log.head,
         store: Arc::new(writer),
-        safety: Arc::new(safety),
-        journal: Arc::new(journal),
         context,
-        stored,
+        found,
+        tail,
+        newest,
         is_resumed: resume,
+        witness: None,
+        disk,
         data_hash,
         _lock: lock,
     })
 }
 
 /// What the log tells when it is opened, in the one pass that verifies it.
-#[derive(Default)]
 struct Told {
     /// The bars of the last start.
     data_hash: Option<String>,
@@ -114,6 +187,8 @@ struct Told {
     last_block: Option<String>,
     /// The first record that does not fit the context.
     broken: Option<(u64, String)>,
+    /// The decisions behind the checkpoint.
+    tailing: Tailing,
 }
 
 impl Told {
@@ -123,6 +198,7 @@ impl Told {
     }
 
     fn hear(&mut self, context: &mut Context, line: &Line<'_>) {
+        self.tailing.line(line);
         if line.step == Step::RunStarted {
             let header = serde_json::from_str::<Header>(line.body);
             self.data_hash = header.ok().map(|body| body.data_hash);
@@ -152,15 +228,39 @@ fn agree(dir: &Path, resume: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The accounts as they were stored last; none before the first time.
-fn accounts(context: &Context) -> Result<BTreeMap<BookKind, Account>, CliError> {
-    let Some(json) = context.documents.get(ACCOUNTS) else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(json).map_err(|error| {
-        CliError::new(ExitCode::Data, format!("the stored accounts are unreadable: {error}"))
-    })
-}
-
 impl Opened {
+    /// The journal of what only the report needs, as far as the accounts of one try to go on count it.
+    ///
+    /// # Errors
+    /// When it is shorter than they say, or cannot be opened.
+    pub(super) fn journal(
+        &self,
+        accounts: &BTreeMap<BookKind, Account>,
+    ) -> Result<JournalFiles, CliError> {
+        let extents = accounts.iter().map(|(book, account)| (*book, account.journaled)).collect();
+        JournalFiles::open(&self.dir, &extents).map_err(store_error)
+    }
+
+    /// Safety's writer for one try to go on.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(super) fn safety(&self, replayed: Option<Replayed>) -> Result<SafetyWriter, CliError> {
+        let SafetyDisk { store, log, last_block, clock, .. } = &self.disk;
+        let log: Arc<dyn AuditSink> = match &replayed {
+            Some(replayed) => replayed.until.clone(),
+            None => Arc::clone(log),
+        };
+        let disk = SafetyDisk {
+            store: Arc::clone(store),
+            log,
+            last_block: last_block.clone(),
+            clock: Arc::clone(clock),
+            replayed,
+        };
+        SafetyWriter::start(disk).map_err(store_error)
+    }
+
     /// A run goes on with the bars that it was begun with, or not at all.
     pub(super) fn agree_on(&self, data_hash: &str) -> Result<(), CliError> {
         let Some(before) = self.data_hash.as_deref().filter(|before| *before != data_hash) else {

@@ -1,30 +1,26 @@
-//! `kill -9` at any moment: the log verifies, the run goes on from a bar that was stored, and what was
-//! spent stays spent.
+//! `kill -9` at any moment: the log verifies, and the run goes on as if nothing had happened.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use crate::rig::{World, wait_for};
 
-use crate::rig::{World, text, wait_for};
-
-/// How often a budget said no: a bar that is played again after a kill finds its permits spent.
-fn refused_by_budgets(world: &World, store: &str) -> usize {
-    let all = world.audit(store);
-    let is_refusal = |record: &&Value| {
-        let body = record["body"].to_string();
-        body.contains("\"appeal.permit\"") || body.contains("\"safety.")
-    };
-    all.iter().filter(is_refusal).count()
+/// The stream of decisions, byte for byte.
+fn decisions(world: &World, store: &str) -> String {
+    world.file(store, "audit-000001.jsonl")
 }
 
-/// C-1, A-2, O-2: what was acknowledged before each kill is there after it: the log verifies, the
-/// accounts go on from a bar that was stored, no entry is sent twice, the report covers every bar, and
-/// the trades are those of an undisturbed run unless a permit that a former life spent was missing.
+/// How each process went on, by the observations.
+fn ways(world: &World, store: &str) -> Vec<String> {
+    let resumed = world.steps(store, "run.resumed").into_iter();
+    resumed.map(|record| crate::rig::text(&record["body"]["way"])).collect()
+}
+
+/// C-1, A-2, O-2, D-1: a run that was killed five times, the first time before it had decided
+/// anything, has the same log byte for byte as one that was not, and the same report.
 #[test]
-fn a_run_that_is_killed_again_and_again_loses_nothing_that_was_acknowledged() {
+fn a_run_that_is_killed_again_and_again_is_the_run_that_was_not() {
     let world = World::new();
-    world.run(&["--out", "calm"]).succeeds();
+    world.run(&["--out", "calm", "--pace", "0ms"]).succeeds();
     // From before the first flush to far into the run.
     let lives = [150, 1_400, 700, 2_300, 1_900];
     for (nth, life) in lives.into_iter().enumerate() {
@@ -34,25 +30,27 @@ fn a_run_that_is_killed_again_and_again_loses_nothing_that_was_acknowledged() {
         running.kill();
         world.verify("r");
     }
-    let started = world.steps("r", "run.started");
-    let after: Vec<String> =
-        started.iter().map(|record| text(&record["body"]["resumed_after"])).collect();
-    assert!(after.is_sorted() && after[lives.len() - 1] > after[0], "it goes on: {after:?}");
-    world.run(&["--resume", "r"]).succeeds();
+    world.run(&["--resume", "r", "--pace", "0ms"]).succeeds();
     world.verify("r");
-
-    let orders = world.file("r", "orders.csv");
-    let ids: Vec<&str> = orders.lines().filter_map(|line| line.split(',').nth(1)).collect();
-    let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-    assert_eq!(ids.len(), distinct.len(), "an order was sent twice:\n{orders}");
-    let times = |store: &str| -> Vec<String> {
-        let curve = world.file(store, "equity.csv");
-        curve.lines().filter_map(|line| line.split(',').next().map(str::to_owned)).collect()
-    };
-    assert_eq!(times("r"), times("calm"), "every bar is in the curve once");
-    if refused_by_budgets(&world, "r") == refused_by_budgets(&world, "calm") {
-        assert_eq!(world.file("r", "trades.csv"), world.file("calm", "trades.csv"));
+    assert_eq!(ways(&world, "r"), ["exact"; 5]);
+    assert!(decisions(&world, "r") == decisions(&world, "calm"), "the logs differ");
+    for file in ["orders.csv", "equity.csv", "trades.csv", "summary.json"] {
+        assert_eq!(world.file("r", file), world.file("calm", file), "{file}");
     }
+}
+
+/// A person's act cannot be played again: a run that is killed behind one goes on the old way where
+/// no checkpoint was taken since, and says why.
+#[test]
+fn behind_a_flattening_a_run_goes_on_all_the_same() {
+    let world = World::new();
+    let running = world.start("r", &["--out", "r", "--pace", "100ms", "--mode", "supervised"]);
+    wait_for(Duration::from_millis(600));
+    running.verb(&["flatten", "--yes"]).succeeds();
+    running.kill();
+    world.run(&["--resume", "r", "--pace", "0ms"]).succeeds();
+    world.verify("r");
+    assert_eq!(ways(&world, "r").len(), 1);
 }
 
 /// C-1: the mode and a halt, once acknowledged, survive a kill that follows at once.
@@ -79,4 +77,18 @@ fn an_acknowledged_mode_and_an_acknowledged_halt_survive_a_kill() {
     world.run(&["--resume", "r"]).succeeds();
     assert_eq!(world.entries("r"), [], "no entry left after the halt, in any life");
     world.verify("r");
+}
+
+/// A-1, A-2, C-1, G-2, O-2, P-1, D-1: twenty kills at seeded moments, each checked from the outside
+/// against what the simulated broker saw.
+#[test]
+fn twenty_kills_break_no_promise() {
+    let world = World::new();
+    let said = world.verb(&["chaos", "--kill", "20", "--seed", "7", "--format", "json"]);
+    said.succeeds();
+    let told: serde_json::Value = serde_json::from_slice(&said.0.stdout).expect("json");
+    assert_eq!((&told["kills"], &told["wrong"]), (&20.into(), &serde_json::json!([])), "{told}");
+    for id in ["A-1", "A-2", "C-1", "G-2", "O-2", "P-1", "D-1"] {
+        assert!(told["checks"][id].as_u64() > Some(0), "{id} was never checked: {told}");
+    }
 }

@@ -82,8 +82,8 @@ pub(super) fn report_through_actors(
     config.run.cash = terms.cash;
     let enabled = enabled(&config);
     let account = account(terms, sim, &config);
-    let mut prepared = Prepared::new(config, series.to_vec(), *strategy, account)?;
-    let Inside { account, left, stats, restarts } = play_inside(&mut prepared)?;
+    let prepared = Prepared::new(config, series.to_vec(), *strategy, account)?;
+    let Inside { account, left, stats, restarts } = play_inside(&prepared)?;
     assemble(RunParts {
         header,
         stats: &stats,

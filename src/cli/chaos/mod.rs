@@ -1,8 +1,9 @@
 //! `chaos`: proves that the council keeps its word when everything around it fails.
 //!
 //! `--seeds` simulates whole councils on paused time, one world a seed, and holds what can be seen
-//! from outside against the invariants.
+//! from outside against the invariants. `--kill` kills runs of this very binary and lets them go on.
 
+mod kill;
 mod seeds;
 
 use std::io::Write;
@@ -28,6 +29,15 @@ pub struct ChaosArgs {
     /// advisory, supervised, autonomous).
     #[arg(long, value_name = "TEXT")]
     pub schedule: Option<Schedule>,
+    /// Instead: runs of this binary are killed this many times by SIGKILL, and go on after each.
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "schedule"])]
+    pub kill: Option<u32>,
+    /// Seed of the runs that are killed and of the moments at which they are.
+    #[arg(long, value_name = "S", default_value_t = 1, requires = "kill")]
+    pub seed: u64,
+    /// Market of the runs that are killed: calm, default or minutes.
+    #[arg(long, value_name = "PRESET", default_value = "default", requires = "kill")]
+    pub synth: String,
 }
 
 /// A range of seeds.
@@ -60,6 +70,9 @@ impl FromStr for Seeds {
 /// # Errors
 /// With exit code 1 when an invariant was found to be broken.
 pub fn run(args: &ChaosArgs, format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+    if let Some(kills) = args.kill {
+        return kill::run(kills, args.seed, &args.synth, format, out);
+    }
     seeds::run(args.seeds, args.schedule.as_ref(), format, out)
 }
 

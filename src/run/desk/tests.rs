@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conclave_actors::consensus::Patience;
-use conclave_actors::council::{AgentSetup, Council, CouncilSetup, World};
+use conclave_actors::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::testkit::clock::ManualClock;
 use conclave_actors::testkit::memory_safety::MemorySafety;
@@ -67,6 +67,7 @@ async fn stage() -> Stage {
         patience: Patience::Deadline(Duration::from_secs(5)),
         settle: Settle::Early,
         long_only: true,
+        carried: Carried::default(),
     };
     let world = World {
         audit: Arc::new(opened.files),
