@@ -4,6 +4,10 @@
 //!   the trading clock alike.
 //! - O-1: a person's yes is the clearance; it is made here and nowhere else in a running council.
 //!
+//! What the market has moved past can no longer be approved, so it is not listed. It is written down as
+//! expired before the next proposal, or once the market stands still: at no moment that depends on when
+//! a clock of this machine ticks, or on who looks (D-1).
+//!
 //! After a restart it forgets nothing: the queue is a document of the context, stored before a
 //! proposal is acknowledged.
 
@@ -193,6 +197,8 @@ pub struct Approvals;
 pub struct ApprovalsState {
     setup: ApprovalsSetup,
     queue: Queue,
+    /// The trading clock at the last look for what has expired.
+    looked_at: Option<Time>,
 }
 
 impl Actor for Approvals {
@@ -207,7 +213,7 @@ impl Actor for Approvals {
     ) -> Result<ApprovalsState, ActorProcessingErr> {
         let queue = setup.context.document(DOCUMENT)?.unwrap_or_default();
         me.send_interval(Duration::from_secs(1), || ApprovalsMsg::Expire);
-        Ok(ApprovalsState { setup, queue })
+        Ok(ApprovalsState { setup, queue, looked_at: None })
     }
 
     async fn handle(
@@ -225,7 +231,8 @@ impl Actor for Approvals {
                 let _ = reply.send(answered);
             }
             ApprovalsMsg::List { reply } => {
-                let _ = reply.send(state.queue.pending().cloned().collect());
+                let open = state.queue.pending().filter(|item| !state.is_stale(item));
+                let _ = reply.send(open.cloned().collect());
             }
             ApprovalsMsg::Expire => state.expire().await,
         }
@@ -263,16 +270,19 @@ impl ApprovalsState {
     }
 
     async fn propose(&mut self, proposal: Proposal, reasoning: String) -> bool {
-        let (clock, expiry) = (&self.setup.clock, self.setup.expiry.get());
+        let mut records = self.take_over(Self::is_stale);
+        let expiry = self.setup.expiry.get();
         let (decision, at) = (proposal.intent().decision.clone(), proposal.intent().at);
         let body = Asked { proposal: &proposal, expires_in_s: expiry.as_secs() };
-        let asked: Vec<Record> =
-            record(Step::ApprovalAsked, Some(&decision), at, &body).into_iter().collect();
-        let now = clock.wall();
+        let asked = record(Step::ApprovalAsked, Some(&decision), at, &body);
+        let now = self.setup.clock.wall();
         if self.queue.propose(decision.clone(), proposal, reasoning, now, expiry).is_err() {
+            self.write(records).await;
+            self.keep().await;
             return false;
         }
-        if self.write(asked).await && self.keep().await {
+        records.extend(asked);
+        if self.write(records).await && self.keep().await {
             return true;
         }
         // The asker hears that nothing waits, so nothing may: not even for a person's yes.
@@ -281,8 +291,9 @@ impl ApprovalsState {
         false
     }
 
-    /// Whether the market has moved on too far for an intent: the trading clock's half of expiry.
-    fn is_stale(&self, at: Time) -> bool {
+    /// Whether the market has moved on too far for an item: the trading clock's half of expiry.
+    fn is_stale(&self, item: &Pending) -> bool {
+        let at = item.proposal.intent().at;
         self.setup.clock.trading().since(at) > self.setup.expiry.get()
     }
 
@@ -299,7 +310,7 @@ impl ApprovalsState {
             .decide(decision, approve, note, now)
             .map_err(|error| AnswerError::NotFound(error.to_string()))?;
         let at = item.proposal.intent().at;
-        if self.is_stale(at) {
+        if self.is_stale(&item) {
             outcome = Outcome::Expired;
         }
         let body = json!({"by": person, "answer": outcome});
@@ -346,11 +357,25 @@ impl ApprovalsState {
         }
     }
 
+    /// What silence has decided. What is stale waits for the market to stand still: while it moves, the
+    /// next proposal takes it out, in the order of the bars.
     async fn expire(&mut self) {
-        let over = self.queue.expire(self.setup.clock.wall());
-        if over.is_empty() {
-            return;
+        let (now, market) = (self.setup.clock.wall(), self.setup.clock.trading());
+        let stands_still = self.looked_at.replace(market) == Some(market);
+        let records = self.take_over(|state, item| {
+            item.expires_at <= now || (stands_still && state.is_stale(item))
+        });
+        if !records.is_empty() {
+            self.write(records).await;
+            self.keep().await;
         }
+    }
+
+    /// Takes out and denies what is over; the records of it are the caller's to write.
+    fn take_over(&mut self, is_over: impl Fn(&Self, &Pending) -> bool) -> Vec<Record> {
+        let mut queue = std::mem::take(&mut self.queue);
+        let over = queue.expire_if(|item| is_over(self, item));
+        self.queue = queue;
         let mut records = Vec::new();
         for item in &over {
             let (at, code) =
@@ -359,7 +384,6 @@ impl ApprovalsState {
             records.extend(record(Step::ApprovalExpired, Some(&item.decision), at, &body));
             self.deny(&item.decision, code);
         }
-        self.write(records).await;
-        self.keep().await;
+        records
     }
 }

@@ -160,14 +160,12 @@ impl Queue {
 
     /// Takes out what has expired by `now`.
     pub fn expire(&mut self, now: Time) -> Vec<Pending> {
-        let is_over = |item: &Pending| item.expires_at <= now;
-        let over: Vec<DecisionId> = self
-            .pending
-            .values()
-            .filter(|item| is_over(item))
-            .map(|i| i.decision.clone())
-            .collect();
-        over.iter().filter_map(|id| self.pending.remove(id)).collect()
+        self.expire_if(|item| item.expires_at <= now)
+    }
+
+    /// Takes out what is over for another reason than its time.
+    pub fn expire_if(&mut self, is_over: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        self.pending.extract_if(.., |_, item| is_over(item)).map(|(_, item)| item).collect()
     }
 }
 

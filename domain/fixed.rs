@@ -20,6 +20,14 @@ pub enum FixedError {
         /// The offending text, cut to 40 characters.
         text: String,
     },
+    /// The text has more digits than can be read exactly; rounding them away would be silent.
+    #[error("`{text}` has {digits} significant digits, over the bound of {DIGITS_MAX}")]
+    TooManyDigits {
+        /// The offending text, cut to 40 characters.
+        text: String,
+        /// Its digits from the first that is not zero.
+        digits: usize,
+    },
     /// The number, or the result of an operation, lies outside the representable range.
     #[error("{what} is outside the range of {unit}")]
     OutOfRange {
@@ -34,6 +42,16 @@ impl FixedError {
     fn range(what: impl fmt::Display, unit: &'static str) -> Self {
         Self::OutOfRange { what: what.to_string().chars().take(60).collect(), unit }
     }
+}
+
+/// The most significant digits of a decimal text; a float needs 17 at most.
+pub const DIGITS_MAX: usize = 28;
+
+/// Digits of a decimal text from the first that is not zero, without those of its exponent.
+fn significant_digits(text: &str) -> usize {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit);
+    digits.skip_while(|&byte| byte == b'0').count()
 }
 
 /// Divides and rounds half to even. `divisor` must be positive.
@@ -58,8 +76,13 @@ fn unparsed(text: &str, unit: &'static str) -> FixedError {
     if is_number {
         FixedError::range(text, unit)
     } else {
-        FixedError::Unreadable { text: text.chars().take(40).collect() }
+        FixedError::Unreadable { text: cut(text) }
     }
+}
+
+/// The part of a text that a message shows.
+fn cut(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 macro_rules! fixed {
@@ -185,7 +208,11 @@ macro_rules! fixed {
                 let decimal = Decimal::from_str(text)
                     .or_else(|_| Decimal::from_scientific(text))
                     .map_err(|_| unparsed(text, stringify!($name)))?;
-                Self::from_decimal(decimal)
+                let number = Self::from_decimal(decimal)?;
+                match significant_digits(text) {
+                    0..=DIGITS_MAX => Ok(number),
+                    digits => Err(FixedError::TooManyDigits { text: cut(text), digits }),
+                }
             }
         }
 

@@ -55,6 +55,85 @@ fn a_configuration_with_five_errors_names_all_five_and_exits_with_3() {
     refuses(&output, 3, &keys);
 }
 
+/// What a verb printed for a script.
+#[track_caller]
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("one document of json")
+}
+
+#[test]
+fn a_configuration_is_refused_as_a_document_too_with_every_error() {
+    let dir = dir();
+    let text = "[strategy]\nfast = 50\nslow = 20\n[risk]\ndrawdown_half = 0.10\n\
+                drawdown_halt = 0.05\n[bounds]\nsize_multiplier = [1.5, 0.5]\n\
+                lr_multiplier = [0.5, nan]\n[agents.risk_guardian]\nenabled = false\n";
+    fs::write(dir.path().join("bad.toml"), text).expect("a file");
+    let keys = [
+        "agents.risk_guardian.enabled",
+        "bounds.lr_multiplier",
+        "bounds.size_multiplier",
+        "risk.drawdown_half",
+        "strategy.fast",
+    ];
+    for format in ["json", "jsonl"] {
+        let args = ["config", "check", "--config", "bad.toml", "--format", format];
+        let output = conclave(dir.path(), &args);
+        refuses(&output, 3, &keys);
+        let document = document(&output);
+        assert_eq!(
+            (&document["schema"], &document["ok"]),
+            (&"config-check/1".into(), &false.into())
+        );
+        let errors = document["errors"].as_array().expect("errors");
+        let named: Vec<&str> = errors.iter().filter_map(|error| error["key"].as_str()).collect();
+        assert_eq!(named, keys);
+    }
+    for verb in [&["metrics", "a.csv"][..], &["data", "list"], &["backtest"]] {
+        let output = conclave(dir.path(), &[verb, &["--config", "bad.toml"]].concat());
+        refuses(&output, 3, &keys);
+    }
+}
+
+#[test]
+fn jsonl_is_one_line_and_json_a_document_with_a_schema() {
+    let dir = dir();
+    for (verb, schema) in [
+        (&["config", "show"][..], "config/1"),
+        (&["config", "schema"], "config-schema/1"),
+        (&["config", "check"], "config-check/1"),
+        (&["data", "list"], "data-list/1"),
+        (&["agents"], "agents/1"),
+        (&["version"], "version/1"),
+    ] {
+        for format in ["json", "jsonl"] {
+            let output = conclave(dir.path(), &[verb, &["--format", format]].concat());
+            assert!(output.status.success(), "{verb:?}: {}", stderr(&output));
+            assert_eq!(document(&output)["schema"], schema, "{verb:?}");
+            let lines = String::from_utf8_lossy(&output.stdout).lines().count();
+            assert_eq!(lines == 1, format == "jsonl", "{verb:?} as {format}: {lines} lines");
+        }
+    }
+    let output = conclave(dir.path(), &["config", "init", "--format", "jsonl"]);
+    assert_eq!(document(&output)["file"], "conclave.toml");
+}
+
+#[test]
+fn a_file_of_bad_bars_is_a_document_too_that_names_line_and_column() {
+    let dir = dir();
+    let text = "timestamp,open,high,low,close,volume\n2013-02-28,10,11,9,10,100\n\
+                2013-03-01,10.0000000000000000000000000001,11,9,NaN,100\n2013-03-04,10,9,11,10,1\n";
+    fs::write(dir.path().join("bad.csv"), text).expect("a file");
+    let output = conclave(dir.path(), &["data", "check", "bad.csv", "--format", "json"]);
+    refuses(&output, 8, &["line 3: column `open`", "28"]);
+    let document = document(&output);
+    assert_eq!((&document["schema"], &document["ok"]), (&"data-check/1".into(), &false.into()));
+    let bad = document["bad"].as_array().expect("faults");
+    let places: Vec<_> = bad.iter().map(|bad| (&bad["line"], &bad["column"])).collect();
+    assert_eq!(places[0], (&3.into(), &"open".into()));
+    assert_eq!(document["faults"], places.len());
+    assert!(bad[0]["why"].as_str().is_some_and(|why| why.contains("30 significant digits")));
+}
+
 #[test]
 fn a_key_that_nobody_knows_is_refused_with_its_neighbours() {
     let dir = dir();
@@ -100,7 +179,7 @@ fn every_bad_file_of_bars_exits_with_8_and_names_the_line() {
     let header = "timestamp,open,high,low,close,volume\n";
     let good = "2013-02-28,10,11,9,10,100\n";
     let huge = "1".repeat(30);
-    let cases: [(&str, String, &str); 9] = [
+    let cases: [(&str, String, &str); 10] = [
         ("nan", format!("{header}{good}2013-03-01,10,11,9,NaN,100\n"), "line 3: column `close`"),
         ("negative", format!("{header}{good}2013-03-01,10,11,9,10,-1\n"), "line 3: "),
         ("inverted", format!("{header}{good}2013-03-01,10,9,11,10,100\n"), "line 3: "),
@@ -109,6 +188,11 @@ fn every_bad_file_of_bars_exits_with_8_and_names_the_line() {
         ("empty", String::new(), "line 1: the file is empty"),
         ("narrow", format!("timestamp,open,high,low,volume\n{good}"), "line 1: column `close`"),
         ("huge", format!("{header}2013-02-28,10,{huge},9,10,100\n"), "line 2: column `high`"),
+        (
+            "precise",
+            format!("{header}2013-02-28,10.0000000000000000000000000001,11,9,10,100\n"),
+            "line 2: column `open`",
+        ),
         ("torn", format!("{header}{good}2013-03-01,10,1"), "line 3: the line has 3 fields"),
     ];
     for (name, text, said) in cases {

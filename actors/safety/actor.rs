@@ -266,9 +266,11 @@ impl State {
     fn change(&mut self, to: TradingState, by: &By, why: &str) {
         let from = std::mem::replace(&mut self.standing.trading_state, to);
         publish(&self.args, &self.standing);
-        if from != to {
+        // What a person orders is written down with its reason even where it changes nothing; a rule
+        // that finds its condition true again has nothing to add.
+        if from != to || matches!(by, By::Person(_)) {
             let (by, why) = (by.name().to_owned(), format!("{why} ({})", meaning(to)));
-            tracing::warn!(from = from.name(), to = to.name(), by, why, "trading state changed");
+            tracing::warn!(from = from.name(), to = to.name(), by, why, "trading state ordered");
             (self.args.setup.events)(SafetyEvent::StateChanged { from, to, by, why });
         }
     }

@@ -201,7 +201,7 @@ pub enum SafetyEvent {
         /// How it ended last.
         why: String,
     },
-    /// The trading state was changed.
+    /// The trading state was changed, or a person has ordered what it was already.
     StateChanged {
         /// Before.
         from: TradingState,

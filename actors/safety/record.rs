@@ -42,7 +42,9 @@ pub(crate) fn recorded(
                     (TradingState::Halted, _) => Step::HaltLifted,
                     _ => Step::StateChanged,
                 };
-                (step, vec![Update::StateSet { state: *to, reason: why.clone(), at }])
+                // Since when and why it is so does not change with an order that changes nothing.
+                let told = || Update::StateSet { state: *to, reason: why.clone(), at };
+                (step, if from == to { Vec::new() } else { vec![told()] })
             }
             SafetyEvent::ModeChanged(change) => {
                 (Step::ModeChanged, vec![Update::ModeSet { job: change.job, mode: change.to }])

@@ -1,7 +1,7 @@
 //! The whole command line: every verb in one enum, and one `match` that runs it.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -10,7 +10,7 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, report, watch,
+    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, report, status, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -42,8 +42,8 @@ pub enum Verb {
     Run(Box<RunArgs>),
     /// The agents: list, ask one, or print its prompt.
     Agents(agents::AgentsArgs),
-    /// One complete snapshot of the running process.
-    Status(Where),
+    /// One complete snapshot of the running process, or one after the other.
+    Status(status::StatusArgs),
     /// The last rounds, or one of them with its whole record.
     Rounds(RoundsArgs),
     /// What waits for a person.
@@ -106,7 +106,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
             let loaded = config::load(file.as_deref(), &[])?;
             agents::run(&args, &loaded.config, format, out)
         }
-        Verb::Status(place) => block_on(control::plain(Plain::Status, &place, format, out)),
+        Verb::Status(args) => block_on(status::run(&args, format, out)),
         Verb::Budgets(place) => block_on(control::plain(Plain::Budgets, &place, format, out)),
         Verb::Positions(place) => block_on(control::plain(Plain::Positions, &place, format, out)),
         Verb::Orders(place) => block_on(control::plain(Plain::Orders, &place, format, out)),
@@ -117,10 +117,16 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Reduce(args) => block_on(control::state(StateVerb::Reduce, &args, format, out)),
         Verb::Resume(args) => block_on(control::state(StateVerb::Resume, &args, format, out)),
         Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
-        Verb::Data(args) => data::run(&args, format, out),
+        Verb::Data(args) => {
+            accepted(file.as_deref())?;
+            data::run(&args, format, out)
+        }
         Verb::Report(place) => report::run(&place, format, out),
-        Verb::Metrics(args) => metrics::run(&args, format, out),
-        Verb::Backtest(args) => backtest::run(&args, format, out),
+        Verb::Metrics(args) => {
+            accepted(file.as_deref())?;
+            metrics::run(&args, format, out)
+        }
+        Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
         Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
@@ -134,6 +140,12 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         }
         Verb::Version => version(format, out),
     }
+}
+
+/// Refuses a file that is named and invalid, for verbs that use nothing of it: a person who names one
+/// means it. Verbs that speak to a running process ask nothing of it, least of all a halt.
+fn accepted(file: Option<&Path>) -> Result<(), CliError> {
+    file.map_or(Ok(()), |file| config::load(Some(file), &[]).map(drop))
 }
 
 /// Runs a client verb on a small runtime of its own.

@@ -88,6 +88,10 @@ const POLL: Duration = Duration::from_millis(200);
 pub fn run(args: &AuditArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     match &args.verb {
         Verb::Verify { dir } => verify_log(dir, format, out),
+        Verb::Tail { follow: true, .. } if format == Format::Json => {
+            let text = "a document has an end and --follow has none: use --format jsonl";
+            Err(CliError::new(ExitCode::Usage, text))
+        }
         Verb::Tail { dir, lines, stream, follow } => {
             tail(&log_dir(dir), Stream::from(*stream), *lines, format, out)?;
             if *follow { go_on(&log_dir(dir), Stream::from(*stream), format, out) } else { Ok(()) }
@@ -217,6 +221,13 @@ fn tail(
         if last.len() > count {
             last.pop_front();
         }
+    }
+    if format == Format::Json {
+        let records: Vec<&str> = last.iter().map(String::as_str).collect();
+        let (stream, records) = (stream.name(), records.join(",\n"));
+        let head = format!("\"schema\":\"audit-tail/1\",\"stream\":\"{stream}\"");
+        writeln!(out, "{{{head},\"records\":[{records}]}}")?;
+        return Ok(());
     }
     for text in &last {
         show(text, format, out)?;
@@ -402,6 +413,14 @@ mod tests {
         let dir = log();
         let text = told(&dir, &["tail", "-n", "1"], Format::Text).unwrap();
         assert!(text.contains("run.ended") && text.lines().count() == 1, "{text}");
+        let stored = fs::read_to_string(dir.path().join("audit-000001.jsonl")).unwrap();
+        assert_eq!(told(&dir, &["tail"], Format::Jsonl).unwrap(), stored, "records as they are");
+        let json = told(&dir, &["tail", "-n", "2"], Format::Json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["schema"], "audit-tail/1");
+        assert_eq!(json["records"][1]["step"], "run.ended");
+        let refused = told(&dir, &["tail", "--follow"], Format::Json).unwrap_err();
+        assert_eq!(refused.0, ExitCode::Usage);
         let jsonl = told(&dir, &["export"], Format::Jsonl).unwrap();
         assert_eq!(jsonl.lines().count(), 3);
         for line in jsonl.lines() {

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::error::{CliError, ExitCode};
-use super::format::{Align, Format, Table};
-use crate::config::{self, DEFAULT_TOML, Loaded};
+use super::format::{Align, Format, Table, write_json};
+use crate::config::{self, ConfigErrors, DEFAULT_TOML, Loaded};
 
 /// Arguments of `config`.
 #[derive(Args, Clone, Debug)]
@@ -45,21 +45,30 @@ pub fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let text = match &args.action {
-        ConfigAction::Init { file } => init(file)?,
-        ConfigAction::Check => {
-            let loaded = load(file, &[])?;
-            let keys = loaded.layer.len();
-            match format {
-                Format::Text => format!("the configuration is valid: {keys} keys\n"),
-                _ => format!("{}\n", json!({"schema": "config-check/1", "keys": keys})),
-            }
+    match &args.action {
+        ConfigAction::Init { file } => init(file, format, out),
+        ConfigAction::Check => check(file, format, out),
+        ConfigAction::Show => show(&load(file, &[])?, format, out),
+        ConfigAction::Schema => schema(format, out),
+    }
+}
+
+fn check(file: Option<&Path>, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+    let loaded = read(file, &[]);
+    let document = match &loaded {
+        Ok(loaded) if format == Format::Text => {
+            writeln!(out, "the configuration is valid: {} keys", loaded.layer.len())?;
+            return Ok(());
         }
-        ConfigAction::Show => show(&load(file, &[])?, format),
-        ConfigAction::Schema => schema(format),
+        Ok(loaded) => json!({"schema": "config-check/1", "ok": true, "keys": loaded.layer.len()}),
+        Err(ConfigErrors(errors)) => {
+            json!({"schema": "config-check/1", "ok": false, "errors": errors})
+        }
     };
-    out.write_all(text.as_bytes())
-        .map_err(|error| CliError::new(ExitCode::Failure, format!("cannot write: {error}")))
+    if format != Format::Text {
+        write_json(&document, format, out)?;
+    }
+    loaded.map(drop).map_err(|errors| refused(&errors))
 }
 
 /// Loads the configuration from file, environment and flags, as every verb does.
@@ -67,13 +76,20 @@ pub fn run(
 /// # Errors
 /// With exit code 3 when anything is wrong; all errors at once.
 pub fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded, CliError> {
+    read(file, flags).map_err(|errors| refused(&errors))
+}
+
+fn read(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded, ConfigErrors> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     config::load(file, environment, flags)
-        .map_err(|errors| CliError::new(ExitCode::Config, errors.to_string()))
 }
 
-fn init(file: &Path) -> Result<String, CliError> {
+fn refused(errors: &ConfigErrors) -> CliError {
+    CliError::new(ExitCode::Config, errors.to_string())
+}
+
+fn init(file: &Path, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     let mut options = std::fs::OpenOptions::new();
     let opened = options.write(true).create_new(true).open(file);
     let mut opened = opened.map_err(|error| {
@@ -83,17 +99,22 @@ fn init(file: &Path) -> Result<String, CliError> {
     opened
         .write_all(DEFAULT_TOML.as_bytes())
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    Ok(format!("{} written; use it with --config\n", file.display()))
+    if format == Format::Text {
+        writeln!(out, "{} written; use it with --config", file.display())?;
+        return Ok(());
+    }
+    write_json(&json!({"schema": "config-init/1", "file": file.display().to_string()}), format, out)
 }
 
-fn show(loaded: &Loaded, format: Format) -> String {
+fn show(loaded: &Loaded, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     if format == Format::Text {
         let mut table =
             Table::new([("key", Align::Left), ("value", Align::Left), ("source", Align::Left)]);
         for (key, (value, source)) in &loaded.layer {
             table.row([key.clone(), value.to_string(), source.to_string()]);
         }
-        return table.to_string();
+        write!(out, "{table}")?;
+        return Ok(());
     }
     let keys: serde_json::Map<String, Value> = loaded
         .layer
@@ -103,19 +124,20 @@ fn show(loaded: &Loaded, format: Format) -> String {
             (key.clone(), json!({"value": value, "source": source.to_string()}))
         })
         .collect();
-    format!("{:#}\n", json!({"schema": "config/1", "keys": keys}))
+    write_json(&json!({"schema": "config/1", "keys": keys}), format, out)
 }
 
-fn schema(format: Format) -> String {
+fn schema(format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     let keys = config::keys();
     if format == Format::Text {
         let mut table = Table::new([("key", Align::Left), ("accepts", Align::Left)]);
         for key in &keys {
             table.row([key.path.clone(), key.kind.bound()]);
         }
-        return table.to_string();
+        write!(out, "{table}")?;
+        return Ok(());
     }
     let accepts: serde_json::Map<String, Value> =
         keys.iter().map(|key| (key.path.clone(), Value::from(key.kind.bound()))).collect();
-    format!("{:#}\n", json!({"schema": "config-schema/1", "keys": accepts}))
+    write_json(&json!({"schema": "config-schema/1", "keys": accepts}), format, out)
 }

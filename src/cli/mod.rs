@@ -15,4 +15,5 @@ pub mod logging;
 pub mod metrics;
 pub mod progress;
 pub mod report;
+pub mod status;
 pub mod watch;

@@ -11,9 +11,11 @@ mod sections;
 mod settings;
 mod value;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use serde::Serialize;
 use toml::Value;
 
 pub use keys::{Key, keys};
@@ -25,7 +27,7 @@ pub use value::{Kind, Setting};
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
 /// One thing that is wrong with the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     /// The dotted key.
     pub key: String,
@@ -125,9 +127,9 @@ fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
             },
         }
     }
-    if errors.is_empty() {
-        errors = relations::broken(&config, &layer);
-    }
+    let failed: BTreeSet<String> = errors.iter().map(|error| error.key.clone()).collect();
+    errors.extend(relations::broken(&config, &layer, &failed));
+    errors.sort_by(|a, b| a.key.cmp(&b.key));
     if errors.is_empty() { Ok(Loaded { config, layer }) } else { Err(ConfigErrors(errors)) }
 }
 

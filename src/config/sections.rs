@@ -263,11 +263,9 @@ pub(super) fn service(all: &mut Vec<Key>) {
         integer("audit.segment_mb", 1..=4_096, "megabytes", |c| &mut c.audit.segment_mb),
         word("store.engine", &["sled", "redb"], |c, v| v.clone_into(&mut c.store.engine)),
         super::keys::flag("http.enabled", |c| &mut c.http.enabled),
-        key("http.host", Kind::Text, |config, setting| {
-            if let Setting::Text(text) = setting
-                && let Ok(host) = text.parse()
-            {
-                config.http.host = host;
+        key("http.host", Kind::Address, |config, setting| {
+            if let Setting::Address(host) = setting {
+                config.http.host = *host;
             }
         }),
         integer("http.port", 0..=65_535, "port", |c| &mut c.http.port),

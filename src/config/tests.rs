@@ -35,6 +35,36 @@ fn five_errors_are_reported_at_once_each_with_key_value_bound_and_source() {
     }
 }
 
+/// Each of the first is wrong by itself, each of the others with a key that is right.
+const FIVE: &str = "[strategy]\nfast = 50\nslow = 20\n[risk]\ndrawdown_half = 0.10\n\
+                    drawdown_halt = 0.05\n[bounds]\nsize_multiplier = [1.5, 0.5]\n\
+                    lr_multiplier = [0.5, nan]\n[agents.risk_guardian]\nenabled = false\n";
+
+#[test]
+fn what_is_wrong_by_itself_does_not_hide_what_does_not_go_together() {
+    let errors = load_text(FIVE).unwrap_err();
+    let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    let five = [
+        "agents.risk_guardian.enabled",
+        "bounds.lr_multiplier",
+        "bounds.size_multiplier",
+        "risk.drawdown_half",
+        "strategy.fast",
+    ];
+    assert_eq!(keys, five);
+    let errors = load_text(&FIVE.replace("slow = 20", "slow = \"x\"")).unwrap_err();
+    let keys: Vec<&str> = errors.0.iter().map(|error| error.key.as_str()).collect();
+    assert_eq!(keys, [&five[..4], &["strategy.slow"]].concat(), "what `fast` is below is unknown");
+}
+
+#[test]
+fn a_host_that_is_no_address_is_refused() {
+    let errors = load_text("[http]\nhost = \"everywhere\"\n").unwrap_err();
+    assert!(errors.to_string().contains("`http.host`"), "{errors}");
+    let loaded = load_text("[http]\nhost = \"::1\"\n").unwrap();
+    assert_eq!(loaded.config.http.host, "::1".parse::<std::net::IpAddr>().unwrap());
+}
+
 #[test]
 fn an_unknown_key_is_refused_and_its_neighbours_are_named() {
     let errors = load_text("[risk]\nbypass = true\n").unwrap_err();

@@ -1,6 +1,7 @@
 //! One configured value: what kind it is, which bounds it has, and how a text or a TOML value is read.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use conclave_domain::fixed::Money;
@@ -58,6 +59,8 @@ pub enum Kind {
     },
     /// Any text up to 256 characters.
     Text,
+    /// An IP address.
+    Address,
 }
 
 /// A value that was read and lies within its bounds.
@@ -77,6 +80,8 @@ pub enum Setting {
     Flag(bool),
     /// From [`Kind::Word`] and [`Kind::Text`].
     Text(String),
+    /// From [`Kind::Address`].
+    Address(IpAddr),
 }
 
 impl fmt::Display for Setting {
@@ -91,6 +96,7 @@ impl fmt::Display for Setting {
             Self::Range(low, high) => write!(f, "[{low}, {high}]"),
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Address(address) => write!(f, "\"{address}\""),
         }
     }
 }
@@ -112,6 +118,7 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::Word { words } => format!("one of {}", words.join(", ")),
             Self::Text => "a text of at most 256 characters".to_owned(),
+            Self::Address => "an IP address such as 127.0.0.1".to_owned(),
         }
     }
 
@@ -150,6 +157,7 @@ impl Kind {
                 let text = value.as_str()?;
                 (text.chars().count() <= 256).then(|| Setting::Text(text.to_owned()))
             }
+            Self::Address => value.as_str()?.parse().ok().map(Setting::Address),
         }
     }
 
@@ -163,7 +171,11 @@ impl Kind {
                 .parse::<toml::Table>()
                 .ok()
                 .and_then(|mut table| table.remove("pair")),
-            Self::Duration { .. } | Self::Dollars { .. } | Self::Word { .. } | Self::Text => None,
+            Self::Duration { .. }
+            | Self::Dollars { .. }
+            | Self::Word { .. }
+            | Self::Text
+            | Self::Address => None,
         }
         .unwrap_or_else(|| Value::String(text.to_owned()))
     }

@@ -1,4 +1,9 @@
 //! The stream of events: what happened, in order, resumable by its id.
+//!
+//! An event's id is the number of its record, its name the record's step, its data the record. Whoever
+//! comes back with `Last-Event-ID` goes on behind it. What is no longer kept, or came faster than a
+//! reader took it, is told by one event `gap` with `{"missed":N,"after":ID,"before":ID}`; the records
+//! themselves are in the audit. A reader without an id starts with what is kept, and hears of no gap.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,6 +17,9 @@ use tokio::sync::broadcast;
 /// Events that a reader who was away may still catch up with.
 const KEPT: usize = 2_048;
 
+/// The name of the event that stands for those that a reader has missed.
+const GAP: &str = "gap";
+
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -23,7 +31,7 @@ pub struct Event {
     pub data: Arc<str>,
 }
 
-/// Keeps the last events and hands new ones to every reader. A slow reader skips, nobody waits.
+/// Keeps the last events and hands new ones to every reader. A slow reader skips and is told, nobody waits.
 #[derive(Debug)]
 pub struct Hub {
     kept: Mutex<VecDeque<Event>>,
@@ -60,40 +68,70 @@ impl Hub {
         kept.iter().filter(|event| &*event.name == name).cloned().collect()
     }
 
-    /// A stream that starts after `last`, catches up, and then follows.
+    /// The newest kept event's number.
+    fn newest(&self) -> Option<u64> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.back().map(|event| event.id)
+    }
+
+    /// A stream that starts after `last`, catches up, and then follows; without `last` it starts with
+    /// what is kept. Numbers follow each other, so where one is missing a `gap` says how many are.
     pub fn stream(
         self: Arc<Self>,
-        last: u64,
+        last: Option<u64>,
     ) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static {
         // Subscribing before reading the ring: an event may come twice and is told by its id, but
         // none can fall between.
         let live = self.live.subscribe();
-        let backlog: VecDeque<Event> = self.after(last).into();
+        // A number that is not given out yet is another log's: nothing of this one was seen.
+        let strange = last.is_some_and(|last| self.newest().is_some_and(|newest| newest < last));
+        let last = if strange { Some(0) } else { last };
+        let backlog: VecDeque<Event> = self.after(last.unwrap_or(0)).into();
         unfold((backlog, live, last), |(mut backlog, mut live, mut last)| async move {
             loop {
                 let event = match backlog.pop_front() {
                     Some(event) => event,
                     None => match live.recv().await {
                         Ok(event) => event,
+                        // The next event's number tells how many are missing.
                         Err(broadcast::error::RecvError::Lagged(_)) => continue,
                         Err(broadcast::error::RecvError::Closed) => return None,
                     },
                 };
-                if event.id > last {
-                    last = event.id;
-                    let sent = sse::Event::default()
+                let before = last.unwrap_or(event.id.saturating_sub(1));
+                if event.id <= before {
+                    continue;
+                }
+                let next = if before + 1 < event.id {
+                    last = Some(event.id - 1);
+                    let sent = gap(before, event.id);
+                    backlog.push_front(event);
+                    sent
+                } else {
+                    last = Some(event.id);
+                    sse::Event::default()
                         .id(event.id.to_string())
                         .event(&*event.name)
-                        .data(&*event.data);
-                    return Some((Ok(sent), (backlog, live, last)));
-                }
+                        .data(&*event.data)
+                };
+                return Some((Ok(next), (backlog, live, last)));
             }
         })
     }
 }
 
+/// Says that the events between two numbers were missed. Its own number is the last of them, so that
+/// a reader who comes back with it goes on behind the gap.
+fn gap(after: u64, before: u64) -> sse::Event {
+    let missed = before - after - 1;
+    let data = format!("{{\"missed\":{missed},\"after\":{after},\"before\":{before}}}");
+    sse::Event::default().id((before - 1).to_string()).event(GAP).data(data)
+}
+
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
+
     use super::*;
 
     fn event(id: u64) -> Event {
@@ -106,6 +144,44 @@ mod tests {
         (1..=3).for_each(|id| hub.publish(event(id)));
         let seen: Vec<u64> = hub.after(1).iter().map(|event| event.id).collect();
         assert_eq!(seen, [2, 3]);
+    }
+
+    /// What a reader who has seen `last` gets of what is there, each as the wire shows it.
+    async fn told(hub: &Arc<Hub>, last: Option<u64>, count: usize) -> Vec<String> {
+        let events = Arc::clone(hub).stream(last).take(count);
+        events.map(|event| format!("{:?}", event.unwrap())).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_reader_hears_of_what_it_has_missed() {
+        let hub = Arc::new(Hub::default());
+        (101..=3_000).for_each(|id| hub.publish(event(id)));
+        let first = 3_000 - KEPT as u64 + 1;
+        let seen = told(&hub, Some(105), 2).await;
+        let missed = format!("missed\\\":{}", first - 106);
+        assert!(seen[0].contains("event: gap") && seen[0].contains(&missed), "{seen:?}");
+        assert!(seen[0].contains(&format!("id: {}", first - 1)), "{seen:?}");
+        assert!(seen[1].contains(&format!("id: {first}")), "{seen:?}");
+        for last in [None, Some(first - 1), Some(2_990)] {
+            let seen = told(&hub, last, 10).await;
+            assert!(!seen.concat().contains("gap"), "{last:?}: {seen:?}");
+        }
+        let seen = told(&hub, Some(9_999), 1).await;
+        assert!(seen[0].contains("gap"), "a number of another log: {seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_reader_who_is_too_slow_hears_of_what_went_by() {
+        let hub = Arc::new(Hub::default());
+        hub.publish(event(1));
+        let mut stream = Box::pin(Arc::clone(&hub).stream(None));
+        assert!(format!("{:?}", stream.next().await).contains("id: 1"));
+        (2..=5_000).for_each(|id| hub.publish(event(id)));
+        let gap = format!("{:?}", stream.next().await);
+        let missed = format!("missed\\\":{}", 5_000 - KEPT - 1);
+        assert!(gap.contains("event: gap") && gap.contains(&missed), "{gap}");
+        let next = format!("{:?}", stream.next().await);
+        assert!(next.contains(&format!("id: {}", 5_000 - KEPT + 1)), "{next}");
     }
 
     #[test]

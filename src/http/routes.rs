@@ -85,7 +85,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 
 async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let last = last.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let last = last.and_then(|text| text.parse().ok());
     Sse::new(shared.hub.stream(last)).keep_alive(KeepAlive::default()).into_response()
 }
 

@@ -35,8 +35,6 @@ pub enum ReportError {
 /// # Errors
 /// When the directory or a file cannot be written, or a chart not drawn.
 pub fn write(report: &RunReport, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(dir)
-        .map_err(|source| ReportError::Io { path: dir.to_path_buf(), source })?;
     let html = page::html(report).map_err(ReportError::Chart)?;
     let files = [
         ("summary.json", json(&summary::Summary::of(report))?),
@@ -46,6 +44,19 @@ pub fn write(report: &RunReport, dir: &Path) -> Result<Vec<PathBuf>, ReportError
         ("report.html", html),
         ("run.json", json(&summary::Run::of(report))?),
     ];
+    put_all(dir, files)
+}
+
+/// Puts files into a directory, which is made if need be, each whole or not at all, in their order.
+///
+/// # Errors
+/// When the directory or a file cannot be written.
+pub fn put_all(
+    dir: &Path,
+    files: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(dir)
+        .map_err(|source| ReportError::Io { path: dir.to_path_buf(), source })?;
     files
         .into_iter()
         .map(|(name, text)| {

@@ -32,7 +32,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use files::{ReportError, write};
+pub use files::{ReportError, put_all, write};
 pub use summary::summary_table;
 
 /// Everything that a report tells.

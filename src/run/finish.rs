@@ -96,6 +96,10 @@ pub(super) fn report(
             "advisory mode: no order was sent; a shadow book filled the recommendations".to_owned(),
         );
     }
+    let rounds = stats.rounds_total();
+    notes.extend(prepared.faults.never_happened().iter().map(|planned| {
+        format!("the planned fault {planned} never happened: this process had {rounds} rounds")
+    }));
     // A run that is stopped before its first bar is reported on as well.
     if curve.is_empty() {
         curve.push(EquityPoint {

@@ -117,6 +117,16 @@ impl Prepared {
         }
     }
 
+    /// Refuses a configuration under which the council could never act.
+    pub(crate) fn check(config: &Config) -> Result<(), CliError> {
+        prove_feasible(config, &team(config))
+    }
+
+    /// The terms of a fresh account under a configuration.
+    pub(crate) fn custody_of(config: &Config) -> CustodyConfig {
+        custody(config)
+    }
+
     /// Names of the agents that are asked.
     pub(super) fn enabled(&self) -> BTreeSet<AgentName> {
         self.agents.keys().copied().collect()

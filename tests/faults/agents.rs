@@ -29,6 +29,20 @@ fn harm_to_others(summary: &Value, agent: &str) -> u64 {
 }
 
 #[test]
+fn a_planned_fault_whose_round_never_came_is_said() {
+    let world = World::new();
+    let faults = ["--fault", "position_sizer=panic@99999", "--fault", "position_sizer=shed@2"];
+    world.run(&[&["--out", "r"], &faults[..]].concat()).succeeds();
+    let summary = world.summary("r");
+    let notes: Vec<&str> =
+        summary["notes"].as_array().expect("notes").iter().filter_map(Value::as_str).collect();
+    let said: Vec<&&str> = notes.iter().filter(|note| note.contains("never happened")).collect();
+    let rounds = summary["rounds"].to_string();
+    assert!(said.len() == 1 && said[0].contains("position_sizer=panic@99999"), "{notes:?}");
+    assert!(said[0].contains(&rounds), "{notes:?}");
+}
+
+#[test]
 fn whatever_befalls_a_voter_costs_its_vote_and_nothing_else() {
     let world = World::new();
     world.run(&["--out", "well"]).succeeds();

@@ -1,6 +1,9 @@
 //! A halt during a run: no entry after it, exits go on, and only a person with the token lifts it.
 
-use crate::rig::{Running, World, is_there};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::rig::{Running, World, is_there, text};
 
 /// A paced run that has a position and goes on.
 fn holding<'a>(world: &'a World, more: &[&str]) -> Running<'a> {
@@ -22,7 +25,7 @@ fn entries_after(world: &World, time: &str) -> Vec<(String, String)> {
 
 fn state(running: &Running<'_>) -> String {
     let status = running.get("status").expect("a status");
-    crate::rig::text(&status["trading_state"]["state"])
+    text(&status["trading_state"]["state"])
 }
 
 /// O-3, O-4: after a halt no entry leaves, in this process and in the next, while exits go on; it is
@@ -35,6 +38,10 @@ fn a_halt_stops_entries_leaves_exits_alone_and_outlives_the_process() {
     let halted_at = running.market_time();
     assert!(is_there(&world.path("r/HALT")));
     assert_eq!(state(&running), "halted");
+    let first = running.get("status").expect("a status")["trading_state"].clone();
+    running.verb(&["halt", "--reason", "once more"]).succeeds();
+    let still = &running.get("status").expect("a status")["trading_state"];
+    assert_eq!(*still, first, "since when and why it is halted is told as before");
 
     let bare = running.http("POST", "/api/v1/resume", None, r#"{"reason":"x"}"#);
     assert_eq!(bare.expect("an answer").0, 401);
@@ -54,7 +61,10 @@ fn a_halt_stops_entries_leaves_exits_alone_and_outlives_the_process() {
     assert!(exit.is_some_and(|exit| exit.to_string().contains("exit_reason")));
     assert!(running.terminate().success());
     assert_eq!(entries_after(&world, &halted_at), []);
-    assert_eq!(world.steps("r", "halt.raised").len(), 1);
+    let raised = world.steps("r", "halt.raised");
+    let reasons: Vec<String> = raised.iter().map(|record| text(&record["body"]["why"])).collect();
+    assert_eq!(reasons.len(), 2, "each order of a person is recorded: {reasons:?}");
+    assert!(reasons[0].contains("a test") && reasons[1].contains("once more"), "{reasons:?}");
 
     let mut running = world.start("r", &["--resume", "r", "--pace", "20ms", "--stay"]);
     assert_eq!(state(&running), "halted");
@@ -146,4 +156,25 @@ fn a_drawdown_halt_is_the_same_record_in_every_run() {
     let changed = world.steps("r0", "mode.changed");
     let started = world.steps("r0", "run.started");
     assert_eq!(changed[0]["at"], started[0]["at"], "a change before the first bar");
+}
+
+#[test]
+fn a_status_is_watched_until_the_process_ends() {
+    let world = World::new();
+    let running = world.start("r", &["--out", "r", "--stay"]);
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_conclave"));
+    watching.args(["status", "--watch", "--every", "20ms", "--format", "jsonl", "--store", "r"]);
+    let watching =
+        watching.current_dir(world.path("")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut watching = watching.expect("the binary starts");
+    let mut lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    for tick in 0..3 {
+        let line = lines.next().expect("it goes on").expect("a line");
+        let status: serde_json::Value = serde_json::from_str(&line).expect("a line of json");
+        assert_eq!(status["schema"], "status/1", "{tick}");
+    }
+    assert!(running.terminate().success());
+    while lines.next().is_some() {}
+    assert_eq!(watching.wait().expect("an end").code(), Some(4), "nobody answers any more");
+    world.verb(&["status", "--every", "1s"]).refuses(2, "--watch");
 }

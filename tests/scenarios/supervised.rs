@@ -73,26 +73,34 @@ fn an_entry_waits_for_a_person_who_approves_or_denies_it_once() {
 #[test]
 fn silence_means_no_and_a_proposal_whose_bar_is_old_is_refused() {
     let world = World::new();
-    let args = ["--out", "r", "--mode", "supervised", "--pace", "20ms", "--stay"];
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "100ms", "--stay"];
     let mut running = world.start("r", &args);
     let old = next(&mut running, &mut Vec::new());
     let proposed_at = running.market_time();
     running.wait("the next bars", |running| running.market_time() > proposed_at);
-    running.verb(&["approvals", "approve", &old]).refuses(6, "expire");
+    assert!(!waiting(&running).contains(&old), "what can no longer be approved is not shown");
+    // It is denied by its record or by this answer, whichever is first: once.
+    let said = running.verb(&["approvals", "approve", &old]);
+    assert!(matches!(said.code(), Some(5 | 6)), "{}", said.stderr());
     assert!(!is_sent(&world, &old));
-    running.wait("the end of the data", |_| is_there(&world.path("r/summary.json")));
+    assert!(running.terminate().success());
+    let expired = |record: &Value| record["decision"] == old.as_str();
+    let answers = answered(&world, &old).len();
+    let records = world.steps("r", "approval.expired").iter().filter(|it| expired(it)).count();
+    assert_eq!(answers + records, 1, "{answers} answers and {records} records");
     assert_eq!(world.entries("r"), [], "nobody approved anything in time");
-    running.terminate();
+    world.verify("r");
 
     world.config("[approvals]\nexpiry = \"1s\"\n");
     let args = ["--out", "s", "--mode", "supervised", "--config", "c.toml", "--stay"];
     let mut running = world.start("s", &args);
-    running.wait("the end of all proposals", |running| {
-        is_there(&world.path("s/summary.json")) && waiting(running).is_empty()
-    });
-    assert!(running.terminate().success());
+    running.wait("the end of the data", |_| is_there(&world.path("s/summary.json")));
     let asked = world.steps("s", "approval.asked").len();
-    assert!(asked > 0 && world.steps("s", "approval.expired").len() == asked);
+    assert!(asked > 0 && waiting(&running).is_empty());
+    running
+        .wait("the end of all proposals", |_| world.steps("s", "approval.expired").len() == asked);
+    assert!(running.terminate().success());
+    assert_eq!(world.steps("s", "approval.expired").len(), asked, "each is denied once");
     assert_eq!(world.entries("s"), []);
     world.verify("s");
 }

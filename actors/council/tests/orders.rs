@@ -60,6 +60,33 @@ async fn in_supervised_mode_an_order_waits_for_a_persons_word() {
     council.stop().await;
 }
 
+/// T-3: what the market has moved past can no longer be approved: it is not shown, and denied once.
+#[tokio::test(start_paused = true)]
+async fn what_the_market_has_moved_past_is_not_shown_and_expires_once() {
+    const EXPIRED: &str = "approval.expired";
+    let plan = CouncilPlan { mode: Mode::Supervised, ..CouncilPlan::default() };
+    let council = TestCouncil::with(plan).await;
+    let expired = |council: &TestCouncil| council.log().bodies(EXPIRED).len();
+    council.decide_long().await;
+    assert_eq!(council.council.approvals.list().await.len(), 1);
+    council.clock.advance_trading(Duration::from_mins(6));
+    assert_eq!(council.council.approvals.list().await, [], "nobody can say yes to it");
+    assert_eq!(expired(&council), 0, "looking decides nothing");
+
+    // While the market moves, the next proposal takes it out: before its own question is written.
+    let other = council.decide(council.signal(1, Direction::Long)).await.unwrap();
+    assert_eq!(other.bodies(EXPIRED).len(), 1);
+    let at = |step| other.steps().iter().position(|&it| it == step);
+    assert!(at(EXPIRED) < at("approval.asked"), "{:?}", other.steps());
+    assert_eq!(council.denials(Code::ApprovalExpired), 1);
+
+    // Where it stands still, the clock does.
+    council.clock.advance_trading(Duration::from_mins(6));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((expired(&council), council.denials(Code::ApprovalExpired)), (2, 2));
+    council.stop().await;
+}
+
 /// What was queued in supervised mode does not leave any more after a step down to advisory.
 #[tokio::test(start_paused = true)]
 async fn a_yes_after_a_step_down_to_advisory_sends_nothing() {

@@ -113,6 +113,15 @@ impl FaultPlan {
         Schedule::new(self.counted().injected.iter().cloned())
     }
 
+    /// The faults of agents that were listed and have not happened. Those of ports are noted where they
+    /// belong, the broker's not here.
+    pub fn never_happened(&self) -> Vec<PlannedFault> {
+        let counted = self.counted();
+        let is_agents = |listed: &&PlannedFault| matches!(listed.place, Place::Agent(_));
+        let listed = self.0.source.list().items().iter().filter(is_agents);
+        listed.filter(|listed| !counted.injected.contains(listed)).cloned().collect()
+    }
+
     /// What was injected since this was last asked: for whoever writes it down.
     pub fn untold(&self) -> Vec<PlannedFault> {
         if self.is_off() {
@@ -142,6 +151,10 @@ mod tests {
         assert_eq!((plan.call(Port::Audit), plan.call(Port::Audit)), (Some(Fault::Full), None));
         assert_eq!(plan.injected().to_string(), "a=hang@2,audit.full@2");
         assert_eq!((plan.untold().len(), plan.clone().untold().len()), (2, 0));
+        assert!(plan.never_happened().is_empty());
+        let late = FaultPlan::of(FaultSource::listed("a=kill@9,audit.full@9".parse().unwrap()));
+        assert_eq!(late.at("a", 8), None);
+        assert_eq!(late.never_happened().len(), 1);
         assert_eq!(plan.strangers(&["b"]).collect::<Vec<_>>(), ["a"]);
         assert_eq!(plan.strangers(&["a"]).count(), 0);
     }

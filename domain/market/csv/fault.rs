@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::fixed::DIGITS_MAX;
 use crate::market::door::BarError;
 
 /// What is wrong with one line.
@@ -67,6 +68,18 @@ pub enum Fault {
         /// The field, cut to 40 characters.
         value: String,
     },
+    /// A number that could only be read by rounding it.
+    #[error(
+        "column `{column}`: `{value}` has {digits} significant digits, over the bound of {DIGITS_MAX}"
+    )]
+    TooManyDigits {
+        /// The column.
+        column: &'static str,
+        /// The field, cut to 40 characters.
+        value: String,
+        /// Its digits from the first that is not zero.
+        digits: usize,
+    },
     /// A number that cannot be stored.
     #[error("column `{column}`: `{value}` is out of range: its size must be below {bound}")]
     OutOfRange {
@@ -110,6 +123,28 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The column that it is about, where it is about one.
+    pub const fn column(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingColumn { column, .. }
+            | Self::AmbiguousColumn { column, .. }
+            | Self::EmptyField { column }
+            | Self::NotANumber { column, .. }
+            | Self::TooManyDigits { column, .. }
+            | Self::OutOfRange { column, .. }
+            | Self::NotATime { column, .. }
+            | Self::NotA { column, .. } => Some(column),
+            Self::Empty
+            | Self::NoRows
+            | Self::NotUtf8
+            | Self::LineTooLong { .. }
+            | Self::OpenQuote
+            | Self::FieldCount { .. }
+            | Self::NoTimeframe { .. }
+            | Self::Bar(_) => None,
+        }
+    }
+
     /// The part of a field that a message shows.
     pub(super) fn cut(value: &str) -> String {
         value.chars().take(40).collect()

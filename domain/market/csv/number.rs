@@ -44,6 +44,9 @@ fn exact<T: FromStr<Err = FixedError>>(
     }
     let is_finite = || field.parse::<f64>().is_ok_and(f64::is_finite);
     field.parse().map_err(|error| match error {
+        FixedError::TooManyDigits { digits, .. } => {
+            Fault::TooManyDigits { column, value: value(), digits }
+        }
         FixedError::Unreadable { .. } if !is_finite() => {
             Fault::NotANumber { column, value: value() }
         }
@@ -113,10 +116,27 @@ mod tests {
                 "column `close`: `123456789012345678901234567890` is out of range: its size must be \
                  below 92233720368",
             ),
+            (
+                "10.0000000000000000000000000001",
+                "column `close`: `10.0000000000000000000000000001` has 30 significant digits, over the \
+                 bound of 28",
+            ),
             ("1e73", "column `close`: `1e73` is out of range: its size must be below 92233720368"),
         ] {
             assert_eq!(price("close", field).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn what_a_float_prints_is_taken_and_leading_zeros_are_no_digits() {
+        for field in ["0.30000000000000004", "130.30999755859375", "1.7976931348623157e2"] {
+            assert!(price("close", field).is_ok(), "{field}");
+        }
+        let tiny = format!("0.{}1", "0".repeat(27));
+        assert_eq!(volume("volume", &tiny), Ok(Volume::from_raw(0)));
+        let long = format!("1.{}", "0".repeat(27));
+        assert!(price("close", &long).is_ok(), "{long}");
+        assert!(price("close", &format!("{long}0")).is_err(), "{long}0");
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! `backtest --council`: the whole council over the same bars, in one thread and without actors, or
 //! with `--actors` through the actors, the store and the log of `run`. The trades are the same.
 //!
-//! Everything that the command line does not say is the default configuration's: limits, budgets,
-//! agents, slippage and the fee of a trade. `--fees` comes on top of these. Sizes are the council's.
+//! Everything that the command line does not say is the configuration's: limits, budgets, agents,
+//! slippage and the fee of a trade. `--fees` comes on top of these. Sizes are the council's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use conclave_domain::strategy::StrategyConfig;
 use conclave_domain::watch::MarketWatch;
 
 use super::outcome::{bp, timeframes, words};
+use super::terms::costs;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::from_run::{RunParts, assemble};
@@ -37,11 +38,12 @@ pub(super) fn report(
     series: &[Series],
     strategy: &StrategyConfig,
     terms: &RawTerms,
+    config: &Config,
 ) -> Result<RunReport, CliError> {
-    let config = Config::default();
-    let sim = sim(terms, &config);
-    let enabled = enabled(&config);
-    let council = play(series, strategy, terms, sim.clone(), &config)?;
+    Prepared::check(config)?;
+    let sim = sim(terms, config);
+    let enabled = enabled(config);
+    let council = play(series, strategy, terms, sim.clone(), config)?;
     let equity: Vec<custody::EquityPoint> = council
         .happenings()
         .iter()
@@ -51,7 +53,7 @@ pub(super) fn report(
         })
         .collect();
     assemble(RunParts {
-        header: header(series, strategy, terms, &sim, &config)?,
+        header: header(series, strategy, terms, &sim, config)?,
         stats: council.stats(),
         custody: council.custody(),
         closed: Closed::default(),
@@ -72,8 +74,9 @@ pub(super) fn report_through_actors(
     series: &[Series],
     strategy: &StrategyConfig,
     terms: &RawTerms,
+    config: &Config,
 ) -> Result<RunReport, CliError> {
-    let mut config = Config::default();
+    let mut config = config.clone();
     let sim = sim(terms, &config);
     let header = header(series, strategy, terms, &sim, &config)?;
     // Nobody is there to be asked.
@@ -108,11 +111,7 @@ fn sim(terms: &RawTerms, config: &Config) -> SimConfig {
     SimConfig {
         fill_at: terms.broker.fill_at,
         fee: terms.broker.fee,
-        fee_per_trade: config.costs.fee_per_trade,
-        slippage: config.costs.slippage,
-        crypto_slippage: config.costs.slippage_crypto,
-        seed: config.run.seed,
-        ..SimConfig::default()
+        ..Prepared::custody_of(config).sim
     }
 }
 
@@ -194,12 +193,7 @@ fn header(
         to: None,
         bars: 0,
         fill_rule: fill.to_owned(),
-        costs: format!(
-            "${} a trade, fees {fees} bp, slippage {} bp (coins {} bp)",
-            sim.fee_per_trade,
-            bp(sim.slippage),
-            bp(sim.crypto_slippage)
-        ),
+        costs: costs(sim),
         // Nobody is there to be asked.
         mode: "autonomous".to_owned(),
         money: MoneyKind::Paper,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::io::Write;
 use std::num::NonZero;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering as Memory};
@@ -13,9 +14,10 @@ use conclave_domain::metrics::{Metric, Metrics};
 use conclave_domain::strategy::StrategyConfig;
 use serde::Serialize;
 
-use super::{failed, outcome};
+use super::{failed, outcome, unwritten};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
+use crate::report;
 
 /// The most combinations of a grid.
 const COMBINATIONS_MAX: usize = 100_000;
@@ -97,13 +99,21 @@ pub(super) fn run(
     grid: &Grid,
     series: &[Series],
     terms: &RawTerms,
+    dir: Option<&Path>,
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let rows = rows(grid, series, terms, threads)?;
+    let document = Document { schema: "grid/1", rows: &rows };
+    if let Some(dir) = dir {
+        let mut json = Vec::new();
+        write_json(&document, Format::Json, &mut json)?;
+        let json = String::from_utf8_lossy(&json).into_owned();
+        report::put_all(dir, [("grid.csv", csv(&rows)), ("grid.json", json)]).map_err(unwritten)?;
+    }
     if format != Format::Text {
-        return write_json(&Document { schema: "grid/1", rows: &rows }, format, out);
+        return write_json(&document, format, out);
     }
     let columns = ["fast", "slow", "sharpe", "return", "max drawdown", "trades", "win rate"];
     let mut table = Table::new(columns.map(|name| (name, Align::Right)));
@@ -129,6 +139,22 @@ pub(super) fn run(
     let tried = rows.len();
     writeln!(out, "the best of {tried} tries is not to be expected again: check it on other data")?;
     Ok(())
+}
+
+/// `grid.csv`: a row per combination in the printed order, a column per metric; what is undefined is
+/// empty, and `grid.json` says why.
+fn csv(rows: &[Row]) -> String {
+    let names = rows.iter().take(1).flat_map(|row| row.metrics.shown());
+    let names = ["fast", "slow"].into_iter().chain(names.map(|shown| shown.key));
+    let mut lines = vec![names.collect::<Vec<_>>().join(",")];
+    for row in rows {
+        let metrics = row.metrics.shown().into_iter();
+        let metrics =
+            metrics.map(|shown| shown.metric.map_or_else(|_| String::new(), |it| it.to_string()));
+        let fields = [row.fast.to_string(), row.slow.to_string()].into_iter().chain(metrics);
+        lines.push(fields.collect::<Vec<_>>().join(","));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// All rows, sorted. The order does not depend on the number of threads.

@@ -1,40 +1,49 @@
 //! `backtest`: a strategy alone through engine and ledger, a grid of its parameters on all cores, or
 //! with `--council` the whole council; either of them also through actors (`--actors`).
 //!
-//! Without `--council` there are no gates, no caps, no protective exits. Without `--data` it runs on the embedded bars,
+//! Without `--council` there are no gates, no caps, no protective exits, and no costs but those that
+//! somebody has asked for (see `terms`). Without `--data` it runs on the embedded bars,
 //! adjusted for splits; a file is taken raw unless `--splits` names a table.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use conclave_domain::engine::{Directions, EngineError, RawTerms, Size, run_raw};
+use conclave_domain::engine::{EngineError, RawTerms, Size, run_raw};
 use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::adjust;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::metrics::Metrics;
-use conclave_domain::sim_broker::{FillAt, SimConfig};
+use conclave_domain::ratio::Ratio;
 use conclave_domain::strategy::StrategyConfig;
 use serde::Serialize;
 
 use super::data::Class;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use crate::config::Loaded;
 use crate::data::{self, DataError};
-use crate::report::{self, Counts, summary_table};
+use crate::report::{self, Counts, ReportError, RunReport, summary_table};
 
 mod actors;
 mod council;
 mod grid;
 mod outcome;
+mod terms;
 
 #[cfg(test)]
 mod tests;
 
 /// `backtest`
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "What is not given here comes from the environment and from --config FILE: \
+    strategy, [strategy], run.fill, run.direction, run.cash, and of [costs] the fee of a trade and \
+    the slippage. A raw back-test uses no other key and has no costs that nobody has set; limits, \
+    gates, exits, budgets and agents are the council's and count with --council alone."
+)]
 pub struct BacktestArgs {
     /// CSV of bars with a header, oldest first; the embedded bars without it.
     #[arg(long, value_name = "FILE")]
@@ -48,68 +57,88 @@ pub struct BacktestArgs {
     /// A table of splits (symbol,date,ratio) to adjust the file's bars by.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub splits: Option<PathBuf>,
-    /// Asks the council of each call, under the default configuration: gates, rounds, sizes, protective
-    /// exits, $1 a trade and slippage.
+    /// Asks the council of each call, under the whole configuration: gates, rounds, sizes, protective
+    /// exits, and by default $1 a trade and slippage.
     #[arg(long, conflicts_with_all = ["size", "grid"])]
     pub council: bool,
     /// The same through the actors that `run` is made of; the trades are the same.
     #[arg(long, conflicts_with = "grid")]
     pub actors: bool,
-    /// Who calls: sma-cross, momentum, mean-reversion.
-    #[arg(long, default_value = "sma-cross", value_parser = strategy)]
-    pub strategy: StrategyConfig,
+    /// Who calls: sma-cross (the default), momentum, mean-reversion.
+    #[arg(long, value_name = "NAME", value_parser = strategy)]
+    pub strategy: Option<StrategyConfig>,
     /// Bars in the fast average of sma-cross.
     #[arg(long, value_name = "N")]
     pub fast: Option<u16>,
     /// Bars in the slow average of sma-cross.
     #[arg(long, value_name = "N")]
     pub slow: Option<u16>,
-    /// When a call is filled.
-    #[arg(long, value_enum, default_value_t)]
-    pub fill: Fill,
+    /// Bars that momentum and mean-reversion look back on.
+    #[arg(long, value_name = "N")]
+    pub lookback: Option<u16>,
+    /// The return at which momentum calls, a fraction: 0.05 is 5 %.
+    #[arg(long, value_name = "FRACTION", value_parser = ratio)]
+    pub threshold: Option<Ratio>,
+    /// The distance from the mean at which mean-reversion calls, standard deviations.
+    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio)]
+    pub entry: Option<Ratio>,
+    /// The distance under which mean-reversion may call again, standard deviations.
+    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio)]
+    pub rearm: Option<Ratio>,
+    /// When a call is filled; next-open when nobody says otherwise.
+    #[arg(long, value_enum)]
+    pub fill: Option<Fill>,
     /// Whole units of each trade, or all-in: what the symbol's share of equity pays for.
     #[arg(long, default_value = "all-in")]
     pub size: Size,
     /// Fee on the value of each fill, basis points with at most two decimals.
     #[arg(long, value_name = "BP", default_value = "0", value_parser = basis_points)]
     pub fees: Bp,
-    /// Whether a call short sells short or only closes.
-    #[arg(long, value_enum, default_value_t)]
-    pub direction: Direction,
-    /// The account before the first bar.
-    #[arg(long, default_value = "100000", value_parser = cash)]
-    pub cash: Money,
-    /// Directory for summary.json, trades.csv, equity.csv, orders.csv, run.json and report.html.
+    /// Whether a call short sells short or only closes; long-short when nobody says otherwise.
+    #[arg(long, value_enum)]
+    pub direction: Option<Direction>,
+    /// The account before the first bar; 100000 when nobody says otherwise.
+    #[arg(long, value_name = "DOLLARS", value_parser = cash)]
+    pub cash: Option<Money>,
+    /// Directory for summary.json, trades.csv, equity.csv, orders.csv, run.json and report.html; of a
+    /// grid for grid.csv and grid.json.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Runs every combination, on all cores: `fast=5:50:5,slow=20:200:10` (from:to:step).
-    #[arg(long, value_name = "RANGES", conflicts_with_all = ["out", "fast", "slow"])]
+    #[arg(long, value_name = "RANGES", conflicts_with_all = PARAMETERS)]
     pub grid: Option<grid::Grid>,
 }
 
+/// Flags of single parameters.
+const PARAMETERS: [&str; 6] = ["fast", "slow", "lookback", "threshold", "entry", "rearm"];
+
 /// When a call is filled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fill {
     /// At the close of the bar that raised it.
     Close,
     /// At the open of the next bar.
-    #[default]
     NextOpen,
 }
 
 /// What a call short does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
     /// It closes what is long.
     Long,
     /// It closes what is long and sells short.
-    #[default]
     LongShort,
 }
 
 fn strategy(name: &str) -> Result<StrategyConfig, String> {
     let known = || format!("one of {} is wanted", StrategyConfig::NAMES.join(", "));
     StrategyConfig::by_name(name).ok_or_else(known)
+}
+
+/// Whether it is within bounds is the strategy's to say.
+fn ratio(text: &str) -> Result<Ratio, String> {
+    let number = text.parse().ok().and_then(|number: f64| Ratio::new(number).ok());
+    number.ok_or_else(|| "a finite number is wanted".to_owned())
 }
 
 fn basis_points(text: &str) -> Result<Bp, String> {
@@ -129,39 +158,6 @@ fn cash(text: &str) -> Result<Money, String> {
 }
 
 impl BacktestArgs {
-    /// The strategy with its parameters.
-    fn strategy(&self) -> Result<StrategyConfig, CliError> {
-        let config = match self.strategy {
-            StrategyConfig::SmaCross { fast, slow } => StrategyConfig::SmaCross {
-                fast: self.fast.unwrap_or(fast),
-                slow: self.slow.unwrap_or(slow),
-            },
-            other if self.fast.is_some() || self.slow.is_some() => {
-                let text =
-                    format!("--fast and --slow belong to sma-cross, not to {}", other.name());
-                return Err(CliError::new(ExitCode::Usage, text));
-            }
-            other => other,
-        };
-        let usage = |error| CliError::new(ExitCode::Usage, format!("{error}"));
-        config.validate().map_err(usage)?;
-        Ok(config)
-    }
-
-    /// On which terms it trades.
-    fn terms(&self) -> RawTerms {
-        let fill_at = match self.fill {
-            Fill::Close => FillAt::Close,
-            Fill::NextOpen => FillAt::NextOpen,
-        };
-        let directions = match self.direction {
-            Direction::Long => Directions::Long,
-            Direction::LongShort => Directions::LongShort,
-        };
-        let broker = SimConfig::raw(fill_at, self.fees);
-        RawTerms { size: self.size, directions, broker, cash: self.cash }
-    }
-
     /// The bars to run on, in symbol order.
     fn series(&self) -> Result<Vec<Series>, CliError> {
         let Some(path) = &self.data else { return Ok(data::embedded()?) };
@@ -196,8 +192,10 @@ struct Document<'a> {
     size: String,
     direction: &'a str,
     fees_bp: f64,
+    costs: &'a str,
     data_hash: &'a str,
     bars: u64,
+    notes: &'a [String],
     #[serde(flatten)]
     metrics: &'a Metrics,
     #[serde(flatten)]
@@ -207,38 +205,31 @@ struct Document<'a> {
 /// Runs the back-test, prints its summary and writes its files.
 ///
 /// # Errors
-/// [`ExitCode::Usage`] when a parameter makes no sense, [`ExitCode::Data`] when the bars are invalid
+/// [`ExitCode::Config`] when the configuration is invalid, [`ExitCode::Usage`] when a parameter makes no
+/// sense, [`ExitCode::Data`] when the bars are invalid
 /// (each fault is named with its line), [`ExitCode::NotFound`] when a file is not there,
 /// [`ExitCode::Failure`] when a figure leaves the range of the ledger or a file cannot be written.
-pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let terms = args.terms();
+pub fn run(
+    args: &BacktestArgs,
+    config: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let loaded = crate::cli::config::load(config, &[])?;
+    let terms = terms::terms(args, &loaded);
     if let Some(grid) = &args.grid {
-        if !matches!(args.strategy, StrategyConfig::SmaCross { .. }) {
-            return Err(CliError::new(
-                ExitCode::Usage,
-                "--grid is over fast and slow of sma-cross",
-            ));
+        let by_name = StrategyConfig::by_name(&loaded.config.strategy.name);
+        if !matches!(args.strategy.or(by_name), Some(StrategyConfig::SmaCross { .. })) {
+            let text = "--grid is over fast and slow of sma-cross";
+            return Err(CliError::new(ExitCode::Usage, text));
         }
-        return grid::run(grid, &args.series()?, &terms, format, out);
+        return grid::run(grid, &args.series()?, &terms, args.out.as_deref(), format, out);
     }
-    let strategy = args.strategy()?;
+    let strategy = terms::strategy(args, &loaded.config.strategy)?;
     let series = args.series()?;
-    let report = match (args.council, args.actors) {
-        (true, true) => council::report_through_actors(&series, &strategy, &terms)?,
-        (true, false) => council::report(&series, &strategy, &terms)?,
-        (false, through_actors) => {
-            let result = if through_actors {
-                actors::run(&series, &strategy, &terms)?
-            } else {
-                run_raw(&series, &strategy, &terms).map_err(failed)?
-            };
-            outcome::report(&series, &strategy, &terms, &result)?
-        }
-    };
+    let report = report(args, &loaded, &series, &strategy, &terms)?;
     if let Some(dir) = &args.out {
-        report::write(&report, dir).map_err(|error| {
-            CliError::new(ExitCode::Failure, "the report could not be written").caused_by(error)
-        })?;
+        report::write(&report, dir).map_err(unwritten)?;
     }
     let size = if args.council { "council".to_owned() } else { terms.size.to_string() };
     if format == Format::Text {
@@ -253,16 +244,43 @@ pub fn run(args: &BacktestArgs, format: Format, out: &mut dyn Write) -> Result<(
         size,
         direction: terms.directions.name(),
         fees_bp: f64::from(terms.broker.fee.as_hundredths()) / 100.0,
+        costs: &report.header.costs,
         data_hash: &report.header.data_hash,
         bars: report.header.bars,
+        notes: &report.notes,
         metrics: &report.metrics,
         council: args.council.then_some(&report.counts),
     };
     write_json(&document, format, out)
 }
 
+/// Runs what was asked for.
+fn report(
+    args: &BacktestArgs,
+    loaded: &Loaded,
+    series: &[Series],
+    strategy: &StrategyConfig,
+    terms: &RawTerms,
+) -> Result<RunReport, CliError> {
+    let config = &loaded.config;
+    match (args.council, args.actors) {
+        (true, true) => council::report_through_actors(series, strategy, terms, config),
+        (true, false) => council::report(series, strategy, terms, config),
+        (false, through_actors) => {
+            let result = if through_actors {
+                actors::run(series, strategy, terms)?
+            } else {
+                run_raw(series, strategy, terms).map_err(failed)?
+            };
+            let mut report = outcome::report(series, strategy, terms, &result)?;
+            report.notes.extend(terms::unused(loaded));
+            Ok(report)
+        }
+    }
+}
+
 /// What was run, in one line.
-fn headline(report: &report::RunReport, terms: &RawTerms, size: &str) -> String {
+fn headline(report: &RunReport, terms: &RawTerms, size: &str) -> String {
     let header = &report.header;
     let symbols: Vec<&str> = header.symbols.iter().map(Symbol::as_str).collect();
     format!(
@@ -283,4 +301,9 @@ fn failed(error: EngineError) -> CliError {
         EngineError::Desk(_) | EngineError::Tape(_) => ExitCode::Failure,
     };
     CliError::new(code, "the back-test cannot go on").caused_by(error)
+}
+
+/// A report that could not be written as a verb's failure.
+fn unwritten(error: ReportError) -> CliError {
+    CliError::new(ExitCode::Failure, "the report could not be written").caused_by(error)
 }

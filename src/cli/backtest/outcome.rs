@@ -76,11 +76,11 @@ fn header(
     result: &EngineResult,
 ) -> Header {
     let strategy = words(strategy);
-    let fees = bp(terms.broker.fee);
     let directions = terms.directions.name();
     let fill = terms.broker.fill_at.name();
+    let costs = super::terms::costs(&terms.broker);
     let config = format!(
-        "backtest/1\n{strategy}\n{fill}\n{}\n{directions}\n{fees}\n{}\n",
+        "backtest/2\n{strategy}\n{fill}\n{}\n{directions}\n{costs}\n{}\n",
         terms.size, terms.cash
     );
     Header {
@@ -98,7 +98,7 @@ fn header(
         to: result.equity.last().map(|point| point.time),
         bars: result.bars,
         fill_rule: fill.to_owned(),
-        costs: format!("fees {fees} bp, no slippage"),
+        costs,
         mode: "none".to_owned(),
         money: MoneyKind::Paper,
         benchmark: Some("buy and hold, equal weights".to_owned()),

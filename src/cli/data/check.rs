@@ -24,6 +24,7 @@ const SHOWN: usize = 20;
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
+    ok: bool,
     file: String,
     symbol: &'a Symbol,
     class: &'static str,
@@ -44,21 +45,81 @@ struct Noticed {
     text: String,
 }
 
+/// What `--format json` prints of a file that is not valid.
+#[derive(Serialize)]
+struct Refused<'a> {
+    schema: &'static str,
+    ok: bool,
+    file: String,
+    why: String,
+    /// How many faults there are; `bad` holds the first of them.
+    faults: usize,
+    bad: Vec<Bad<'a>>,
+}
+
+#[derive(Serialize)]
+struct Bad<'a> {
+    line: usize,
+    column: Option<&'a str>,
+    why: String,
+}
+
+/// The same whether the file is valid or not.
+const SCHEMA: &str = "data-check/1";
+
 pub(super) fn run(args: &CheckArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let path = &args.source.file;
     let symbol = symbol(args)?;
-    let read = read_file(path, &args.source.options(symbol))?;
-    let (series, warnings) = match &args.splits {
-        None => (read.series.clone(), raw_warnings(&read)),
-        Some(splits) => {
-            let splits = read_splits_file(splits)?;
-            let adjusted = adjust(&read.series, &splits).map_err(DataError::from)?;
-            let warnings = adjusted_warnings(&read, &adjusted);
-            (adjusted, warnings)
+    match checked(args, symbol) {
+        Ok((read, series, warnings)) => show(args, &read, &series, warnings, format, out),
+        Err(error) => {
+            if format != Format::Text {
+                write_json(&refused(&args.source.file, &error), format, out)?;
+            }
+            Err(error.into())
         }
+    }
+}
+
+/// The file as it was read, its series as it would be used, and what is strange about it.
+fn checked(args: &CheckArgs, symbol: Symbol) -> Result<(CsvRead, Series, Vec<Noticed>), DataError> {
+    let read = read_file(&args.source.file, &args.source.options(symbol))?;
+    let Some(splits) = &args.splits else {
+        let (series, warnings) = (read.series.clone(), raw_warnings(&read));
+        return Ok((read, series, warnings));
     };
+    let adjusted = adjust(&read.series, &read_splits_file(splits)?)?;
+    let warnings = adjusted_warnings(&read, &adjusted);
+    Ok((read, adjusted, warnings))
+}
+
+fn refused<'a>(path: &Path, error: &'a DataError) -> Refused<'a> {
+    let (faults, bad) = match error {
+        DataError::Faults { source, .. } => {
+            let bad = source.shown.iter().map(|at| Bad {
+                line: at.line,
+                column: at.fault.column(),
+                why: at.fault.to_string(),
+            });
+            (source.total, bad.collect())
+        }
+        _ => (1, Vec::new()),
+    };
+    let (file, why) = (path.display().to_string(), error.to_string());
+    Refused { schema: SCHEMA, ok: false, file, why, faults, bad }
+}
+
+fn show(
+    args: &CheckArgs,
+    read: &CsvRead,
+    series: &Series,
+    warnings: Vec<Noticed>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let path = &args.source.file;
     let document = Document {
-        schema: "data-check/1",
+        schema: SCHEMA,
+        ok: true,
         file: path.display().to_string(),
         symbol: &series.symbol,
         class: series.class.name(),
@@ -66,7 +127,7 @@ pub(super) fn run(args: &CheckArgs, format: Format, out: &mut dyn Write) -> Resu
         bars: series.bars.len(),
         first: series.bars.first().map(|bar| bar.open_time),
         last: series.bars.last().map(|bar| bar.close_time),
-        data_hash: series_hash(std::slice::from_ref(&series)),
+        data_hash: series_hash(std::slice::from_ref(series)),
         ignored_columns: &read.ignored,
         warnings,
     };
