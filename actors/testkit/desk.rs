@@ -8,7 +8,7 @@ use conclave_domain::budget::BudgetConfig;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use conclave_domain::tally::Settle;
-use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::SpawnErr;
 use tokio::runtime::Handle;
 
 use super::brains::ScriptedBrain;
@@ -21,8 +21,9 @@ use crate::runtime::directory::Directory;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
 use crate::runtime::shell::{self, AgentHandle, AgentSpec};
-use crate::runtime::supervision::{ChildSpec, Intensity, Remedy, Started, Supervisor};
+use crate::runtime::supervision::Intensity;
 use crate::safety::{SafetyEvent, SafetyHandle, SafetySetup, safety};
+use crate::tree::Tree;
 
 /// What a desk is started with.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub struct Desk<B> {
     pub clock: Arc<ManualClock>,
     /// The limits in force.
     pub limits: Arc<Limits>,
-    root: ActorRef<RootMsg>,
+    root: Tree,
     events: Arc<Mutex<Vec<SafetyEvent>>>,
 }
 
@@ -90,7 +91,6 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
     ///
     /// # Errors
     /// When an actor does not start.
-    #[expect(clippy::disallowed_methods, reason = "the root of a test's tree has no supervisor")]
     pub async fn start(mut setup: DeskSetup<B>) -> Result<Self, SpawnErr> {
         let (limits, faults) = (Arc::new(Limits::default()), Arc::new(setup.faults));
         let (mut specs, mut agents, mut brains) = (Vec::new(), Vec::new(), Vec::new());
@@ -109,13 +109,13 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             agents.push(handle);
             brains.push(brain);
         }
-        let events = Arc::new(Mutex::new(Vec::new()));
+        let (events, fence) = (Arc::new(Mutex::new(Vec::new())), Fence::without_flag());
         let heard = Arc::clone(&events);
         let (child, safety) = safety(SafetySetup {
             budgets: setup.budgets,
             store: setup.store.clone(),
             clock: setup.clock.clone(),
-            fence: Fence::without_flag(),
+            fence: Arc::clone(&fence),
             directory: Directory::default(),
             agents: specs,
             runtime: Handle::current(),
@@ -125,7 +125,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             }),
             live: Arc::default(),
         });
-        let (root, _) = Actor::spawn(None, Root, child).await?;
+        let root = Tree::start(vec![child], Handle::current(), fence).await?;
         let DeskSetup { store, clock, .. } = setup;
         Ok(Self { safety, agents, brains, store, clock, limits, root, events })
     }
@@ -164,81 +164,13 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
 
     /// Kills the safety actor; its supervisor brings it back.
     pub fn kill_safety(&self) {
-        for child in self.root.get_cell().get_children() {
+        for child in self.root.cell().get_children() {
             child.kill();
         }
     }
 
     /// Stops everything in order.
     pub async fn stop(self) {
-        self.root.stop(None);
-        // It has stopped already if this fails.
-        let _ = self.root.wait(None).await;
-    }
-}
-
-/// The root of a desk.
-#[derive(Debug)]
-struct Root;
-
-#[derive(Debug)]
-enum RootMsg {
-    Restart(usize),
-    Started(Started),
-}
-
-impl Actor for Root {
-    type Msg = RootMsg;
-    type State = Supervisor;
-    type Arguments = ChildSpec;
-
-    async fn pre_start(
-        &self,
-        me: ActorRef<RootMsg>,
-        child: ChildSpec,
-    ) -> Result<Supervisor, ActorProcessingErr> {
-        let (here, intensity) = (Handle::current(), Intensity::default());
-        let me = me.get_cell();
-        Ok(Supervisor::start(me, here, intensity, Directory::default(), vec![child]).await?)
-    }
-
-    async fn handle(
-        &self,
-        me: ActorRef<RootMsg>,
-        message: RootMsg,
-        children: &mut Supervisor,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            RootMsg::Restart(index) => children.restart(index, move |started| {
-                let _ = me.cast(RootMsg::Started(started));
-            }),
-            RootMsg::Started(started) => follow(&me, &children.started(started)),
-        }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        me: ActorRef<RootMsg>,
-        event: SupervisionEvent,
-        children: &mut Supervisor,
-    ) -> Result<(), ActorProcessingErr> {
-        follow(&me, &children.on_event(event));
-        Ok(())
-    }
-
-    async fn post_stop(
-        &self,
-        _: ActorRef<RootMsg>,
-        children: &mut Supervisor,
-    ) -> Result<(), ActorProcessingErr> {
-        children.stop(Duration::from_secs(10)).await;
-        Ok(())
-    }
-}
-
-fn follow(me: &ActorRef<RootMsg>, remedy: &Remedy) {
-    if let Remedy::RestartAfter(pause, index) = *remedy {
-        me.send_after(pause, move || RootMsg::Restart(index));
+        self.root.stop().await;
     }
 }

@@ -30,6 +30,21 @@ pub struct Bar {
     pub volume: Volume,
 }
 
+impl Bar {
+    /// All of it as raw numbers, in the order of its fields: what hashes of bars are made of.
+    pub const fn numbers(&self) -> [i64; 7] {
+        [
+            self.open_time.ms(),
+            self.close_time.ms(),
+            self.open.raw(),
+            self.high.raw(),
+            self.low.raw(),
+            self.close.raw(),
+            self.volume.raw(),
+        ]
+    }
+}
+
 /// The length of a bar's interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timeframe {

@@ -39,17 +39,8 @@ impl SessionDigest {
     pub fn take(&mut self, instrument: u16, bar: &Bar) {
         self.count += 1;
         self.last = bar.close_time;
-        let raw = [
-            bar.open_time.ms(),
-            bar.close_time.ms(),
-            bar.open.raw(),
-            bar.high.raw(),
-            bar.low.raw(),
-            bar.close.raw(),
-            bar.volume.raw(),
-        ];
         self.hash.update(&instrument.to_le_bytes());
-        self.hash.update(raw.map(i64::to_le_bytes).as_flattened());
+        self.hash.update(bar.numbers().map(i64::to_le_bytes).as_flattened());
     }
 
     /// Ends the session; `None` when it had no such bar.

@@ -33,7 +33,7 @@ pub fn series_hash(series: &[Series]) -> String {
         for bars in one.bars.chunks(64) {
             let mut bytes = [0_u8; 64 * 56];
             for (bar, bytes) in bars.iter().zip(bytes.chunks_exact_mut(56)) {
-                for (number, bytes) in numbers(bar).iter().zip(bytes.chunks_exact_mut(8)) {
+                for (number, bytes) in bar.numbers().iter().zip(bytes.chunks_exact_mut(8)) {
                     bytes.copy_from_slice(&number.to_le_bytes());
                 }
             }
@@ -41,18 +41,6 @@ pub fn series_hash(series: &[Series]) -> String {
         }
     }
     hasher.finalize().to_hex().to_string()
-}
-
-fn numbers(bar: &Bar) -> [i64; 7] {
-    [
-        bar.open_time.ms(),
-        bar.close_time.ms(),
-        bar.open.raw(),
-        bar.high.raw(),
-        bar.low.raw(),
-        bar.close.raw(),
-        bar.volume.raw(),
-    ]
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use conclave_domain::budget::Request;
 use conclave_domain::clearance::{Cleared, Validity};
-use conclave_domain::order::OrderIntent;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::{ClientOrderId, DecisionId, OrderIntent};
+use conclave_domain::recent::REMEMBERED;
 use conclave_domain::time::Time;
 
 use super::*;
@@ -258,6 +260,43 @@ async fn the_same_intent_twice_is_one_order() {
         council.day().await.unwrap();
     }
     assert_eq!(council.council.broker.view().positions[0].qty, intent.qty);
+    council.stop().await;
+}
+
+/// O-2: an intent that has left memory is not sent again: denied with a code, recorded, counted.
+#[tokio::test(start_paused = true)]
+async fn an_intent_that_was_forgotten_is_refused_and_recorded() {
+    let council = TestCouncil::start().await;
+    let told = council.decide_long().await;
+    let first = &told.bodies("order.cleared")[0]["intent"];
+    let first: OrderIntent = serde_json::from_value(first.clone()).unwrap();
+    let submit = async |intent: &OrderIntent| {
+        let epoch = council.fence.epoch(intent.symbol.as_str());
+        let validity = Validity { epoch, expires_at: Time::from_ms(i64::MAX) };
+        let cleared = Cleared::by_person(person(), intent.clone(), validity);
+        assert_eq!(council.council.broker.submit(BookKind::Real, cleared).await, Ok(Ok(())));
+    };
+    council.council.broker.cancel_entries().await.unwrap();
+    let mut other = first.clone();
+    other.symbol = Symbol::new("NOBODY").unwrap();
+    for nth in 1..=i64::try_from(REMEMBERED).unwrap() + 1 {
+        other.at = Time::from_ms(first.at.ms() + nth * 1_000);
+        other.decision = DecisionId::new(&other.symbol, other.at, "entry");
+        other.client_order_id = ClientOrderId::derive(&other.decision, other.side, 0);
+        submit(&other).await;
+    }
+    let before = (council.log().records().len(), council.denials(Code::OrderForgotten));
+    submit(&first).await;
+    let log = council.log();
+    let refused = &log.records()[before.0..];
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["decision"], first.decision.as_str());
+    assert_eq!(refused[0]["body"]["happened"], "refused");
+    assert_eq!(refused[0]["body"]["code"], "order.forgotten");
+    assert_eq!((before.1, council.denials(Code::OrderForgotten)), (0, 1));
+    submit(&other).await;
+    let log = council.log();
+    assert_eq!(log.records().last().unwrap()["body"]["happened"], "duplicate");
     council.stop().await;
 }
 
