@@ -103,6 +103,8 @@ struct Board {
     capacity: usize,
     lines: broadcast::Sender<Published>,
     ends: watch::Sender<Ends>,
+    /// Why the last batch could not be written; `None` while all is well.
+    trouble: watch::Sender<Option<AuditError>>,
 }
 
 /// What an audit actor is started with, and started again after a failure.
@@ -133,6 +135,7 @@ pub fn audit(sink: Arc<dyn AuditSink>, head: Anchor, capacity: usize) -> (AuditH
         capacity,
         lines: broadcast::Sender::new(WATCHERS_LAG),
         ends: ends_tx,
+        trouble: watch::Sender::new(None),
     });
     let handle = AuditHandle { actor, ends, board: Arc::clone(&board) };
     (handle, AuditArgs { sink, me, board })
@@ -203,6 +206,11 @@ impl AuditHandle {
         self.ends.borrow().synced
     }
 
+    /// Why nothing can be written at this moment: no new risk is taken meanwhile, and exits go on.
+    pub fn trouble(&self) -> Option<AuditError> {
+        self.board.trouble.borrow().clone()
+    }
+
     /// Every line from now on. A watcher that lags is told how many lines it missed.
     pub fn subscribe(&self) -> broadcast::Receiver<Published> {
         self.board.lines.subscribe()
@@ -245,6 +253,24 @@ impl AuditHandle {
 }
 
 impl Board {
+    /// Says once what goes on and what does not, however many batches are refused.
+    fn failed(&self, error: &AuditError, records: usize) {
+        let is_news = self.trouble.send_if_modified(|trouble| {
+            let is_news = trouble.as_ref() != Some(error);
+            *trouble = Some(error.clone());
+            is_news
+        });
+        let error = error as &dyn std::error::Error;
+        if is_news {
+            tracing::error!(
+                error,
+                "the audit cannot be written: no new risk is taken until it can, exits go on"
+            );
+        } else {
+            tracing::debug!(error, records, "audit failed");
+        }
+    }
+
     /// Tells everybody what became of a batch; runs on the sink's thread.
     fn settle(
         &self,
@@ -255,10 +281,14 @@ impl Board {
             Ok(committed) => committed,
             Err(error) => {
                 metrics::counter!("conclave_audit_failures_total").increment(1);
-                tracing::error!(error = &error as &dyn std::error::Error, records, "audit failed");
+                self.failed(&error, records);
                 return Err(error);
             }
         };
+        // A batch without records may have had nothing to write.
+        if records > 0 && self.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
+            tracing::warn!("the audit is written again: new risk may be taken");
+        }
         metrics::counter!("conclave_audit_records_total").increment(records as u64);
         let Committed { lines, head, synced } = committed;
         self.ends.send_replace(Ends { head, synced });
@@ -375,12 +405,15 @@ mod tests {
     async fn a_full_disk_refuses_appends_and_keeps_notes() {
         let (log, handle, _) = started(1).await;
         log.fail(Some(AuditError::DiskFull));
+        assert_eq!(handle.trouble(), None);
         assert_eq!(handle.append(vec![digest(1)]).await, Err(AuditError::DiskFull));
+        assert_eq!(handle.trouble(), Some(AuditError::DiskFull));
         handle.note(digest(2)).await.unwrap();
         assert_eq!(handle.append(vec![digest(3)]).await, Err(AuditError::DiskFull));
         assert_eq!(handle.note(digest(4)).await, Err(AuditError::Busy), "there is room for one");
         log.fail(None);
         assert_eq!(handle.append(vec![digest(5)]).await.unwrap().seq, 2);
+        assert_eq!(handle.trouble(), None);
         let lines = log.lines(Stream::Decisions);
         assert!(lines[0].contains(r#""body":2"#) && lines[1].contains(r#""body":5"#), "{lines:?}");
         assert_eq!(handle.depth(), 0);

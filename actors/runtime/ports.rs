@@ -69,6 +69,8 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
 /// How safe a batch must be before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Safety {
+    /// Handed to the operating system, or refused at once: whoever offers it does without.
+    Offered,
     /// Handed to the operating system: survives the end of the process.
     Written,
     /// The stream of decisions is on the disk: survives the loss of power.

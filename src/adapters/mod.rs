@@ -11,4 +11,5 @@ pub mod journal_files;
 pub mod lock;
 pub mod notify;
 pub mod safety_store;
+pub mod store_reopen;
 pub mod store_writer;

@@ -304,7 +304,7 @@ fn export(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), CliErro
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let code = match &error {
-            LogError::Bad(_) => ExitCode::Data,
+            LogError::Bad(_) | LogError::Summary { .. } => ExitCode::Data,
             LogError::Missing { .. } => ExitCode::NotFound,
             LogError::Io { .. } | LogError::Write(_) => ExitCode::Failure,
         };

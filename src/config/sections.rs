@@ -261,6 +261,7 @@ pub(super) fn service(all: &mut Vec<Key>) {
     all.extend([
         duration("approvals.expiry", SECOND..=DAY, |c| &mut c.approvals.expiry),
         integer("audit.segment_mb", 1..=4_096, "megabytes", |c| &mut c.audit.segment_mb),
+        integer("audit.keep_segments", 0..=100_000, "segments", |c| &mut c.audit.keep_segments),
         word("store.engine", &["sled", "redb"], |c, v| v.clone_into(&mut c.store.engine)),
         super::keys::flag("http.enabled", |c| &mut c.http.enabled),
         key("http.host", Kind::Address, |config, setting| {

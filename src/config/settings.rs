@@ -120,6 +120,8 @@ pub struct FaultSettings {
 pub struct AuditSettings {
     /// Size at which a new segment begins, megabytes.
     pub segment_mb: u64,
+    /// Segments of each stream that are kept; 0 keeps all.
+    pub keep_segments: u32,
 }
 
 /// The store of the shared context.
@@ -225,7 +227,7 @@ impl Default for Config {
             budgets: BudgetConfig::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
             faults: FaultSettings { seed: 1, rate: Ratio::ZERO, kinds: String::new() },
-            audit: AuditSettings { segment_mb: 64 },
+            audit: AuditSettings { segment_mb: 64, keep_segments: 0 },
             store: StoreSettings { engine: "sled".to_owned() },
             http: HttpSettings {
                 enabled: true,

@@ -7,22 +7,25 @@
 //!   difference to the log ends the try.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use conclave_actors::checkpoint::NoMoment;
+use conclave_actors::council::Council;
 use conclave_actors::driver::{Advanced, Played, Stations};
 use conclave_actors::inline::Attend;
 use conclave_actors::pump::PumpError;
 use conclave_actors::runtime::compare::{Comparing, Standing};
 use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::record::Anchor;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
 use tokio::time::Instant;
 
 use super::checkpoint::{Taker, Untaken};
 use super::serve::Lifting;
+use crate::adapters::audit_files::AuditFiles;
 
 /// How much wall time a kill may cost: what was played since is played again.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
@@ -35,14 +38,20 @@ const KEEP_SHARE: u32 = 20;
 pub(super) struct Keeping {
     stations: Lifting,
     taker: Taker,
+    log: Weak<AuditFiles>,
     due: Instant,
     /// The log that is compared, as long as bars are played a second time.
     again: Option<Arc<Comparing>>,
 }
 
 impl Keeping {
-    pub(super) fn new(stations: Lifting, taker: Taker, again: Option<Arc<Comparing>>) -> Self {
-        Self { stations, taker, due: Instant::now(), again }
+    pub(super) fn new(
+        stations: Lifting,
+        taker: Taker,
+        again: Option<Arc<Comparing>>,
+        log: Weak<AuditFiles>,
+    ) -> Self {
+        Self { stations, taker, log, due: Instant::now(), again }
     }
 
     /// From here on bars are new.
@@ -63,7 +72,12 @@ impl Keeping {
         let began = Instant::now();
         // Before it is taken: a wish from now on is for another one.
         self.taker.council.hurry.granted();
-        if let Err(error) = self.taker.take(self.stations.halted_at(), None).await {
+        let head = self.taker.council.audit.head();
+        let taken = self.taker.take(self.stations.halted_at(), None).await;
+        if taken.is_ok() {
+            release(&self.taker.council, &self.log, &head).await;
+        }
+        if let Err(error) = taken {
             let source = &error as &dyn std::error::Error;
             if matches!(error, Untaken::No(NoMoment::Busy)) {
                 tracing::debug!(error = source, "no checkpoint at this bar");
@@ -84,6 +98,17 @@ impl Keeping {
             Some(Standing::Differs(difference)) => Err(PumpError::Differs(difference)),
             _ => Ok(()),
         }
+    }
+}
+
+/// Lets retention remove what nothing is repaired from any more: a checkpoint that stands behind `head`
+/// has been stored, and every effect of the records up to there is in the context that is flushed here.
+async fn release(council: &Council, log: &Weak<AuditFiles>, head: &Anchor) {
+    if let Some(log) = log.upgrade()
+        && log.is_over()
+        && council.context.flush().await.is_ok()
+    {
+        log.release(head);
     }
 }
 

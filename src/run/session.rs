@@ -178,7 +178,7 @@ impl Session<'_> {
         let rhythm = Replay { clock, progress, pace, again: again.clone() };
         let pump = Pump { council: of.council.clone(), stop: self.stopped.clone(), rhythm };
         let lifting = Lifting::new(pump, self.args.lift_halt_after, of.base.halted_at);
-        Keeping::new(lifting, of.taker.clone(), again)
+        Keeping::new(lifting, of.taker.clone(), again, self.log.clone())
     }
 
     /// Notes how the run has gone on, and serves from here on.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use conclave_actors::broker::Account;
 use conclave_actors::runtime::compare::Expected;
-use conclave_actors::runtime::ports::{AuditSink, BrokerWitness, Clock, Store};
+use conclave_actors::runtime::ports::{AuditSink, BrokerWitness, Clock, Store, StoreError};
 use conclave_domain::context::{BookKind, Context};
 use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
 use crate::adapters::journal_files::JournalFiles;
 use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
 use crate::adapters::safety_store::{Block, Replayed, SafetyDisk, SafetyWriter, newest};
+use crate::adapters::store_reopen::ReopeningStore;
 use crate::adapters::store_writer::{Loaded, StoreWriter, load};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
@@ -135,8 +136,11 @@ pub(super) fn open(
     refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
-    let options =
-        LogOptions { segment_bytes: config.audit.segment_mb << 20, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes: config.audit.segment_mb << 20,
+        keep_segments: config.audit.keep_segments,
+        ..LogOptions::default()
+    };
     let found = checkpoint::read(&context)?;
     let tailing = Tailing::behind(&found);
     let from = tailing.from();
@@ -312,9 +316,11 @@ fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {
         return Err(CliError::new(ExitCode::Data, text));
     }
     if is_redb {
-        return Ok(Arc::new(RedbStore::open(&redb).map_err(store_error)?));
+        let store = ReopeningStore::new(move || RedbStore::open(&redb));
+        return Ok(Arc::new(store.map_err(store_error)?));
     }
-    Ok(Arc::new(SledStore::open(&sled).map_err(store_error)?))
+    let store = ReopeningStore::new(move || SledStore::open(&sled));
+    Ok(Arc::new(store.map_err(store_error)?))
 }
 
 /// The flag file on the order path: while it is there no entry leaves. Unreadable means halted.
@@ -328,12 +334,23 @@ fn lock_error(error: &LockError) -> CliError {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn store_error(error: conclave_actors::runtime::ports::StoreError) -> CliError {
-    CliError::new(ExitCode::Data, error.to_string())
+fn store_error(error: StoreError) -> CliError {
+    let what_to_do = match error {
+        StoreError::Newer { .. } => {
+            "; run it with the version that wrote it, restore the directory from a backup that is older, \
+             or start another run"
+        }
+        StoreError::Damaged { .. } => {
+            "; restore the directory from a backup, or start another run and keep this directory as it is"
+        }
+        _ => "",
+    };
+    CliError::new(ExitCode::Data, format!("{error}{what_to_do}"))
 }
 
 fn log_error(error: LogError) -> CliError {
-    let code = if matches!(error, LogError::Bad(_)) { ExitCode::Data } else { ExitCode::Failure };
+    let is_damage = matches!(error, LogError::Bad(_) | LogError::Summary { .. });
+    let code = if is_damage { ExitCode::Data } else { ExitCode::Failure };
     let what_to_do = match code {
         ExitCode::Data => {
             "; restore the directory from a backup, or start another run and keep this directory as \

@@ -2,6 +2,7 @@
 
 mod halt;
 mod resume;
+mod retention;
 mod service;
 mod shutdown;
 mod supervised;

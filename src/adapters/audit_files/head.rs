@@ -12,16 +12,15 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use conclave_domain::record::{Anchor, Digest};
+use conclave_domain::record::Anchor;
 use serde::{Deserialize, Serialize};
+
+use super::checked;
 
 /// The file's name.
 pub const HEAD_FILE: &str = "head.json";
 /// Its size in bytes, so that it never needs new room on the disk; what is not used is white space.
 const SIZE: usize = 2_048;
-/// What a file begins with: a hash over what follows it.
-const CHECK: &str = "{\"check\":\"";
-const BODY: &str = "\",\"head\":";
 /// The schema that is written, and the only one that is read.
 const SCHEMA: &str = "audit-head/1";
 /// Where Linux tells one start of the machine from the next.
@@ -91,13 +90,8 @@ pub(super) fn read(dir: &Path) -> Found {
 }
 
 fn parse(bytes: &[u8]) -> Result<Ends, String> {
-    let text = bytes.get(..SIZE).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let inner = text.and_then(|text| text.trim_end().strip_prefix(CHECK)?.strip_suffix('}'));
-    let (check, body) = inner.and_then(|text| text.split_once(BODY)).ok_or("it is torn")?;
-    if check.parse() != Ok(Digest::of(body.as_bytes())) {
-        return Err("its check does not match".to_owned());
-    }
-    let ends: Ends = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    let bytes = bytes.get(..SIZE).ok_or("it is torn")?;
+    let (ends, _): (Ends, _) = checked::open(bytes)?;
     if ends.schema == SCHEMA { Ok(ends) } else { Err(format!("its schema is {}", ends.schema)) }
 }
 
@@ -111,7 +105,6 @@ fn boot() -> Option<String> {
 pub(super) struct HeadFile {
     file: File,
     boot: Option<String>,
-    text: String,
     is_failing: bool,
 }
 
@@ -122,8 +115,7 @@ impl HeadFile {
         let path = dir.join(HEAD_FILE);
         let is_new = !path.try_exists()?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        let text = String::with_capacity(SIZE);
-        let mut head_file = Self { file, boot: boot(), text, is_failing: false };
+        let mut head_file = Self { file, boot: boot(), is_failing: false };
         // What an opened log holds was synced when its segments were opened.
         head_file.write(head, head, files)?;
         head_file.file.set_len(SIZE as u64)?;
@@ -148,22 +140,18 @@ impl HeadFile {
     fn write(&mut self, written: &Anchor, synced: &Anchor, files: [End; 2]) -> io::Result<()> {
         let (schema, boot) = (SCHEMA.to_owned(), self.boot.clone());
         let ends = Ends { schema, written: *written, synced: *synced, files, boot };
-        let body = serde_json::to_string(&ends)?;
-        self.text.clear();
-        for part in [CHECK, &Digest::of(body.as_bytes()).to_string(), BODY, &body, "}"] {
-            self.text.push_str(part);
-        }
-        let free = SIZE.checked_sub(self.text.len() + 1);
+        let mut text = checked::seal(&ends)?;
+        let free = SIZE.checked_sub(text.len() + 1);
         let free = free.ok_or_else(|| io::Error::other("the head is larger than its file"))?;
-        self.text.extend(std::iter::repeat_n(' ', free));
-        self.text.push('\n');
-        self.file.write_all_at(self.text.as_bytes(), 0)
+        text.extend(std::iter::repeat_n(' ', free));
+        text.push('\n');
+        self.file.write_all_at(text.as_bytes(), 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use conclave_domain::record::Head;
+    use conclave_domain::record::{Digest, Head};
     use tempfile::TempDir;
 
     use super::*;

@@ -12,42 +12,50 @@
 //! A failed `fdatasync` closes the log until a restart has read it again: what the disk holds is
 //! not known after one.
 
+mod checked;
 mod head;
+mod pruned;
 mod read;
+mod retain;
 mod segment;
 mod walk;
 mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use conclave_actors::audit;
 use conclave_actors::runtime::ports::{AuditError, AuditSink, Batch, Done, Safety};
-use conclave_domain::record::{Anchor, Chain, Line, Record, Step, Stream};
+use conclave_domain::record::{Anchor, Line, Record, Step, Stream};
 use conclave_domain::time::Time;
 use serde::Serialize;
 
 pub use head::HEAD_FILE;
+pub use pruned::PRUNED_FILE;
 use read::Anchors;
 pub use read::{Follower, Lines, LogError, RawLine, Report, first, has_log, lines, replay, verify};
+use retain::{Floor, Ledger};
 use segment::Segment;
-use walk::{Torn, Wants};
-use writer::Writer;
+use walk::{Walk, Wants};
+use writer::{Log, Writer};
 
 /// How a log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// A segment that would grow over this many bytes is closed and the next one begun.
     pub segment_bytes: u64,
+    /// Segments of each stream that are kept, the growing one among them; 0 keeps all.
+    pub keep_segments: u32,
     /// Batches that may wait for the writer.
     pub queue: usize,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, queue: 4_096 }
+        Self { segment_bytes: 64 << 20, keep_segments: 0, queue: 4_096 }
     }
 }
 
@@ -77,6 +85,7 @@ pub struct CutTail {
 pub struct AuditFiles {
     queue: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<()>>,
+    floor: Arc<Floor>,
 }
 
 impl fmt::Debug for AuditFiles {
@@ -117,13 +126,17 @@ impl AuditFiles {
             let other = if anchor.is_some() { "the store's anchor" } else { "nothing else" };
             tracing::warn!("{trouble}: the end of the log is compared with {other}");
         }
+        if let Some((pruned, _)) = pruned::read(dir)? {
+            pruned::sweep(dir, &pruned)?;
+        }
         let mut cut = Vec::new();
         let anchors = Anchors::of(&found, anchor);
-        let parts = (dir, options.segment_bytes, &anchors);
+        let parts = (dir, options, &anchors);
         let (decisions, at) = open_stream(parts, Stream::Decisions, wants, each, &mut cut)?;
         let (observations, _) =
             open_stream(parts, Stream::Observations, &|_| false, &mut |_| (), &mut cut)?;
-        let writer = Writer::open(dir, [decisions, observations]);
+        let floor = Arc::new(Floor::default());
+        let writer = Writer::open(dir, [decisions, observations], Arc::clone(&floor));
         let writer = writer.map_err(|source| LogError::io(dir, source))?;
         let head = writer.head();
         let (queue, batches) = sync_channel(options.queue.max(1));
@@ -131,9 +144,20 @@ impl AuditFiles {
             .name("audit-writer".to_owned())
             .spawn(move || writer.run(&batches))
             .map_err(|source| LogError::io(dir, source))?;
-        let files = Self { queue: Some(queue), thread: Some(thread) };
+        let files = Self { queue: Some(queue), thread: Some(thread), floor };
         let head = files.report(&cut, at)?.unwrap_or(head);
         Ok(Opened { files, head, cut })
+    }
+
+    /// Whether more segments are there than are kept, and some would be removed if they were released.
+    pub fn is_over(&self) -> bool {
+        self.floor.is_over()
+    }
+
+    /// Says that no record up to `head` is needed to repair anything: whatever was made of them is on
+    /// the disk by itself. Retention removes nothing that was not released.
+    pub fn release(&self, head: &Anchor) {
+        self.floor.release(head);
     }
 
     /// Records what was cut, before anybody else writes; the log's end behind that.
@@ -154,21 +178,24 @@ impl AuditFiles {
 
 /// Verifies a stream and opens its last segment; also the time of its last record.
 fn open_stream(
-    (dir, limit, anchors): (&Path, u64, &Anchors),
+    (dir, options, anchors): (&Path, LogOptions, &Anchors),
     stream: Stream,
     wants: Wants<'_>,
     each: &mut dyn FnMut(&Line<'_>),
     cut: &mut Vec<CutTail>,
-) -> Result<((Chain, Segment), Time), LogError> {
-    let walked = read::walk(dir, stream, anchors, Torn::Cut, wants, each)?;
+) -> Result<(Log, Time), LogError> {
+    let walk = Walk { seals: options.keep_segments > 0, ..anchors.walk(dir, stream, wants, each) };
+    let walked = walk.run()?;
     if let Some(tail) = &walked.torn {
         tracing::warn!(segment = tail.segment, bytes = tail.bytes, "cutting a torn tail");
         cut.push(tail.clone());
     }
-    let segment = Segment::open(dir, stream, walked.last_segment, walked.good_bytes, limit)
+    let (number, limit) = (walked.last_segment, options.segment_bytes);
+    let segment = Segment::open(dir, stream, number, walked.good_bytes, limit)
         .map_err(|source| LogError::io(dir, source))?;
+    let ledger = Ledger::new(walked.sealed, walked.kept, options.keep_segments);
     let at = walked.last.map_or(Time::EPOCH, |(at, _)| at);
-    Ok(((walked.chain, segment), at))
+    Ok((Log { chain: walked.chain, segment, ledger }, at))
 }
 
 impl AuditSink for AuditFiles {
@@ -193,5 +220,7 @@ impl Drop for AuditFiles {
     }
 }
 
+#[cfg(test)]
+mod retain_tests;
 #[cfg(test)]
 mod tests;

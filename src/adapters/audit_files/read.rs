@@ -9,8 +9,9 @@ use conclave_domain::record::{Anchor, BadRecord, Line, Place, Record, Step, Stre
 use serde::Serialize;
 
 use super::head;
+use super::pruned::{self, Gone};
 use super::segment::file_name;
-use super::walk::{Cursor, Torn, Walk, Walked, Wants};
+use super::walk::{Cursor, Torn, Walk, Wants};
 
 /// A longer line is no line of ours: a body, a few names and a hash.
 pub(super) const LINE_MAX: u64 = Record::MAX_BYTES as u64 + 4_096;
@@ -31,6 +32,14 @@ pub enum LogError {
     Missing {
         /// Where.
         dir: PathBuf,
+    },
+    /// What retention has left of removed segments cannot be read.
+    #[error("`{}` is unreadable: {why}", path.display())]
+    Summary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// A record is not what it should be.
     #[error(transparent)]
@@ -94,7 +103,12 @@ pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
     if anchors.is_empty() && !has_log(dir) {
         return Err(LogError::Missing { dir: dir.to_owned() });
     }
-    let walked = |stream| walk(dir, stream, &anchors, Torn::Refuse, &|_| false, &mut |_| ());
+    let pruned = pruned::read(dir)?.map(|(pruned, _)| pruned.notes());
+    let walked = |stream| {
+        let mut none = |_: &Line<'_>| ();
+        let walk = anchors.walk(dir, stream, &|_| false, &mut none);
+        Walk { torn: Torn::Refuse, ..walk }.run()
+    };
     let decisions = walked(Stream::Decisions)?;
     let observations = walked(Stream::Observations)?;
     Ok(Report {
@@ -104,7 +118,7 @@ pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
         ended: decisions.last.is_some_and(|(_, step)| step == Step::RunEnded),
         anchored: !anchors.is_empty(),
         head_file,
-        notes: found.trouble.into_iter().collect(),
+        notes: found.trouble.into_iter().chain(pruned.unwrap_or_default()).collect(),
     })
 }
 
@@ -119,9 +133,9 @@ pub fn replay(
     mut each: impl FnMut(&Line<'_>),
 ) -> Result<Verified, LogError> {
     let wants = |line: &Line<'_>| line.seq > applied;
-    let none = Anchors::default();
-    let walked = walk(dir, Stream::Decisions, &none, Torn::Cut, &wants, &mut each)?;
-    Ok(walked.verified)
+    let walk = Anchors::default();
+    let walk = walk.walk(dir, Stream::Decisions, &wants, &mut each);
+    Ok(walk.run()?.verified)
 }
 
 /// The body of the first decision of a step as it stands there: nothing is verified, and nothing is
@@ -130,7 +144,12 @@ pub fn replay(
 /// # Errors
 /// When the log cannot be read.
 pub fn first(dir: &Path, step: Step) -> Result<Option<String>, LogError> {
-    for raw in lines(dir, Stream::Decisions)? {
+    let all = lines(dir, Stream::Decisions)?;
+    let kept = all.pruned().map(|gone| gone.kept.clone()).unwrap_or_default();
+    if let Some(line) = kept.lines().iter().find(|line| line.step == step) {
+        return Ok(Some(line.body.to_owned()));
+    }
+    for raw in all {
         let raw = raw?;
         let Ok(line) = Line::read(&raw.text) else { return Ok(None) };
         if line.step == step {
@@ -157,27 +176,26 @@ impl Anchors {
     const fn is_empty(&self) -> bool {
         self.given.is_none() && self.synced.is_none()
     }
-}
 
-/// Verifies a stream and shows those of its lines to `each` that it wants.
-pub(super) fn walk(
-    dir: &Path,
-    stream: Stream,
-    anchors: &Anchors,
-    torn: Torn,
-    wants: Wants<'_>,
-    each: &mut dyn FnMut(&Line<'_>),
-) -> Result<Walked, LogError> {
-    let Anchors { given, synced, written } = *anchors;
-    let head = |anchor: Anchor| anchor.head(stream);
-    let anchors = [given, synced, written].into_iter().flatten().map(head).collect();
-    // Where the disk has as much, no line is torn that nobody was told of.
-    let written = written.map(head).filter(|&head| synced.map(|it| it.head(stream)) != Some(head));
-    Walk { dir, stream, anchors, written, torn, wants, each }.run()
+    /// A walk over a stream that is compared with these and passes over a torn tail.
+    pub(super) fn walk<'a>(
+        &self,
+        dir: &'a Path,
+        stream: Stream,
+        wants: Wants<'a>,
+        each: &'a mut dyn FnMut(&Line<'_>),
+    ) -> Walk<'a> {
+        let head = |anchor: Anchor| anchor.head(stream);
+        let (synced, written) = (self.synced.map(head), self.written.map(head));
+        let anchors = [self.given.map(head), synced, written].into_iter().flatten().collect();
+        // Where the disk has as much, no line is torn that nobody was told of.
+        let written = written.filter(|&head| synced != Some(head));
+        Walk { dir, stream, anchors, written, torn: Torn::Cut, seals: false, wants, each }
+    }
 }
 
 /// The numbers of a stream's segment files, in order.
-fn numbers(dir: &Path, stream: Stream) -> Result<Vec<u32>, LogError> {
+pub(super) fn numbers(dir: &Path, stream: Stream) -> Result<Vec<u32>, LogError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -202,12 +220,16 @@ fn numbers(dir: &Path, stream: Stream) -> Result<Vec<u32>, LogError> {
 /// # Errors
 /// When the directory cannot be read.
 pub fn lines(dir: &Path, stream: Stream) -> Result<Lines, LogError> {
-    let numbers = numbers(dir, stream)?;
-    let contiguous = (1_u32..).zip(&numbers).take_while(|(due, found)| due == *found);
-    let last = contiguous.last().map_or(0, |(number, _)| number);
+    let pruned = pruned::read(dir)?.and_then(|(pruned, _)| pruned.of(stream).cloned());
+    let before = pruned.as_ref().map_or(0, |gone| gone.segments);
+    let mut numbers = numbers(dir, stream)?;
+    // What retention was about to remove when it was stopped is not looked at any more.
+    numbers.retain(|&number| number > before);
+    let contiguous = (before + 1..).zip(&numbers).take_while(|(due, found)| due == *found);
+    let last = contiguous.last().map_or(before, |(number, _)| number);
     let gap = numbers.last().filter(|&&found| last < found).map(|_| file_name(stream, last + 1));
-    let dir = dir.to_owned();
-    Ok(Lines { dir, stream, first: 1, last, next: 1, open: None, gap, place: Place::default() })
+    let (dir, next, place) = (dir.to_owned(), before + 1, Place::default());
+    Ok(Lines { dir, stream, pruned, last, next, open: None, gap, place })
 }
 
 /// One line as it stands in its file.
@@ -228,8 +250,9 @@ pub struct RawLine {
 pub struct Lines {
     dir: PathBuf,
     stream: Stream,
-    /// The first segment there is, and the last before one that is missing.
-    first: u32,
+    /// What is not there any more.
+    pruned: Option<Gone>,
+    /// The last segment before one that is missing.
     last: u32,
     next: u32,
     open: Option<BufReader<File>>,
@@ -249,15 +272,21 @@ impl Lines {
 
     /// Segments up to the first missing one.
     pub fn segments(&self) -> u32 {
-        (self.last + 1).saturating_sub(self.first)
+        (self.last + 1).saturating_sub(self.first_segment())
+    }
+
+    /// What retention has left of the segments before these.
+    pub(super) const fn pruned(&self) -> Option<&Gone> {
+        self.pruned.as_ref()
     }
 
     pub(super) const fn stream(&self) -> Stream {
         self.stream
     }
 
-    pub(super) const fn first_segment(&self) -> u32 {
-        self.first
+    /// The number of the first segment that is there, or would be.
+    pub(super) fn first_segment(&self) -> u32 {
+        self.pruned.as_ref().map_or(0, |gone| gone.segments) + 1
     }
 
     /// The number of the last segment; one before the first where there is none.
@@ -272,7 +301,7 @@ impl Lines {
 
     /// Goes on behind what was read in another way.
     pub(super) fn skip_to(&mut self, cursor: Cursor) -> Result<(), LogError> {
-        if cursor.segment < self.first {
+        if cursor.segment < self.first_segment() {
             return Ok(());
         }
         self.next = cursor.segment;

@@ -72,16 +72,18 @@ impl Segment {
         Mark { number: self.number, len: self.len }
     }
 
-    /// Adds a line; it is in the file after the next [`Segment::write`].
-    pub(super) fn push(&mut self, line: &str) -> io::Result<()> {
+    /// Adds a line; it is in the file after the next [`Segment::write`]. Where it begins a new
+    /// segment, returns how many bytes the full one has.
+    pub(super) fn push(&mut self, line: &str) -> io::Result<Option<u64>> {
         let grown = self.len + self.pending.len() as u64;
-        if grown > 0 && grown + line.len() as u64 + 1 > self.limit {
+        let is_full = grown > 0 && grown + line.len() as u64 + 1 > self.limit;
+        if is_full {
             self.write()?;
             self.rotate()?;
         }
         self.pending.extend_from_slice(line.as_bytes());
         self.pending.push(b'\n');
-        Ok(())
+        Ok(is_full.then_some(grown))
     }
 
     /// Hands the pending lines to the operating system.

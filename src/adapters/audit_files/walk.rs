@@ -18,7 +18,8 @@ use conclave_domain::record::{Block, Chain, Head, Line, Place, Step, Stream, Ver
 use conclave_domain::time::Time;
 
 use super::CutTail;
-use super::read::{LINE_MAX, Lines, LogError, lines};
+use super::pruned::{Kept, PRUNED_FILE, Sealed};
+use super::read::{LINE_MAX, Lines, LogError, lines, numbers};
 use super::segment::file_name;
 
 /// Bytes of a block, at least; it ends with the last whole line of them.
@@ -47,6 +48,8 @@ pub(super) struct Walk<'a> {
     /// One of them that a torn last line may fall short of by itself.
     pub(super) written: Option<Head>,
     pub(super) torn: Torn,
+    /// Whether retention will want to know where each segment ends.
+    pub(super) seals: bool,
     pub(super) wants: Wants<'a>,
     /// Gets the lines that are wanted, in order, each behind its verification.
     pub(super) each: &'a mut dyn FnMut(&Line<'_>),
@@ -66,6 +69,9 @@ pub(super) struct Walked {
     pub(super) torn: Option<CutTail>,
     /// Time and step of the last line.
     pub(super) last: Option<(Time, Step)>,
+    /// The segments before the last one, and what is kept of that, where that was asked for.
+    pub(super) sealed: Vec<Sealed>,
+    pub(super) kept: Kept,
 }
 
 /// How far a walk has come: everything before is good.
@@ -76,50 +82,58 @@ pub(super) struct Cursor {
     pub(super) line: u64,
 }
 
-impl Cursor {
-    /// Steps into a segment, if it is another one.
-    fn enter(&mut self, segment: u32) {
-        if self.segment != segment {
-            *self = Self { segment, offset: 0, line: 0 };
-        }
-    }
-}
-
 /// What a walk has verified so far.
 struct Progress {
     verifier: Verifier,
     cursor: Cursor,
     last: Option<(Time, Step)>,
+    seals: bool,
+    sealed: Vec<Sealed>,
+    kept: Kept,
 }
 
 impl Walk<'_> {
     /// Verifies the stream.
     pub(super) fn run(self) -> Result<Walked, LogError> {
-        let first = self.dir.join(file_name(self.stream, 1));
-        let is_short = std::fs::metadata(first).is_ok_and(|file| file.len() < BLOCK as u64);
+        let is_short = self.is_short()?;
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.run_with(if is_short { 0 } else { cores.min(WORKERS_MAX) }, BLOCK)
+    }
+
+    /// Whether many hands would be more work than one.
+    fn is_short(&self) -> Result<bool, LogError> {
+        let mut bytes = 0;
+        for number in numbers(self.dir, self.stream)? {
+            let path = self.dir.join(file_name(self.stream, number));
+            bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
+            if bytes >= 2 * BLOCK as u64 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Verifies the stream with so many workers and blocks of that size; line by line with none.
     pub(super) fn run_with(mut self, workers: usize, block: usize) -> Result<Walked, LogError> {
         let mut all = lines(self.dir, self.stream)?;
-        let verifier = Verifier::new(self.stream, self.anchors.clone());
+        let verifier = self.verifier(&all)?;
         let whole = Blocks::new(self.dir, &all, block, verifier.chain().head());
-        let mut so_far = Progress { verifier, cursor: Cursor::default(), last: None };
+        let mut so_far = Progress::new(verifier, self.seals);
         if workers > 0 {
             self.in_blocks(whole, workers, &mut so_far)?;
         }
         all.skip_to(so_far.cursor)?;
         let torn = self.line_by_line(&mut all, &mut so_far)?;
-        let Progress { mut verifier, mut cursor, last } = so_far;
         if let Some(written) = self.written.filter(|_| torn.is_some()) {
-            verifier.forgive(written);
+            so_far.verifier.forgive(written);
         }
         if let Some(gap) = all.gap() {
-            return Err(verifier.missing(gap).into());
+            return Err(so_far.verifier.missing(gap).into());
         }
-        cursor.enter(all.last_segment());
+        for segment in all.first_segment()..=all.last_segment() {
+            so_far.enter(segment);
+        }
+        let Progress { verifier, cursor, last, sealed, kept, .. } = so_far;
         let (whole, chain) = verifier.finish()?;
         Ok(Walked {
             verified: whole,
@@ -129,7 +143,25 @@ impl Walk<'_> {
             good_bytes: cursor.offset,
             torn,
             last,
+            sealed,
+            kept,
         })
+    }
+
+    /// Begins at the first line, or behind what was pruned, of which the kept lines are shown.
+    fn verifier(&mut self, all: &Lines) -> Result<Verifier, LogError> {
+        let anchors = self.anchors.clone();
+        let Some(gone) = all.pruned() else { return Ok(Verifier::new(self.stream, anchors)) };
+        let chain = Chain::resume(&gone.chain).ok_or_else(|| LogError::Summary {
+            path: self.dir.join(PRUNED_FILE),
+            why: "nothing can go on behind it".to_owned(),
+        })?;
+        for line in gone.kept.lines() {
+            if (self.wants)(&line) {
+                (self.each)(&line);
+            }
+        }
+        Ok(Verifier::behind(self.stream, chain, anchors))
     }
 
     fn in_blocks(
@@ -138,15 +170,17 @@ impl Walk<'_> {
         workers: usize,
         so_far: &mut Progress,
     ) -> Result<(), LogError> {
-        let Self { stream, anchors, wants, each, .. } = self;
+        let Self { stream, anchors, wants, each, seals, .. } = self;
+        let (wants, seals) = (*wants, *seals);
+        let shows = move |line: &Line<'_>| wants(line) || seals && Kept::keeps(line.step);
         let (give, jobs) = channel::<Job>();
         let (jobs, (answer, done)) = (Mutex::new(jobs), channel());
         thread::scope(|scope| {
             // Moved in, so that the workers end with this scope's body.
             let give = give;
             for _ in 0..workers {
-                let (jobs, answer, anchors, wants) = (&jobs, answer.clone(), &*anchors, *wants);
-                scope.spawn(move || work(jobs, &answer, anchors, wants));
+                let (jobs, answer, anchors) = (&jobs, answer.clone(), &*anchors);
+                scope.spawn(move || work(jobs, &answer, anchors, &shows));
             }
             drop(answer);
             let (mut sent, mut joined) = (0, 0);
@@ -168,8 +202,11 @@ impl Walk<'_> {
                 early.insert(job.index, (job, block));
                 while let Some((job, block)) = early.remove(&joined) {
                     joined += 1;
-                    if !block.is_some_and(|block| so_far.join(*stream, &job, &block, each)) {
-                        return Ok(());
+                    let text = std::str::from_utf8(&job.bytes).unwrap_or_default();
+                    let joins = |block: &Block| so_far.join(*stream, job.segment, text, block);
+                    let Some(block) = block.filter(joins) else { return Ok(()) };
+                    for at in block.wanted {
+                        so_far.show(&text[at], wants, each);
                     }
                 }
             }
@@ -191,13 +228,13 @@ impl Walk<'_> {
             }
             // A line without its line feed is torn even where everything else of it is there.
             let text = if raw.terminated { raw.text.as_str() } else { "" };
+            so_far.enter(all.current_segment());
             let line = so_far.verifier.line(raw.place.clone(), text)?;
-            so_far.cursor.enter(all.current_segment());
             so_far.cursor.line = raw.place.line;
             so_far.cursor.offset += raw.bytes;
             so_far.last = Some((line.at, line.step));
-            if (self.wants)(&line) {
-                (self.each)(&line);
+            if self.seals && Kept::keeps(line.step) || (self.wants)(&line) {
+                so_far.show(text, self.wants, self.each);
             }
         }
         Ok(None)
@@ -205,31 +242,49 @@ impl Walk<'_> {
 }
 
 impl Progress {
+    fn new(verifier: Verifier, seals: bool) -> Self {
+        let (cursor, kept) = (Cursor::default(), Kept::default());
+        Self { verifier, cursor, last: None, seals, sealed: Vec::new(), kept }
+    }
+
+    /// Steps into the segment that comes next, if it is not in it already.
+    fn enter(&mut self, segment: u32) {
+        let Cursor { segment: number, offset: bytes, .. } = self.cursor;
+        if number >= segment {
+            return;
+        }
+        if self.seals && number > 0 {
+            let (end, kept) = (self.verifier.chain().clone(), std::mem::take(&mut self.kept));
+            self.sealed.push(Sealed { number, bytes, end, kept });
+        }
+        self.cursor = Cursor { segment, offset: 0, line: 0 };
+    }
+
     /// Joins the next block to what was verified; false when it does not come next.
-    fn join(
-        &mut self,
-        stream: Stream,
-        job: &Job,
-        block: &Block,
-        each: &mut dyn FnMut(&Line<'_>),
-    ) -> bool {
-        let Ok(text) = std::str::from_utf8(&job.bytes) else { return false };
-        let mut cursor = self.cursor;
-        cursor.enter(job.segment);
-        cursor.line += block.end.count - block.start.count;
-        cursor.offset += job.bytes.len() as u64;
-        let place = Place { segment: file_name(stream, job.segment), line: cursor.line };
+    fn join(&mut self, stream: Stream, segment: u32, text: &str, block: &Block) -> bool {
+        self.enter(segment);
+        let lines = self.cursor.line + (block.end.count - block.start.count);
+        let place = Place { segment: file_name(stream, segment), line: lines };
         if !self.verifier.block(place, block) {
             return false;
         }
-        self.cursor = cursor;
-        for line in block.wanted.iter().filter_map(|at| Line::read(&text[at.clone()]).ok()) {
-            each(&line);
-        }
+        self.cursor.line = lines;
+        self.cursor.offset += text.len() as u64;
         if let Ok(line) = Line::read(last_line(text)) {
             self.last = Some((line.at, line.step));
         }
         true
+    }
+
+    /// Shows a verified line to whoever wants it.
+    fn show(&mut self, text: &str, wants: Wants<'_>, each: &mut dyn FnMut(&Line<'_>)) {
+        let Ok(line) = Line::read(text) else { return };
+        if self.seals {
+            self.kept.see(line.step, text);
+        }
+        if wants(&line) {
+            each(&line);
+        }
     }
 }
 
@@ -343,7 +398,9 @@ fn fill(file: &mut File, bytes: &mut Vec<u8>, more: usize) -> io::Result<usize> 
 
 #[cfg(test)]
 mod tests {
-    use conclave_domain::record::BadRecord;
+    use std::sync::LazyLock;
+
+    use conclave_domain::record::{Anchor, BadRecord};
     use proptest::prelude::*;
     use tempfile::TempDir;
 
@@ -363,6 +420,7 @@ mod tests {
             anchors: Vec::new(),
             written: None,
             torn,
+            seals: true,
             wants: &|line| line.seq.is_multiple_of(3),
             each: &mut |line| seen.push(line.seq),
         };
@@ -392,7 +450,11 @@ mod tests {
             at in any::<prop::sample::Index>(),
             kind in 0..6_u8,
         ) {
-            let (dir, _) = written(30);
+            static LOG: LazyLock<(TempDir, Anchor)> = LazyLock::new(|| written(30));
+            let dir = TempDir::new().unwrap();
+            for entry in std::fs::read_dir(LOG.0.path()).unwrap().map(Result::unwrap) {
+                std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+            }
             let path = dir.path().join(file_name(Stream::Decisions, segment));
             let mut bytes = std::fs::read(&path).unwrap();
             let at = at.index(bytes.len());

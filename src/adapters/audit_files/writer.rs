@@ -4,22 +4,26 @@ use std::io;
 use std::mem;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use conclave_actors::runtime::ports::{AuditError, Batch, Committed, Safety, Written};
 use conclave_domain::record::{Anchor, Chain, Record, Stream};
 
 use super::head::{End, HeadFile};
-use super::segment::Segment;
+use super::retain::{Floor, Ledger, Page, Retention};
+use super::segment::{Mark, Segment};
+use crate::adapters::clock::now;
 
 /// Batches that are written as one group.
 const GROUP_MAX: usize = 256;
 
-/// A stream's chain and its last segment.
+/// A stream's chain, its last segment, and what retention knows of the others.
 #[derive(Debug)]
-struct Log {
-    chain: Chain,
-    segment: Segment,
+pub(super) struct Log {
+    pub(super) chain: Chain,
+    pub(super) segment: Segment,
+    pub(super) ledger: Ledger,
 }
 
 /// Owns both streams.
@@ -31,6 +35,7 @@ pub(super) struct Writer {
     synced: Anchor,
     /// Says beside the log where it ends.
     head_file: HeadFile,
+    retention: Retention,
     /// Batches nobody waits for that could not be written yet.
     owed: Vec<Batch>,
     /// Why nothing is written any more.
@@ -43,10 +48,9 @@ impl Writer {
     /// A writer behind what is there, all of which is on the disk.
     pub(super) fn open(
         dir: &Path,
-        [decisions, observations]: [(Chain, Segment); 2],
+        [decisions, observations]: [Log; 2],
+        floor: Arc<Floor>,
     ) -> io::Result<Self> {
-        let log = |(chain, segment)| Log { chain, segment };
-        let (decisions, observations) = (log(decisions), log(observations));
         let synced = ends(&decisions, &observations);
         let head_file = HeadFile::open(dir, &synced, files(&decisions, &observations))?;
         Ok(Self {
@@ -54,6 +58,7 @@ impl Writer {
             observations,
             synced,
             head_file,
+            retention: Retention::new(dir, floor, now),
             owed: Vec::new(),
             broken: None,
             line: String::new(),
@@ -103,24 +108,25 @@ impl Writer {
             }
             return;
         }
-        let marks = (self.decisions.segment.mark(), self.observations.segment.mark());
-        let chains = (self.decisions.chain.clone(), self.observations.chain.clone());
+        let marks = (self.decisions.mark(), self.observations.mark());
         let mut lines = Vec::new();
-        let safety = group.iter().map(|batch| batch.safety).max().unwrap_or(Safety::Written);
+        let safety = group.iter().map(|batch| batch.safety).max().unwrap_or(Safety::Offered);
         match self.write(&group, &mut lines) {
             Ok(parts) => match self.sync(safety) {
                 Ok(()) => {
                     // After the sync, so that the head is never ahead of the log.
                     self.tell_head();
                     self.answer(group, lines, parts);
+                    // After the answers, so that nobody waits for it.
+                    let ledgers = [&mut self.decisions.ledger, &mut self.observations.ledger];
+                    self.retention.run(ledgers);
                 }
                 // What the disk holds after a failed sync is not known, so nothing is kept.
                 Err(error) => self.break_off(group, &error),
             },
             Err(error) => {
-                (self.decisions.chain, self.observations.chain) = chains;
-                let back = self.decisions.segment.go_back(marks.0);
-                match back.and_then(|()| self.observations.segment.go_back(marks.1)) {
+                let back = self.decisions.go_back(marks.0);
+                match back.and_then(|()| self.observations.go_back(marks.1)) {
                     Ok(()) => self.refuse(group, &error),
                     Err(error) => self.break_off(group, &error),
                 }
@@ -163,8 +169,13 @@ impl Writer {
             Stream::Decisions => &mut self.decisions,
             Stream::Observations => &mut self.observations,
         };
+        let before = log.ledger.prunes().then(|| (log.segment.end(), log.chain.clone()));
         let seq = log.chain.append(record, of, &mut self.line);
-        log.segment.push(&self.line)?;
+        let full = log.segment.push(&self.line)?;
+        if let (Some(bytes), Some((end, chain))) = (full, before) {
+            log.ledger.seal(end.segment, bytes, chain);
+        }
+        log.ledger.see(record.step(), &self.line);
         lines.push(Written { stream, seq, text: self.line.as_str().into() });
         Ok(seq)
     }
@@ -194,7 +205,10 @@ impl Writer {
     /// The log is where it was before the group: whoever waits hears why, the rest is kept.
     fn refuse(&mut self, group: Vec<Batch>, error: &io::Error) {
         let refused = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AuditError::DiskFull,
+            // The last is a limit of the process (`ulimit -f`), which can be raised as well.
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => AuditError::DiskFull,
             _ => AuditError::Disk { what: error.to_string() },
         };
         for batch in group {
@@ -214,6 +228,19 @@ impl Writer {
         for batch in group {
             batch.done.answer(Err(broken.clone()));
         }
+    }
+}
+
+impl Log {
+    fn mark(&self) -> (Chain, Mark, Page) {
+        (self.chain.clone(), self.segment.mark(), self.ledger.page())
+    }
+
+    /// Forgets what came behind a mark.
+    fn go_back(&mut self, (chain, mark, page): (Chain, Mark, Page)) -> io::Result<()> {
+        self.chain = chain;
+        self.ledger.go_back(page);
+        self.segment.go_back(mark)
     }
 }
 

@@ -154,7 +154,9 @@ impl Store for SledStore {
 
 fn engine(error: &std::io::Error) -> StoreError {
     match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::DiskFull,
+        std::io::ErrorKind::StorageFull
+        | std::io::ErrorKind::QuotaExceeded
+        | std::io::ErrorKind::FileTooLarge => StoreError::DiskFull,
         _ => StoreError::Engine { what: error.to_string() },
     }
 }

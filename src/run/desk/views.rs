@@ -95,6 +95,9 @@ impl Inner {
                 "observations": head.observations.count,
                 "on_disk": synced.decisions.count,
                 "head": head.decisions.hash,
+                "trouble": council.audit.trouble().map(|error| {
+                    format!("{error}: no new risk is taken until it can be written, exits go on")
+                }),
             },
         })
     }

@@ -1,0 +1,117 @@
+//! The shared context over its real store: chatty updates with group commit, and the durable path
+//! against a bare append + `fdatasync`.
+//!
+//! Method: one run, alternating slices on the same file system, medians over the slices. Chatty: a
+//! cycle tells 20,000 documents of 200 bytes under as many names, 100 to a message, and waits until all
+//! of them are on the disk; no name comes twice in a cycle, so every counted update is a written value
+//! and none was coalesced. Durable: one document is told and acknowledged at a time, and 16 at a time;
+//! the bare loop appends as many bytes and syncs. Bounds: chatty ≥ 200,000/s; durable one at a time
+//! ≥ 0.3 of the bare loop (sled writes and syncs a log of its own), 16 in flight ≥ 1 times it.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time and is its own supervisor")]
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use conclave::adapters::context_sled::SledStore;
+use conclave::adapters::store_writer::StoreWriter;
+use conclave_actors::context::{ContextActor, ContextHandle, context};
+use conclave_domain::context::{Context, Lasting, Update};
+use ractor::Actor;
+
+type Failure = Box<dyn std::error::Error>;
+
+const SLICE: Duration = Duration::from_millis(500);
+const SLICES: usize = 7;
+/// Names of a cycle, and how many of them one message carries.
+const NAMES: usize = 20_000;
+const TOLD: usize = 100;
+const BYTES: usize = 200;
+
+fn main() -> Result<(), Failure> {
+    let dir = tempfile::tempdir()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(measure(dir.path()))
+}
+
+async fn measure(dir: &Path) -> Result<(), Failure> {
+    let writer = StoreWriter::start(Arc::new(SledStore::open(&dir.join("context"))?))?;
+    let (handle, args) = context(Context::default(), Arc::new(writer), None, 1_024);
+    let (actor, stopped) = Actor::spawn(None, ContextActor, args).await?;
+    let (mut bare, mut one, mut many, mut chatty) = (vec![], vec![], vec![], vec![]);
+    for nth in 0..SLICES {
+        chatty.push(cycle(&handle, nth).await?);
+        bare.push(bare_loop(&dir.join("bare"))?);
+        one.push(in_flight(&handle, 1).await?);
+        many.push(in_flight(&handle, 16).await?);
+    }
+    actor.stop(None);
+    stopped.await?;
+    let (bare, one, many, chatty) = (median(bare), median(one), median(many), median(chatty));
+    println!("chatty updates, {NAMES} names  {chatty:>10.0} /s  (bound 200000)");
+    println!("bare append + fdatasync     {bare:>10.0} /s");
+    println!("durable, one at a time      {one:>10.0} /s  {:.2} of bare (bound 0.3)", one / bare);
+    println!("durable, 16 in flight       {many:>10.0} /s  {:.2} of bare (bound 1)", many / bare);
+    Ok(())
+}
+
+fn document(name: String, value: usize, lasting: Lasting) -> Update {
+    let json = format!("{{\"value\":{value},\"text\":\"{}\"}}", "x".repeat(BYTES));
+    Update::Document { name, json: Some(json), lasting }
+}
+
+/// Written values a second, from the first update told to the last one on the disk.
+async fn cycle(handle: &ContextHandle, nth: usize) -> Result<f64, Failure> {
+    let begun = Instant::now();
+    for first in (0..NAMES).step_by(TOLD) {
+        let names = first..first + TOLD;
+        let told =
+            names.map(|name| document(format!("chatty-{name}"), nth, Lasting::WithNextFlush));
+        handle.tell(told.collect()).await?;
+    }
+    handle.flush().await?;
+    let names = u32::try_from(NAMES)?;
+    Ok(f64::from(names) / begun.elapsed().as_secs_f64())
+}
+
+fn bare_loop(path: &Path) -> Result<f64, Failure> {
+    let bytes = vec![b'x'; BYTES + 40];
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let (begun, mut count) = (Instant::now(), 0);
+    while begun.elapsed() < SLICE {
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        count += 1;
+    }
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
+}
+
+async fn in_flight(handle: &ContextHandle, callers: usize) -> Result<f64, Failure> {
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let handle = handle.clone();
+        tasks.spawn(async move {
+            let mut count = 0;
+            while begun.elapsed() < SLICE {
+                let update = document(format!("durable-{caller}"), count, Lasting::AtOnce);
+                if handle.apply(vec![update], None).await.is_err() {
+                    break;
+                }
+                count += 1;
+            }
+            count
+        });
+    }
+    let count = u32::try_from(tasks.join_all().await.into_iter().sum::<usize>())?;
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
