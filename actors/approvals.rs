@@ -174,6 +174,15 @@ impl ApprovalsHandle {
         &self.1
     }
 
+    /// Looks for what has expired, and returns when that is written down: for a repetition, whose
+    /// clock does not go by itself.
+    pub async fn expire(&self) {
+        if self.0.cast(ApprovalsMsg::Expire).is_ok() {
+            // Answered behind it, from the same mailbox.
+            let _ = self.list().await;
+        }
+    }
+
     /// What waits.
     pub async fn list(&self) -> Vec<Pending> {
         self.ask(|reply| ApprovalsMsg::List { reply }).await.unwrap_or_default()

@@ -9,11 +9,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use conclave_domain::context::BookKind;
 use conclave_domain::record::Head;
 use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::broker::Account;
 use crate::council::Council;
@@ -60,24 +62,60 @@ impl Moment {
 }
 
 /// A wish for a checkpoint at the next opportunity, whatever the time: somebody has done something
-/// that a second pass over the bars would not bring about.
+/// that a second pass over the bars would not bring about. It also knows who is doing it just now.
 #[derive(Clone, Debug, Default)]
-pub struct Hurry(Arc<AtomicBool>);
+pub struct Hurry(Arc<Wishes>);
+
+#[derive(Debug, Default)]
+struct Wishes {
+    is_wished: AtomicBool,
+    /// How many persons' orders are being carried out.
+    acts: watch::Sender<usize>,
+}
+
+/// How long bars wait for a person's order to be carried out.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A person's order that is being carried out.
+#[derive(Debug)]
+pub struct Act(Arc<Wishes>);
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        self.0.acts.send_modify(|acts| *acts = acts.saturating_sub(1));
+    }
+}
 
 impl Hurry {
     /// Wishes for one.
     pub fn wish(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.is_wished.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody has wished for one.
     pub fn is_wished(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.is_wished.load(Ordering::SeqCst)
     }
 
     /// It is being taken: a wish from now on is for another one.
     pub fn granted(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.0.is_wished.store(false, Ordering::SeqCst);
+    }
+
+    /// A person's order begins; it ends when what is returned is dropped.
+    pub fn act(&self) -> Act {
+        self.0.acts.send_modify(|acts| *acts += 1);
+        Act(Arc::clone(&self.0))
+    }
+
+    /// Waits until no person's order is being carried out, for a second at most: so that everything
+    /// that follows from one stands in the log before the next bar does, and a replay finds it there.
+    pub async fn quiet(&self) {
+        let mut acts = self.0.acts.subscribe();
+        let quiet = acts.wait_for(|acts| *acts == 0);
+        if tokio::time::timeout(PATIENCE, quiet).await.is_err() {
+            tracing::warn!("bars go on while a person's order is being carried out");
+        }
     }
 }
 
@@ -96,5 +134,31 @@ impl Council {
             return Err(NoMoment::Busy);
         }
         Ok(Moment { head, accounts, safety, score, rounds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn bars_wait_for_a_persons_order_and_not_for_ever() {
+        let hurry = Hurry::default();
+        let began = Instant::now();
+        hurry.quiet().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let (one, two) = (hurry.act(), hurry.act());
+        drop(one);
+        hurry.quiet().await;
+        assert_eq!(began.elapsed(), PATIENCE);
+        let waiting = hurry.quiet();
+        let ending = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            drop(two);
+        };
+        tokio::join!(waiting, ending);
+        assert_eq!(began.elapsed(), PATIENCE + PATIENCE / 2);
     }
 }

@@ -78,6 +78,7 @@ impl<R: Rhythm> Stations for Pump<R> {
             () = self.rhythm.before(chunk) => {}
             () = stopped(&mut self.stop) => {}
         }
+        self.council.hurry.quiet().await;
         Ok(self.council.market.bars(Arc::clone(chunk)).await?)
     }
 

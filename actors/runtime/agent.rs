@@ -101,6 +101,12 @@ pub enum ConsultError {
     /// The agent has as much in flight as it may.
     #[error("the agent has as many consultations in flight as it may")]
     Shed,
+    /// What an earlier run failed with, word for word.
+    #[error("{text}")]
+    Recorded {
+        /// Its text.
+        text: String,
+    },
 }
 
 /// The longest text of an answer that is read, bytes; a schema's longest has a few thousand.

@@ -165,6 +165,12 @@ impl Comparing {
         state.difference.is_none() && state.lines.peek().is_none()
     }
 
+    /// The line that is to be met next, while everything was equal so far.
+    pub fn due(&self) -> Option<Expected> {
+        let mut state = self.lock();
+        if state.difference.is_some() { None } else { state.lines.peek().cloned() }
+    }
+
     /// Lines that were met.
     pub fn compared(&self) -> u64 {
         self.lock().compared
@@ -286,6 +292,7 @@ mod tests {
         assert_eq!((first.head.decisions.count, first.synced), (1, whole));
         assert_eq!(write(&comparing, Vec::new()).unwrap().head.decisions.count, 1);
         assert_eq!(comparing.standing(), Standing::Comparing);
+        assert_eq!(comparing.due().map(|line| line.seq), Some(2));
         let mixed = write(&comparing, vec![digest(2), digest(3), digest(4)]).unwrap();
         assert_eq!((mixed.head.decisions.count, mixed.lines.len()), (4, 1));
         assert_eq!((comparing.standing(), comparing.compared()), (Standing::UsedUp, 3));

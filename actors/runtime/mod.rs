@@ -12,6 +12,7 @@ pub mod faults;
 pub mod fence;
 pub mod ports;
 pub mod prompt;
+pub mod recorded;
 pub mod refs;
 pub mod roster;
 pub mod shell;

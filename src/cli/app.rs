@@ -10,7 +10,8 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, report, status, watch,
+    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, replay, report, status,
+    watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -75,6 +76,8 @@ pub enum Verb {
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
+    /// A run once more, byte for byte, or as it would have been: what if?
+    Replay(Box<replay::ReplayArgs>),
     /// Looks at what a run wrote down, and proves that nothing was changed.
     Audit(audit::AuditArgs),
     /// Whether this machine and the latest run are as they should be, and what to do where not.
@@ -128,6 +131,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         }
         Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
         Verb::Chaos(args) => chaos::run(&args, format, out),
+        Verb::Replay(args) => replay::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Watch(args) => block_on(watch::run(&args, format, out)),

@@ -14,6 +14,7 @@ pub mod format;
 pub mod logging;
 pub mod metrics;
 pub mod progress;
+pub mod replay;
 pub mod report;
 pub mod status;
 pub mod watch;

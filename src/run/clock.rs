@@ -15,22 +15,35 @@ use crate::cli::progress::Progress;
 
 /// Market time of a replay.
 #[derive(Debug, Default)]
-pub(super) struct ReplayClock(AtomicI64);
+pub(super) struct ReplayClock {
+    trading: AtomicI64,
+    /// Wall time that stands still, in a repetition; zero follows the system's.
+    still: AtomicI64,
+}
 
 impl ReplayClock {
     /// Goes on from this market time.
     pub(super) fn set(&self, time: Time) {
-        self.0.store(time.ms(), Ordering::SeqCst);
+        self.trading.store(time.ms(), Ordering::SeqCst);
+    }
+
+    /// Wall time stands at this moment until it is set again: nothing of a repetition expires because
+    /// it was slow, and what expired then expires where it did.
+    pub(super) fn stand(&self, wall: Time) {
+        self.still.store(wall.ms(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ReplayClock {
     fn wall(&self) -> Time {
-        now()
+        match self.still.load(Ordering::SeqCst) {
+            0 => now(),
+            still => Time::from_ms(still),
+        }
     }
 
     fn trading(&self) -> Time {
-        Time::from_ms(self.0.load(Ordering::SeqCst))
+        Time::from_ms(self.trading.load(Ordering::SeqCst))
     }
 }
 

@@ -83,7 +83,7 @@ async fn play(
 
 /// A fresh directory among the temporary ones; gone when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Room(PathBuf);
+pub(crate) struct Room(pub(super) PathBuf);
 
 impl Room {
     /// A directory that nobody has used before.

@@ -13,6 +13,7 @@ mod prepare;
 mod pulse;
 pub mod recipe;
 mod reload;
+pub(crate) mod repeat;
 mod resume;
 pub mod rounds;
 mod serve;

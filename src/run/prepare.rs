@@ -10,7 +10,7 @@ use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
 use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
-use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::series::{Series, series_hash};
@@ -31,7 +31,7 @@ use crate::config::{Config, Layer};
 use crate::data;
 
 /// A run that is ready to start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(super) config: Config,
     pub(super) config_hash: String,
@@ -102,6 +102,36 @@ impl Prepared {
         recipe.data_hash.clone_from(&prepared.data_hash);
         prepared.recipe = Some(recipe);
         Ok(prepared)
+    }
+
+    /// The same run of the bars that open at or before a moment.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) fn cut(&self, until: Time) -> Result<Self, CliError> {
+        self.without(|bar| bar.open_time > until)
+    }
+
+    /// The same run of the bars that close at or before a moment.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) fn cut_closed(&self, until: Time) -> Result<Self, CliError> {
+        self.without(|bar| bar.close_time > until)
+    }
+
+    fn without(&self, is_cut: impl Fn(&Bar) -> bool) -> Result<Self, CliError> {
+        let mut cut = self.clone();
+        for one in &mut cut.series {
+            one.bars.retain(|bar| !is_cut(bar));
+        }
+        if cut.series.iter().all(|one| one.bars.is_empty()) {
+            return Err(CliError::new(ExitCode::Usage, "there is no bar as early as that"));
+        }
+        // What it is called stays: it is a part of the same run.
+        cut.tape = Tape::new(cut.series.clone())
+            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
+        Ok(cut)
     }
 
     /// How many slices move at once.
@@ -192,8 +222,8 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
     Ok(prepared)
 }
 
-/// Live money has no broker yet.
-fn refuse_live(config: &Config) -> Result<(), CliError> {
+/// Live money has no broker yet, and a repetition of a run never has one.
+pub(super) fn refuse_live(config: &Config) -> Result<(), CliError> {
     if config.run.money == "live" {
         let text =
             "run.money is live, but no live broker exists yet: only simulated money can be run";

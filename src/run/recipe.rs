@@ -180,7 +180,7 @@ impl SourceFile {
     ///
     /// # Errors
     /// With exit code 8; the text names the file.
-    pub fn check(&self) -> Result<(), CliError> {
+    pub(super) fn check(&self) -> Result<(), CliError> {
         let found = hash(&self.path).map_err(|error| unreadable(&self.path, error))?;
         if found == self.blake3 {
             return Ok(());

@@ -91,7 +91,7 @@ pub(super) async fn start(
     let hurry = setup.carried.hurry.clone();
     let audit: Arc<dyn AuditSink> = match base.comparing() {
         Some(comparing) => comparing,
-        None => opened.audit.clone(),
+        None => Arc::clone(&opened.sink),
     };
     let store: Arc<dyn ContextSink> = match base.comparing() {
         Some(until) => Arc::new(Holding::new(opened.store.clone(), until)),

@@ -32,6 +32,8 @@ const TAIL_MAX: usize = 256 << 20;
 pub(super) struct Opened {
     pub(super) dir: PathBuf,
     pub(super) audit: Arc<AuditFiles>,
+    /// What stands before the log: a repetition compares there.
+    pub(super) sink: Arc<dyn AuditSink>,
     pub(super) head: Anchor,
     pub(super) store: Arc<StoreWriter>,
     pub(super) context: Context,
@@ -131,6 +133,17 @@ pub(super) fn open(
     resume: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, CliError> {
+    open_through(dir, config, resume, clock, |log| log)
+}
+
+/// [`open`] with a sink of one's own before the log.
+pub(super) fn open_through(
+    dir: &Path,
+    config: &Config,
+    resume: bool,
+    clock: Arc<dyn Clock>,
+    through: impl FnOnce(Arc<dyn AuditSink>) -> Arc<dyn AuditSink>,
+) -> Result<Opened, CliError> {
     agree(dir, resume)?;
     let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
     refuse_emptied(dir, config)?;
@@ -161,7 +174,8 @@ pub(super) fn open(
     let last_block = last_block.and_then(|body| serde_json::from_str::<Block>(&body).ok());
     let tail = tailing.whole(dir, log.head.decisions.count)?;
     let audit = Arc::new(log.files);
-    let log_sink: Arc<dyn AuditSink> = audit.clone();
+    let sink = through(audit.clone());
+    let log_sink = Arc::clone(&sink);
     let newest = newest(store.as_ref(), last_block.clone()).map_err(store_error)?;
     let (raw, replayed) = (Arc::clone(&store), None);
     let disk = SafetyDisk { store: raw, log: log_sink, last_block, clock, replayed };
@@ -169,6 +183,7 @@ pub(super) fn open(
     Ok(Opened {
         dir: dir.to_owned(),
         audit,
+        sink,
         head: log.head,
         store: Arc::new(writer),
         context,

@@ -141,7 +141,7 @@ fn ratio(text: &str) -> Result<Ratio, String> {
     number.ok_or_else(|| "a finite number is wanted".to_owned())
 }
 
-fn basis_points(text: &str) -> Result<Bp, String> {
+pub(super) fn basis_points(text: &str) -> Result<Bp, String> {
     let wanted = "basis points from 0 to 1000 with at most two decimals are wanted";
     // Money has the decimals to tell whether a hundredth of a basis point is whole.
     let money: Money = text.parse().map_err(|_| wanted)?;
