@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use targets::TARGETS;
 
-/// Mutated inputs per door; cargo-fuzz runs millions.
+/// Mutated inputs per door, where `PROPTEST_CASES` does not ask for another number.
 const CASES: u32 = 192;
 /// What one input of a few kilobytes may take in a test build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -130,7 +130,9 @@ fn every_sample_of_the_corpora_is_survived() {
 fn mutate(door: &str) {
     let (_, run) = TARGETS.into_iter().find(|(name, _)| *name == door).expect("a door");
     let samples = corpus(door);
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    let cases = asked.unwrap_or(CASES);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let inputs = (any::<prop::sample::Index>(), vec(change(), 0..6), vec(any::<u8>(), 0..200));
     let outcome = TestRunner::new(config).run(&inputs, |(which, changes, noise)| {
         let mut bytes = samples[which.index(samples.len())].1.clone();
