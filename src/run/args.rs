@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::adapters::audit_files::has_log;
+use crate::config::Config;
 
 /// Arguments of `run`.
 #[derive(Args, Clone, Debug, Default)]
@@ -68,6 +69,23 @@ impl RunArgs {
         let begins = || self.out.clone().map(|dir| (dir, false));
         let either = || self.continue_in.clone().map(|dir| (dir.clone(), has_log(&dir)));
         goes_on.or_else(begins).or_else(either)
+    }
+
+    /// Whether bars are named.
+    pub(super) fn names_data(&self) -> bool {
+        !self.data.is_empty() || self.synth.is_some()
+    }
+
+    /// The flags, and what a run was begun with where they say nothing.
+    pub(super) fn flags_over(&self, begun: &Config) -> Vec<(String, String)> {
+        let run = &begun.run;
+        let also = Self {
+            seed: self.seed.or(Some(run.seed)),
+            mode: self.mode.clone().or_else(|| Some(run.mode.clone())),
+            strategy: self.strategy.clone().or_else(|| Some(begun.strategy.name.clone())),
+            ..self.clone()
+        };
+        also.flags()
     }
 
     /// The flags that stand for keys of the configuration.

@@ -58,20 +58,25 @@ pub fn run(
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
-    let mut prepared = prepare::prepare(args, config)?;
+    let prepared = match args.place() {
+        Some((dir, true)) => prepare::again(args, config, &dir)?,
+        _ => prepare::prepare(args, config)?,
+    };
     // Where the command line has named a filter, that one counts.
     let _ = logging::configure(&prepared.config.log.level);
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    // Before anything is written: a run that cannot serve leaves nothing behind.
+    runtime.block_on(serve::probe(&prepared.config.http, args.port.is_some()))?;
     let (dir, resume) = match args.place() {
         Some(place) => place,
         None => (world::fresh_dir(&fresh_id())?, false),
     };
     let clock = Arc::new(ReplayClock::default());
-    let opened = open(args, &mut prepared, (&dir, resume), &clock)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    let opened = open(args, &prepared, (&dir, resume), &clock)?;
     let start = Start::begin(&dir, &prepared.config.supervision, now())?;
     let (stop, stopped) = watch::channel(false);
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -103,13 +108,12 @@ pub fn run(
 /// Opens the run's directory, if it may be gone on with as it was begun.
 fn open(
     args: &RunArgs,
-    prepared: &mut Prepared,
+    prepared: &Prepared,
     (dir, resume): (&Path, bool),
     clock: &Arc<ReplayClock>,
 ) -> Result<Opened, CliError> {
     if resume {
         resume::check(dir, prepared)?;
-        prepared.go_on_as(dir);
     }
     let mut opened = world::open(dir, &prepared.config, resume, clock.clone())?;
     opened.agree_on(&prepared.data_hash)?;

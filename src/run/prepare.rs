@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use conclave_actors::council::AgentSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
@@ -25,7 +26,7 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::MarketWatch;
 
 use super::args::RunArgs;
-use super::recipe::{DataSource, Recipe};
+use super::recipe::{CONFIG_FILE, DataSource, Recipe};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
 use crate::data;
@@ -139,12 +140,9 @@ impl Prepared {
         self.recipe.as_ref().map_or(self.config.run.chunk, |recipe| recipe.chunk)
     }
 
-    /// A run goes on in the chunks that it was begun in, however it is paced: the order of its session
-    /// digests depends on them. One that was begun by a version without recipes takes its own.
-    pub(super) fn go_on_as(&mut self, dir: &Path) {
-        if let (Some(recipe), Ok(begun)) = (&mut self.recipe, Recipe::read(dir)) {
-            recipe.chunk = begun.chunk;
-        }
+    /// Market time after which a drawdown halt is lifted.
+    pub(super) fn lift_halt_after(&self) -> Option<Duration> {
+        self.recipe.as_ref().and_then(Recipe::lift_halt_after)
     }
 
     /// Refuses a configuration under which the council could never act.
@@ -220,6 +218,34 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
     let mut prepared = Prepared::of(recipe, loaded.config)?;
     prepared.layer = loaded.layer;
     Ok(prepared)
+}
+
+/// Gathers everything for a run that goes on: as it was begun, in whatever is not said now. What is
+/// said must agree with it. One that was begun by a version without recipes takes what is said.
+pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<Prepared, CliError> {
+    let begun = match Recipe::read(dir) {
+        Err(error) if error.code == ExitCode::NotFound => return prepare(args, file),
+        begun => begun?,
+    };
+    let own = dir.join(CONFIG_FILE);
+    let flags = args.flags_over(&crate::cli::config::load(Some(&own), &[])?.config);
+    let loaded = crate::cli::config::load(Some(file.unwrap_or(&own)), &flags)?;
+    refuse_live(&loaded.config)?;
+    let recipe = Recipe::of(args, &loaded)?.going_on(&begun, args.names_data())?;
+    let mut prepared = Prepared::of(recipe, loaded.config)?;
+    prepared.layer = loaded.layer;
+    if prepared.config_hash == begun.config_hash {
+        return Ok(prepared);
+    }
+    let text = format!(
+        "the run in {} was begun under another configuration than this one (hash {}, now {}): \
+         leave out what differs from {}, or start another run",
+        dir.display(),
+        begun.config_hash,
+        prepared.config_hash,
+        own.display()
+    );
+    Err(CliError::new(ExitCode::Data, text))
 }
 
 /// Live money has no broker yet, and a repetition of a run never has one.

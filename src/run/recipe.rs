@@ -112,6 +112,26 @@ impl Recipe {
         self.lift_halt_after_ms.map(Duration::from_millis)
     }
 
+    /// What was said now, and what the run was begun with where nothing was said.
+    ///
+    /// # Errors
+    /// With exit code 8 when a file of its bars is gone or is not what it was.
+    pub(super) fn going_on(mut self, begun: &Self, names_data: bool) -> Result<Self, CliError> {
+        if !names_data {
+            self.data = begun.data.clone();
+            if let DataSource::Files { files, splits } = &self.data {
+                files.iter().chain(splits).try_for_each(SourceFile::check)?;
+            }
+        }
+        if self.faults.is_empty() {
+            self.faults.clone_from(&begun.faults);
+        }
+        self.lift_halt_after_ms = self.lift_halt_after_ms.or(begun.lift_halt_after_ms);
+        // The order of session digests depends on the chunks that it was begun in.
+        self.chunk = begun.chunk;
+        Ok(self)
+    }
+
     /// Writes both files, each whole or not at all, the recipe last; both are on the disk when this
     /// returns.
     ///

@@ -33,6 +33,7 @@ use crate::adapters::clock::now;
 use crate::adapters::control_http::{STATION_FILE, Station, TOKEN_FILE};
 use crate::adapters::notify::{self, Notifier};
 use crate::cli::error::{CliError, ExitCode};
+use crate::config::HttpSettings;
 use crate::http::auth::Token;
 use crate::http::desk::Desk;
 use crate::http::events::{Event, Hub};
@@ -200,6 +201,19 @@ async fn keep(
         manager,
     };
     keeper::start(kept, reloader, pulse).await
+}
+
+/// Whether the run could listen where it should.
+///
+/// # Errors
+/// When the port is taken, or the address is exposed without a token.
+pub(super) async fn probe(settings: &HttpSettings, named: bool) -> Result<(), CliError> {
+    if !settings.enabled {
+        return Ok(());
+    }
+    let given = std::env::var(TOKEN_ENV).is_ok_and(|token| !token.is_empty());
+    let address = std::net::SocketAddr::new(settings.host, settings.port);
+    bind_or_choose(address, given, named).await.map(drop)
 }
 
 /// The default port may be taken by another run of ours: then any free one does. A port that a

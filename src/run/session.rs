@@ -177,7 +177,7 @@ impl Session<'_> {
         let (clock, again) = (Arc::clone(&of.clock), of.again.clone());
         let rhythm = Replay { clock, progress, pace, again: again.clone() };
         let pump = Pump { council: of.council.clone(), stop: self.stopped.clone(), rhythm };
-        let lifting = Lifting::new(pump, self.args.lift_halt_after, of.base.halted_at);
+        let lifting = Lifting::new(pump, of.prepared.lift_halt_after(), of.base.halted_at);
         Keeping::new(lifting, of.taker.clone(), again, self.log.clone())
     }
 

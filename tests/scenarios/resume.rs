@@ -47,8 +47,46 @@ fn a_run_goes_on_with_its_own_bars_and_its_own_store_or_not_at_all() {
         .verb(&["run", "--resume", "r", "--no-http", "--data", "AAA.csv"])
         .refuses(8, "other bars");
     world.config("[store]\nengine = \"redb\"\n");
-    world.run(&["--resume", "r", "--config", "c.toml"]).refuses(8, "store.engine");
+    world.run(&["--resume", "r", "--config", "c.toml"]).refuses(8, "begun under");
     assert_eq!(world.audit("r").len(), before, "a refusal leaves nothing");
     world.run(&["--resume", "r"]).succeeds();
     world.verify("r");
+}
+
+/// A run goes on as it was begun: its bars, its mode and its costs come from its directory.
+#[test]
+fn a_run_goes_on_under_its_own_recipe_and_under_no_other() {
+    let world = World::new();
+    world.config("[costs]\nfee_per_trade = \"3\"\n");
+    let begun = ["--out", "r", "--mode", "autonomous", "--config", "c.toml", "--pace", "3ms"];
+    let mut running = world.start("r", &begun);
+    running.wait("some bars", |running| running.market_time().as_str() > "2012-02");
+    assert!(running.terminate().success());
+    let header = |store: &str| -> serde_json::Value {
+        serde_json::from_str(&world.file(store, "run.json")).expect("a document")
+    };
+    let before = header("r");
+    world
+        .verb(&["run", "--resume", "r", "--no-http", "--mode", "advisory"])
+        .refuses(8, "begun under");
+    world.config("[costs]\nfee_per_trade = \"4\"\n");
+    world.run(&["--resume", "r", "--config", "c.toml"]).refuses(8, "begun under");
+    world.verb(&["run", "--resume", "r", "--no-http"]).succeeds();
+    let after = header("r");
+    for key in ["mode", "config_hash", "data_hash", "seed"] {
+        assert_eq!(before[key], after[key], "{key}");
+    }
+    assert_eq!(after["mode"], "autonomous");
+}
+
+#[test]
+fn a_run_whose_port_is_taken_leaves_nothing_behind() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let args = ["run", "--data", "AAA.csv", "--out", "r", "--port", &port];
+    world.verb(&args).refuses(1, &port);
+    assert!(!crate::rig::is_there(&world.path("r")));
+    drop(taken);
+    world.verb(&args).succeeds();
 }
