@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixed::{Bp, Volume};
+use crate::order::Side;
 use crate::order::{DecisionId, Fill};
 use crate::ratio::Ratio;
 
