@@ -311,6 +311,10 @@ fn what_is_not_the_run_any_more_is_refused_and_named() {
     world.verb(&["replay", "r"]).refuses(5, "recipe.json is not there");
     world.verb(&["replay", "nowhere"]).refuses(5, "no run's directory");
 
+    world.config("[audit]\nsegment_mb = 1\nkeep_segments = 2\n");
+    world.verb(&["run", "--out", "p", "--no-http", "--config", "c.toml"]).succeeds();
+    world.verb(&["replay", "p"]).refuses(8, "removed from its log");
+
     world.run(&["--out", "s"]).succeeds();
     world.verb(&["replay", "s", "--mute", "nobody"]).refuses(2, "signal_analyst");
     world.verb(&["replay", "s", "--set", "risk.drawdown_halt=0.9"]).refuses(3, "0.15");
@@ -321,7 +325,7 @@ fn what_is_not_the_run_any_more_is_refused_and_named() {
     world.verb(&[&["replay", "s"], &mute[..]].concat()).refuses(3, "quorum");
 }
 
-/// A log that ends in the middle is the same as far as it goes.
+/// A log that ends in the middle is the same as far as it goes; gone on with, it is the same whole.
 #[test]
 fn a_run_that_was_killed_is_the_same_up_to_its_last_record() {
     let world = World::new();
@@ -331,4 +335,6 @@ fn a_run_that_was_killed_is_the_same_up_to_its_last_record() {
     let said = world.verb(&["replay", "r", "--format", "json"]);
     let told = document(said.succeeds());
     assert_eq!((&told["ended"], &told["same"]), (&false.into(), &told["records"]), "{told:#}");
+    world.run(&["--resume", "r"]).succeeds();
+    is_identical(&world, "r");
 }

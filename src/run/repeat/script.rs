@@ -85,6 +85,10 @@ struct Reading {
     /// The number of the record at which the last ones expired.
     expired_at: u64,
     fault: Option<RecordingError>,
+    /// The number of the last record.
+    seq: u64,
+    /// The first record behind those that are missing.
+    gap: Option<u64>,
 }
 
 /// What a second header after a kill means.
@@ -100,11 +104,17 @@ impl Script {
         let mut reading = Reading::default();
         let verified = replay(dir, 0, |line| reading.line(line))?;
         let bad = |text: String| CliError::new(ExitCode::Data, text);
-        let Reading {
-            header, sessions, recording, last_at, barrier, acts, expiries, fault, ..
-        } = reading;
+        let Reading { header, sessions, recording, last_at, barrier, acts, expiries, .. } = reading;
+        let (fault, gap) = (reading.fault, reading.gap);
         if let Some(fault) = fault {
             return Err(bad("the log cannot be repeated".to_owned()).caused_by(fault));
+        }
+        if let Some(seq) = gap {
+            let text = format!(
+                "the run cannot be repeated: records before {seq} were removed from its log by \
+                 `audit.keep_segments`"
+            );
+            return Err(bad(text));
         }
         let header = header.ok_or_else(|| bad("the log has no readable header".to_owned()))?;
         for (what, said, found) in [
@@ -138,6 +148,10 @@ impl Script {
 
 impl Reading {
     fn line(&mut self, line: &Line<'_>) {
+        if line.seq != self.seq + 1 {
+            self.gap.get_or_insert(line.seq);
+        }
+        self.seq = line.seq;
         if self.barrier.is_some() || self.fault.is_some() {
             return;
         }
