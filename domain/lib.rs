@@ -29,6 +29,8 @@ pub mod limits;
 pub mod market;
 pub mod metrics;
 pub mod mode;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod order;
 pub mod order_state;
 pub mod pipeline;

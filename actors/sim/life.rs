@@ -263,8 +263,11 @@ async fn finish(world: &World, council: &Council) -> End {
 pub(super) async fn keep(world: &World, council: &Council) -> Result<(), String> {
     let accounts = council.broker.export().await.map_err(|error| error.to_string())?;
     let serial = world.next_serial();
-    let shown: Value = serde_json::to_value(&accounts).map_err(|error| error.to_string())?;
-    world.journal.note(Seen::Accounts { accounts: shown });
+    let book = |(kind, account): (&BookKind, &Account)| {
+        (kind.name().to_owned(), super::shown(account.custody.book()))
+    };
+    let books: serde_json::Map<String, Value> = accounts.iter().map(book).collect();
+    world.journal.note(Seen::Accounts { books: Value::Object(books) });
     world.journal.note(Seen::Keeping { serial });
     council.audit.sync().await.map_err(|error| error.to_string())?;
     let kept = council.context.keep(ACCOUNTS, &Kept { serial, accounts }, Lasting::AtOnce).await;

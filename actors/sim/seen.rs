@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use conclave_domain::context::BookKind;
 use conclave_domain::custody::Happening;
+use conclave_domain::faults::Item;
 use serde_json::Value;
 
 use crate::runtime::ports::BrokerWitness;
@@ -32,8 +33,8 @@ pub(super) enum Seen {
     Begun { act: &'static str },
     /// A person was answered.
     Done { act: &'static str, good: bool, mode: Option<&'static str> },
-    /// The accounts as the broker shows them.
-    Accounts { accounts: Value },
+    /// The books as the broker keeps them.
+    Accounts { books: Value },
     /// The books as the shared context shows them.
     Books { books: Value },
     /// How the budgets stand: name, limit, left.
@@ -52,6 +53,8 @@ pub(super) struct Journal(Mutex<Pages>);
 struct Pages {
     seen: Vec<Seen>,
     is_closed: bool,
+    /// Faults of the broker that were injected.
+    injected: Vec<Item>,
 }
 
 impl Journal {
@@ -76,6 +79,11 @@ impl Journal {
         self.pages().is_closed = false;
     }
 
+    /// The faults of the broker that were injected so far.
+    pub(super) fn injected(&self) -> Vec<Item> {
+        self.pages().injected.clone()
+    }
+
     pub(super) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut self.pages().seen)
     }
@@ -84,6 +92,9 @@ impl Journal {
 impl BrokerWitness for Journal {
     fn saw(&self, book: BookKind, happened: &[Happening]) {
         for what in happened {
+            if let Happening::Injected { item } = what {
+                self.pages().injected.push(item.clone());
+            }
             let told = !matches!(what, Happening::Marked(_) | Happening::TradeClosed { .. });
             if told && let Ok(what) = serde_json::to_value(what) {
                 self.note(Seen::Broker { book: book.name(), what });

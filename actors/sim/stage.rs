@@ -123,7 +123,7 @@ impl<'a> Stage<'a> {
         if let Ok(context) = context {
             let book = |kind: BookKind| {
                 let state = context.book(kind)?;
-                Some((kind.name().to_owned(), serde_json::to_value(&state.book).ok()?))
+                Some((kind.name().to_owned(), super::shown(&state.book)))
             };
             let books: serde_json::Map<String, Value> =
                 BookKind::ALL.into_iter().filter_map(book).collect();

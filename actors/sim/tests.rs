@@ -55,3 +55,19 @@ fn a_seed_repeats_itself_and_so_does_its_schedule() {
         assert_eq!(first.schedule, given_back.schedule, "seed {seed}");
     }
 }
+
+/// T-4, G-2, O-2, P-1: broken one at a time, each is found by the name of its invariant.
+#[cfg(feature = "mutants")]
+#[test]
+fn what_is_broken_on_purpose_is_found_within_two_hundred_seeds() {
+    use conclave_domain::mutants::{Mutant, with};
+
+    quiet();
+    for (mutant, id) in Mutant::ALL {
+        let named = |violation: &String| violation.starts_with(id);
+        let finds = |seed: &u64| with(mutant, || run(*seed, None)).violations.iter().any(named);
+        let found = (1..=200).find(finds);
+        assert!(found.is_some(), "{mutant:?} was not found");
+        println!("{mutant:?} breaks {id}: found by seed {}", found.unwrap_or_default());
+    }
+}

@@ -98,7 +98,7 @@ pub(super) struct World {
 impl World {
     /// The world of a plan, with these faults.
     pub(super) fn new(plan: Plan, schedule: Schedule) -> Result<Self, String> {
-        let clock_is_true = super::clock_is_true(&schedule);
+        let checker = Mutex::new(Checker::new(&plan.budgets, &schedule));
         let faults = FaultPlan::of(FaultSource::listed(schedule));
         let (journal, clock) = (Arc::<Journal>::default(), Arc::new(SimClock::new()));
         let wall = Arc::new(FaultyClock::new(clock.clone(), faults.clone()));
@@ -126,7 +126,6 @@ impl World {
             (*agent, Arc::new(brain))
         };
         let brains = plan.minds.iter().map(brain).collect();
-        let checker = Mutex::new(Checker::new(&plan.budgets, clock_is_true));
         Ok(Self {
             faults,
             journal,

@@ -49,6 +49,12 @@ impl Change {
         fee: Money,
         exit_reason: ExitReason,
     ) -> Result<(), FixedError> {
+        #[cfg(feature = "mutants")]
+        let fee = if crate::mutants::is(crate::mutants::Mutant::ForgetsFees) {
+            crate::fixed::Money::ZERO
+        } else {
+            fee
+        };
         let Some(held) = self.position.as_mut() else { return Ok(()) };
         let entry_price = held.entry_price()?;
         let proceeds = notional(fill.price, self.closed)?;

@@ -87,6 +87,8 @@ impl Budgets {
     ) -> Result<Self, Vec<BudgetError>> {
         let mut budgets = Self::new(config)?;
         budgets.durable = true;
+        #[cfg(feature = "mutants")]
+        let stored = stored.filter(|_| !crate::mutants::is(crate::mutants::Mutant::RefillsBudgets));
         let Some(stored) = stored else { return Ok(budgets) };
         budgets.run.clone_from(&stored.run);
         budgets.adjusted.clone_from(&stored.adjusted);

@@ -102,6 +102,10 @@ impl Custody {
         limits: &Limits,
         happenings: &mut Vec<Happening>,
     ) -> Result<bool, CustodyError> {
+        #[cfg(feature = "mutants")]
+        if crate::mutants::is(crate::mutants::Mutant::SendsExitsTwice) {
+            return Ok(false);
+        }
         if self.leaving(symbol).any(|(order, _)| order.kind == OrderKind::Market) {
             return Ok(true);
         }

@@ -349,6 +349,10 @@ impl Tally {
         }
         let standing = self.standing();
         let settled = self.seats.iter().all(|seat| seat.outcome.is_some());
+        #[cfg(feature = "mutants")]
+        let settled = settled
+            || (crate::mutants::is(crate::mutants::Mutant::ActsBeforeTheGuardian)
+                && standing.unheard == 0);
         if settled {
             // T-4: every guardian's seat is settled here, and none is silent.
             self.verdict =

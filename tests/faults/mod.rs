@@ -2,6 +2,7 @@
 
 mod agents;
 mod budgets;
+mod chaos;
 mod crash_loop;
 mod flushes;
 mod full_disk;

@@ -14,6 +14,7 @@ mod rounds;
 use std::collections::BTreeMap;
 
 use conclave_domain::budget::BudgetConfig;
+use conclave_domain::faults::{Fault, Item, Place, Port, Schedule};
 use serde_json::Value;
 
 use super::seen::Seen;
@@ -88,6 +89,8 @@ pub(super) struct Checker {
     kept: BTreeMap<u64, Accounts>,
     acknowledged: u64,
     budgets: Budgets,
+    /// Whether the broker never knows more than it has said.
+    answers_in_time: bool,
     /// The latest market time that was seen.
     latest_ms: i64,
     synced: u64,
@@ -109,7 +112,13 @@ pub(super) struct Found {
 }
 
 impl Checker {
-    pub(super) fn new(budgets: &BudgetConfig, clock_is_true: bool) -> Self {
+    pub(super) fn new(budgets: &BudgetConfig, schedule: &Schedule) -> Self {
+        let never = |port: Port, faults: &[Fault]| {
+            let place = Place::Port(port);
+            let is_one = |item: &Item| item.place == place && faults.contains(&item.fault);
+            !schedule.items().iter().any(is_one)
+        };
+        let clock_is_true = never(Port::Clock, &[Fault::Forward, Fault::Back]);
         Self {
             findings: Findings::default(),
             now: Now::default(),
@@ -120,6 +129,7 @@ impl Checker {
             acknowledged: 0,
             budgets: Budgets::new(budgets, clock_is_true),
             latest_ms: i64::MIN,
+            answers_in_time: never(Port::Broker, &[Fault::Timeout]),
             synced: 0,
             tallied: BTreeMap::new(),
         }
@@ -164,12 +174,13 @@ impl Checker {
             Seen::Done { act, good, mode } => {
                 self.accounts.orders.done(act, good, mode, &mut self.findings);
             }
-            Seen::Accounts { accounts } => {
-                self.accounts.books.accounts(&accounts, &mut self.findings);
+            Seen::Accounts { books } => {
+                self.accounts.books.accounts(&books, self.answers_in_time, &mut self.findings);
             }
-            Seen::Books { books } => {
+            Seen::Books { books } if self.answers_in_time => {
                 self.accounts.books.shown(&books, "P-1", &mut self.findings);
             }
+            Seen::Books { .. } => {}
             Seen::Budgets { rows, wall_ms, trading_ms, fresh } => {
                 // A resumed process plays bars again: what was spent at a later hour says nothing of
                 // an earlier one, in which nobody decides any more.
@@ -207,7 +218,8 @@ impl Checker {
             "filled" => *self.tallied.entry("fills").or_default() += 1,
             _ => {}
         }
-        self.accounts.orders.broker(book, what, self.synced, &mut self.findings);
+        let seen = (self.synced, self.answers_in_time);
+        self.accounts.orders.broker(book, what, seen, &mut self.findings);
         if happened == "filled" {
             self.accounts.books.filled(book, &what["fill"]);
         }

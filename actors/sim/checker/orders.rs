@@ -141,15 +141,17 @@ impl Orders {
         findings.check("O-4", stuck.is_empty(), || format!("nothing leaves of {stuck:?}"));
     }
 
+    /// Something at the broker. `seen` is how many lines were synced by then, and whether the broker
+    /// says at once what it knows.
     pub(super) fn broker(
         &mut self,
         book: &'static str,
         what: &Value,
-        synced: u64,
+        seen: (u64, bool),
         findings: &mut Findings,
     ) {
         match text(what, "happened") {
-            "submitted" => self.submitted(book, &what["intent"], synced, findings),
+            "submitted" => self.submitted(book, &what["intent"], seen, findings),
             "filled" => self.filled(book, &what["fill"], findings),
             "order" => {
                 let event = &what["event"];
@@ -168,7 +170,7 @@ impl Orders {
         &mut self,
         book: &'static str,
         intent: &Value,
-        synced: u64,
+        (synced, in_time): (u64, bool),
         findings: &mut Findings,
     ) {
         let id = text(intent, "client_order_id").to_owned();
@@ -190,7 +192,9 @@ impl Orders {
             } else {
                 other.symbol == order.symbol
             };
-            other.is_live && other.book == book && other.is_entry == order.is_entry && rival
+            // A broker whose answers come late may have ended an exit that still looks alive.
+            let is_live = other.is_live && (in_time || order.is_entry);
+            is_live && other.book == book && other.is_entry == order.is_entry && rival
         };
         let rival = self.sent.values().find(same).map(|other| other.decision.clone());
         findings.check("O-2", rival.is_none(), || {

@@ -159,11 +159,11 @@ fn shrunk(outcome: &Outcome) -> Failure {
         again.violations.iter().any(|violation| wanted.contains(&invariant(violation)))
     });
     let again = sim::run(outcome.seed, Some(&schedule));
-    let violations = if again.is_good() { outcome.violations.clone() } else { again.violations };
-    let schedule = if violations == outcome.violations && again.schedule.is_empty() {
-        outcome.schedule.to_string()
+    // What cannot be shown by a list alone is shown by all that the seed has drawn.
+    let (violations, schedule) = if again.is_good() {
+        (outcome.violations.clone(), outcome.schedule.to_string())
     } else {
-        schedule.to_string()
+        (again.violations, schedule.to_string())
     };
     let command = format!("conclave chaos --seeds {} --schedule '{schedule}'", outcome.seed);
     Failure { seed: outcome.seed, violations, schedule, command }
