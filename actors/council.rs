@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::budget::BudgetConfig;
 use conclave_domain::context::{BookKind, Context};
 use conclave_domain::custody::CustodyConfig;
@@ -350,6 +350,11 @@ fn guarded(
     agents: Vec<ChildSpec>,
     events: Events,
 ) -> (ChildSpec, SafetyHandle) {
+    // O-3: the log may know of a halt that had not reached safety's store when the process ended. The
+    // fence has it before safety starts, and only a person lifts it.
+    if setup.carried.safety.is_none() && world.context.control.state == TradingState::Halted {
+        world.fence.halt();
+    }
     safety(SafetySetup {
         budgets: setup.budgets.clone(),
         store: Arc::clone(&world.safety),

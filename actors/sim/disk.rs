@@ -9,13 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::{Context, Part, PartKey};
 use conclave_domain::faults::{Fault, Port};
 use conclave_domain::record::{
     Anchor, BadRecord, Chain, Line, Place, Record, Step, Stream, Verifier,
 };
-use conclave_domain::role::Team;
 use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
@@ -75,8 +73,6 @@ struct State {
     safety: Option<Block>,
     /// What was last saved or loaded in this life: tells a block from a change.
     last: Option<Block>,
-    /// The trading state as the log tells it; the more careful of both counts.
-    told: Option<(TradingState, BTreeMap<Team, conclave_domain::mode::Mode>)>,
     calls: u64,
     is_frozen: bool,
 }
@@ -137,7 +133,6 @@ impl Disks {
             parts: BTreeMap::new(),
             safety: None,
             last: None,
-            told: None,
             calls: 0,
             is_frozen: false,
         };
@@ -181,8 +176,6 @@ impl Disks {
         }
         let last = [state.safety.clone(), block].into_iter().flatten().max_by_key(|it| it.save);
         state.last = last;
-        state.told = (!state.files[0].lines.is_empty())
-            .then(|| (context.control.state, context.control.modes.clone()));
         let [decisions, observations] = &state.files;
         let head = Anchor {
             decisions: decisions.chain.head(),
@@ -267,7 +260,6 @@ impl Disks {
             Job::Save(record, at, done) => self.save(state, *record, at, done, fate),
             Job::Load(done) => {
                 let record = state.last.as_ref().map(|last| last.record.clone());
-                let record = record.map(|record| careful(record, state.told.as_ref()));
                 Box::new(move || done.answer(Ok(record)))
             }
         }
@@ -351,20 +343,6 @@ impl Disks {
         drop(self.write(state, batch, fate));
         Box::new(move || done.answer(Ok(())))
     }
-}
-
-/// The more careful of the stored record and of what the log tells.
-fn careful(
-    mut record: SafetyRecord,
-    told: Option<&(TradingState, BTreeMap<Team, conclave_domain::mode::Mode>)>,
-) -> SafetyRecord {
-    if let Some((state, modes)) = told {
-        record.trading_state = record.trading_state.max(*state);
-        for (job, mode) in &mut record.modes {
-            *mode = modes.get(job).map_or(*mode, |told| (*mode).min(*told));
-        }
-    }
-    record
 }
 
 /// The devices of one process.

@@ -72,6 +72,8 @@ pub struct CouncilPlan {
     pub brains: Vec<(&'static str, ScriptedBrain)>,
     /// When a round may close.
     pub settle: Settle,
+    /// The context as a former process left it.
+    pub context: Context,
     /// The market.
     pub series: Vec<Series>,
     /// How many of its days were watched before the start; with none the market is still to be played.
@@ -96,6 +98,7 @@ impl Default for CouncilPlan {
             faults: FaultPlan::default(),
             brains: Vec::new(),
             settle: Settle::Early,
+            context: Context::default(),
             series: market.series,
             watched: WATCHED,
             strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
@@ -167,6 +170,7 @@ impl TestCouncil {
             watch.on_chunk(&tape.next_chunk(1).expect("enough days"));
         }
         let (mode, journal) = (plan.mode, plan.journal.take());
+        let context = std::mem::take(&mut plan.context);
         let brains = brains(&mut plan.brains);
         let setup = setup(plan, instruments, watch.clone(), &brains);
         let cash = setup.custody.cash;
@@ -179,7 +183,7 @@ impl TestCouncil {
             head: audit.anchor(),
             store: store.clone(),
             journal,
-            context: Context::default(),
+            context,
             safety: disk.clone(),
             clock: clock.clone(),
             fence: Arc::clone(&fence),

@@ -363,3 +363,18 @@ async fn a_size_above_one_and_a_half_without_unanimity_is_clamped_and_recorded()
         council.stop().await;
     }
 }
+
+/// O-3: a halt that reached the log and not safety's store outlives the process.
+#[tokio::test(start_paused = true)]
+async fn a_halt_that_only_the_log_knows_of_holds_after_a_restart() {
+    use conclave_domain::context::{Context, Update};
+
+    let mut context = Context::default();
+    let (state, reason) = (TradingState::Halted, "a former life".to_owned());
+    let halted = Update::StateSet { state, reason, at: Time::EPOCH };
+    context.apply(halted, None).unwrap();
+    let council = TestCouncil::with(CouncilPlan { context, ..CouncilPlan::default() }).await;
+    assert_eq!(council.council.safety.standing().trading_state, TradingState::Halted);
+    assert!(council.decide_long().await.bodies("order.cleared").is_empty());
+    council.stop().await;
+}
