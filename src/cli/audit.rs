@@ -200,7 +200,7 @@ fn print_report(report: &Report, in_run_json: bool, out: &mut dyn Write) -> io::
         writeln!(out, "without an anchor a cleanly cut tail cannot be seen")?;
     }
     if !report.ended {
-        writeln!(out, "the last record is not `run.ended`: the run goes on, or was interrupted")?;
+        writeln!(out, "no `run.ended` stands at its end: the run goes on, or was interrupted")?;
     }
     writeln!(out, "ok: every record is as it was written")
 }

@@ -64,7 +64,8 @@ pub struct Report {
     pub observations: Verified,
     /// Segment files of both streams.
     pub segments: u32,
-    /// Whether the last decision is `run.ended`: nothing was running when it was written.
+    /// Whether no `run.started` stands behind the last `run.ended`: the run was over, whatever people
+    /// have ordered afterwards.
     pub ended: bool,
     /// Whether a head that was kept elsewhere was compared.
     pub anchored: bool,
@@ -104,9 +105,11 @@ pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
         return Err(LogError::Missing { dir: dir.to_owned() });
     }
     let pruned = pruned::read(dir)?.map(|(pruned, _)| pruned.notes());
-    let walked = |stream| {
-        let mut none = |_: &Line<'_>| ();
-        let walk = anchors.walk(dir, stream, &|_| false, &mut none);
+    let is_edge = |line: &Line<'_>| matches!(line.step, Step::RunStarted | Step::RunEnded);
+    let mut ended = false;
+    let mut walked = |stream| {
+        let mut each = |line: &Line<'_>| ended = line.step == Step::RunEnded;
+        let walk = anchors.walk(dir, stream, &is_edge, &mut each);
         Walk { torn: Torn::Refuse, ..walk }.run()
     };
     let decisions = walked(Stream::Decisions)?;
@@ -115,7 +118,7 @@ pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
         decisions: decisions.verified,
         observations: observations.verified,
         segments: decisions.segments + observations.segments,
-        ended: decisions.last.is_some_and(|(_, step)| step == Step::RunEnded),
+        ended,
         anchored: !anchors.is_empty(),
         head_file,
         notes: found.trouble.into_iter().chain(pruned.unwrap_or_default()).collect(),

@@ -296,3 +296,22 @@ fn many_callers_at_once_each_get_their_place() {
     drop(opened);
     assert_eq!(verify(dir.path(), None).unwrap().decisions.head.count, 320);
 }
+
+#[test]
+fn a_run_is_over_with_its_end_until_the_next_one_starts() {
+    let dir = TempDir::new().unwrap();
+    let opened = AuditFiles::open(dir.path(), None, small()).unwrap();
+    let steps = [
+        (Step::RunStarted, false),
+        (Step::SessionDigest, false),
+        (Step::RunEnded, true),
+        // What a person orders while a run that is over stays to be looked at.
+        (Step::HaltRaised, true),
+        (Step::RunStarted, false),
+    ];
+    for (step, is_over) in steps {
+        let record = audit::record(step, None, Time::EPOCH, &"text").unwrap();
+        append(&opened.files, vec![record], Safety::AllSynced).unwrap();
+        assert_eq!(verify(dir.path(), None).unwrap().ended, is_over, "{step}");
+    }
+}

@@ -184,16 +184,16 @@ fn text(summary: &Summary) -> String {
         let count = summary.faults.get(name).copied().unwrap_or(0);
         faults.row([name.to_owned(), count.to_string()]);
     }
-    told.push_str(&format!("\n{faults}"));
+    told.extend(["\n".to_owned(), faults.to_string()]);
     let mut checks = Table::new([("invariant", Align::Left), ("checked", Align::Right)]);
     for (id, count) in &summary.checks {
         checks.row([(*id).to_owned(), count.to_string()]);
     }
-    told.push_str(&format!("\n{checks}"));
+    told.extend(["\n".to_owned(), checks.to_string()]);
     for Failure { seed, violations, command, .. } in &summary.failures {
-        told.push_str(&format!("\nseed {seed} broke an invariant:\n"));
-        violations.iter().for_each(|violation| told.push_str(&format!("  {violation}\n")));
-        told.push_str(&format!("repeat it: {command}\n"));
+        told.extend([format!("\nseed {seed} broke an invariant:\n")]);
+        told.extend(violations.iter().map(|violation| format!("  {violation}\n")));
+        told.extend([format!("repeat it: {command}\n")]);
     }
     told
 }
