@@ -27,7 +27,7 @@ use conclave::adapters::safety_store::{SafetyDisk, SafetyWriter};
 use conclave::adapters::store_writer::StoreWriter;
 use conclave::http::events::{Event, Hub};
 use conclave_actors::consensus::Patience;
-use conclave_actors::council::{AgentSetup, Council, CouncilSetup, World};
+use conclave_actors::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use conclave_actors::driver;
 use conclave_actors::pump::{Pump, Rhythm};
 use conclave_actors::runtime::fence::Fence;
@@ -143,6 +143,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         store: Arc::clone(&store),
         log: Arc::clone(&audit),
         last_block: None,
+        replayed: None,
         clock: clock.clone(),
     };
     let world = World {
@@ -155,6 +156,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         clock,
         fence: Fence::without_flag(),
         events: Arc::new(|_| {}),
+        witness: None,
         runtime: tokio::runtime::Handle::current(),
     };
     let cash = Money::from_units(10_000_000)?;
@@ -179,6 +181,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         patience: Patience::Watchdog(Duration::from_mins(1)),
         settle: Settle::All,
         long_only: false,
+        carried: Carried::default(),
     };
     let council = Council::start(setup, world).await?;
     let opened = BookKind::ALL.map(|book| Update::BookOpened { book, cash });

@@ -22,7 +22,9 @@ fn a_run_lives_with_faults_of_its_ports_and_writes_them_down() {
         "feed.older@90",
     ];
     let mut args = vec!["--out", "faulty", "--mode", "autonomous"];
-    faults.iter().for_each(|fault| args.extend(["--fault", fault]));
+    for fault in faults {
+        args.extend(["--fault", fault]);
+    }
     world.run(&args).succeeds();
     world.verify("faulty");
     let injected = world.steps("faulty", "fault.injected");
