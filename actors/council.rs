@@ -39,6 +39,7 @@ use crate::runtime::faults::ports::{FaultyAudit, FaultyClock, FaultySafety, Faul
 use crate::runtime::faults::{FaultPlan, PlannedFault};
 use crate::runtime::fence::Fence;
 use crate::runtime::ports::{AuditSink, BrokerWitness, Clock, ContextSink, Journal, SafetyStore};
+use crate::runtime::recall::{Recall, Recalling};
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
 use crate::runtime::supervision::{ChildSpec, Intensity};
@@ -163,6 +164,8 @@ pub struct Carried {
     pub hurry: Hurry,
     /// The session in which it goes on.
     pub digest: SessionDigest,
+    /// What agents that are not free had answered since then.
+    pub recall: Arc<Recall>,
     /// Safety at that moment, where everything since then is played again; otherwise what its store
     /// holds is what counts.
     pub safety: Option<LiveSafety>,
@@ -283,14 +286,15 @@ struct Counts {
     rounds: Arc<AtomicU64>,
 }
 
-/// Prepares every child, in the order in which they start.
+/// Prepares every child, in the order in which they start. Audit and context publish their own handles;
+/// the supervisor only starts them again.
 fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
-    let Carried { score, rounds, digest, .. } = setup.carried.clone();
+    let Carried { score, rounds, digest, recall, .. } = setup.carried.clone();
     let rounds = Arc::new(AtomicU64::new(rounds));
     let (audit, audit_args) = audit(Arc::clone(&world.audit), world.head, AUDIT_ROOM);
     let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
     let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
-    let (agent_specs, agents) = trading_team(&setup);
+    let (agent_specs, agents) = trading_team(&setup, &audit, &world.clock);
     let told = Arc::clone(&world.events);
     let events = recorded(audit.clone(), context.clone(), Arc::clone(&world.clock), told);
     let (safety_spec, safety) = guarded(&setup, world, agent_specs, events);
@@ -330,8 +334,9 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         settle: setup.settle,
         long_only: setup.long_only,
         rounds: Arc::clone(&rounds),
+        recall,
+        clock: Arc::clone(&world.clock),
     });
-    // Audit and context publish their own handles; the supervisor only starts them again.
     let audit_spec = ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone()));
     let context_spec =
         ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone()));
@@ -369,7 +374,20 @@ fn guarded(
     })
 }
 
-fn trading_team(setup: &CouncilSetup) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
+fn trading_team(
+    setup: &CouncilSetup,
+    audit: &AuditHandle,
+    clock: &Arc<dyn Clock>,
+) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
+    // What costs nothing is asked again.
+    let remembering = |brain: &Arc<dyn Brain<TradingBrief>>| -> Arc<dyn Brain<TradingBrief>> {
+        let brain = Arc::clone(brain);
+        if brain.paid().is_none() {
+            return brain;
+        }
+        let (recall, audit) = (Arc::clone(&setup.carried.recall), audit.clone());
+        Arc::new(Recalling { brain, recall, audit, clock: Arc::clone(clock) })
+    };
     let enabled = trading::TEAM
         .iter()
         .filter_map(|entry| setup.agents.get(entry.role.name).map(|settings| (entry, settings)));
@@ -377,7 +395,7 @@ fn trading_team(setup: &CouncilSetup) -> (Vec<ChildSpec>, Vec<AgentHandle<Tradin
         .map(|(entry, settings)| {
             agent(AgentSpec {
                 entry: *entry,
-                brain: Arc::clone(&settings.brain),
+                brain: remembering(&settings.brain),
                 limits: Arc::clone(&setup.limits),
                 faults: Arc::clone(&setup.faults),
                 permits: settings.permits,

@@ -36,6 +36,8 @@ use crate::broker::{BrokerError, BrokerHandle};
 use crate::consensus::{Patience, RoundError};
 use crate::inline::Attend;
 use crate::market::Gone;
+use crate::runtime::ports::Clock;
+use crate::runtime::recall::Recall;
 use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::shell::AgentHandle;
 use crate::runtime::supervision::ChildSpec;
@@ -104,6 +106,10 @@ pub struct Office {
     pub long_only: bool,
     /// The number of the last round.
     pub rounds: Arc<AtomicU64>,
+    /// What was answered before the process ended.
+    pub recall: Arc<Recall>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Office {

@@ -8,6 +8,8 @@
 //! - O-3: after HALTED no entry leaves.
 //! - O-4: exits are never blocked by agents: no fence, halt or expiry stops one.
 
+use std::time::Duration;
+
 use crate::code::Code;
 use crate::fixed::Qty;
 use crate::mode::Person;
@@ -178,6 +180,13 @@ impl<T> Cleared<T> {
     }
 }
 
+/// Whether a round that was open when its process ended is too old to be finished: more than
+/// `lasting` of the trading clock has passed since its signal. A clock that stands still, as between
+/// two bars of a replay, or that went back makes nothing old.
+pub fn is_interrupted(raised_at: Time, now: Time, lasting: Duration) -> bool {
+    now > raised_at && now.since(raised_at) > lasting
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,5 +293,17 @@ mod tests {
         let exit = Cleared::by_person(ada, intent("exit", Side::Sell, 1), VALID);
         let worst = Gate { now: Time::from_ms(i64::MAX), epoch: 99, halted: true };
         assert_eq!(exit.check(worst), Ok(()));
+    }
+
+    #[test]
+    fn a_round_is_interrupted_once_its_bar_is_older_than_it_may_be() {
+        let (raised_at, lasting) = (Time::from_ms(1_000_000), Duration::from_secs(300));
+        let table = [(-1, false), (0, false), (299_999, false), (300_000, false), (300_001, true)];
+        for (passed_ms, expected) in table {
+            let now = Time::from_ms(raised_at.ms() + passed_ms);
+            assert_eq!(is_interrupted(raised_at, now, lasting), expected, "{passed_ms}");
+        }
+        assert!(is_interrupted(raised_at, Time::from_ms(i64::MAX), lasting));
+        assert!(!is_interrupted(raised_at, Time::from_ms(i64::MIN), lasting));
     }
 }

@@ -84,6 +84,7 @@ codes! {
     RoundNoQuorum = "round.no_quorum", "Too few agents voted for or against.", "`conclave rounds ID` names who failed, abstained or was late.";
     RoundRefused = "round.refused", "The votes for were under the threshold.", "Nothing: the council does not want this entry.";
     RoundNotUnanimous = "round.not_unanimous", "A critical action was not unanimous.", "Nothing: critical actions need every voter.";
+    RoundInterrupted = "round.interrupted", "The process ended while the round was open, and its bar is too old by now.", "Nothing: the next bar asks again.";
     RoundExitAdvised = "round.exit_advised", "An agent advised to leave the symbol where an entry was asked for; the more cautious wins.", "Nothing: the next bar asks again.";
     SafetyForbidden = "safety.forbidden", "An answer asked for a forbidden action.", "Read the answer under `rounds`; no setting permits it.";
     SafetyTeamHour = "safety.team_hour", "The team's paid consultations of this hour are spent.", "Wait, or raise `budgets.team_per_hour`.";

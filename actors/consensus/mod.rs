@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::runtime::agent::ConsultError;
 use crate::runtime::brain::Spent;
+use crate::runtime::recall::Recall;
 use crate::runtime::refs::{GivenUp, Refused};
 use crate::runtime::shell::{
     AgentHandle, Answer, Cancel, Consult, Heard, Hold, Lease, Reply, WENT_AWAY,
@@ -78,6 +79,10 @@ pub struct RoundRequest<B> {
     pub patience: Patience,
     /// How it is counted.
     pub rules: Arc<ConsensusRules>,
+    /// What was answered before the process ended: nobody is paid twice for it.
+    pub recall: Arc<Recall>,
+    /// Whether it was open when the process ended and is too old to be finished.
+    pub interrupted: bool,
 }
 
 /// A round that has closed.
@@ -216,6 +221,9 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
     async fn run(&mut self) {
         let mut fence = self.safety.fence().changes();
         self.look_at_fence();
+        if self.request.interrupted {
+            self.tally.apply(Event::Interrupted);
+        }
         self.permits().await;
         let guards = |member: &Member<B>| member.agent.role.authority.may_veto();
         for first in [true, false] {
@@ -258,9 +266,8 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
 
     /// Reserves the money of paid members before anybody is asked; free ones need nobody's leave.
     async fn permits(&mut self) {
-        let paid: Vec<usize> = (0..self.request.members.len())
-            .filter(|seat| self.request.members[*seat].agent.paid.is_some())
-            .collect();
+        let paid: Vec<usize> =
+            (0..self.request.members.len()).filter(|seat| self.is_to_be_paid(*seat)).collect();
         if paid.is_empty() || !self.is_open() {
             return;
         }
@@ -283,6 +290,13 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
         }
     }
 
+    /// Whether asking a member costs something: it is not free and has not answered before.
+    fn is_to_be_paid(&self, seat: usize) -> bool {
+        let RoundRequest { members, recall, decision, nth, .. } = self.request;
+        let agent = &members[seat].agent;
+        agent.paid.is_some() && recall.answer(decision, *nth, agent.role.name).is_none()
+    }
+
     fn name(&self, seat: usize) -> AgentName {
         self.request.members[seat].agent.role.name
     }
@@ -290,7 +304,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
     fn ask(&mut self, seat: usize) {
         let Member { agent, brief } = &self.request.members[seat];
         let leased = self.leases.get(&seat);
-        if agent.paid.is_some() && leased.is_none() {
+        if self.is_to_be_paid(seat) && leased.is_none() {
             return;
         }
         let consult = Consult {

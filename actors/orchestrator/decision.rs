@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use conclave_domain::advice::{Advice, Lever, Objection, VetoKind};
 use conclave_domain::appeal;
 use conclave_domain::approvals::Proposal;
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::budget::Request;
-use conclave_domain::clearance::{Cleared, Validity};
+use conclave_domain::clearance::{Cleared, Validity, is_interrupted};
 use conclave_domain::code::Code;
 use conclave_domain::context::BookKind;
 use conclave_domain::custody::PositionEvent;
@@ -181,6 +182,8 @@ impl Office {
             settle: self.settle,
             patience: self.patience,
             rules: Arc::new(self.limits.consensus.clone()),
+            recall: Arc::clone(&self.recall),
+            interrupted: self.is_interrupted(&asked.base.decision, nth, asked.brief.as_of),
         };
         let round = open_round(request, &self.safety).await?;
         let advice: Vec<Advice> =
@@ -190,6 +193,13 @@ impl Office {
         batch.answers(&round.answers);
         batch.closed(nth, &round.report);
         Ok((round, advice))
+    }
+
+    /// Whether a round that some had answered before the process ended is too old to be finished.
+    fn is_interrupted(&self, decision: &DecisionId, nth: u64, raised_at: Time) -> bool {
+        let lasting = Duration::from_millis(CLEARANCE_MS.unsigned_abs());
+        let now = self.clock.trading();
+        self.recall.knows(decision, nth) && is_interrupted(raised_at, now, lasting)
     }
 
     fn count_forbidden(&self, answers: &[Answer]) {
@@ -362,6 +372,8 @@ impl Office {
                 settle: conclave_domain::tally::Settle::All,
                 patience: self.patience,
                 rules: Arc::new(self.limits.consensus.clone()),
+                recall: Arc::clone(&self.recall),
+                interrupted: false,
             },
             &self.safety,
         )

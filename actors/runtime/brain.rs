@@ -27,6 +27,8 @@ pub struct Ask<B> {
     pub limits: Arc<Limits>,
     /// The decision that it is about: recorded answers are found by it.
     pub decision: DecisionId,
+    /// The number of the round in this run; 0 for a question about a position.
+    pub round: u64,
     /// What the call has cost so far, for the case that it is cancelled.
     pub spent: Spent,
 }

@@ -12,6 +12,7 @@ pub mod faults;
 pub mod fence;
 pub mod ports;
 pub mod prompt;
+pub mod recall;
 pub mod recorded;
 pub mod refs;
 pub mod roster;

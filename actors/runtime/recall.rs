@@ -112,3 +112,115 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use conclave_domain::budget::BudgetConfig;
+    use conclave_domain::market::symbol::Symbol;
+    use conclave_domain::record::Stream;
+    use conclave_domain::tally::Settle;
+    use conclave_domain::time::Time;
+    use serde_json::json;
+
+    use super::*;
+    use crate::council::Carried;
+    use crate::runtime::ports::{AuditError, AuditSink as _, Batch, Done, Safety};
+    use crate::testkit::brains::{Act, ScriptedBrain};
+    use crate::testkit::council::{CouncilPlan, TestCouncil};
+    use crate::testkit::memory_audit::MemoryAudit;
+    use crate::testkit::told::Told;
+
+    /// A line of the observations as it is written.
+    fn line(body: &Value) -> String {
+        let log = MemoryAudit::default();
+        let decision = DecisionId::new(&Symbol::new("AAPL").unwrap(), Time::EPOCH, "entry");
+        let record = record(Step::AnswerHeard, Some(&decision), Time::EPOCH, body).unwrap();
+        let done = Done::new(|_: Result<_, AuditError>| ());
+        log.submit(Batch { records: vec![record], safety: Safety::Written, done });
+        log.lines(Stream::Observations).remove(0)
+    }
+
+    #[test]
+    fn an_answer_is_found_by_its_round_and_agent_and_an_unreadable_one_is_not() {
+        let mut recall = Recall::default();
+        let cost = Money::from_raw(5);
+        let heard = json!({"round": 3, "agent": "position_sizer", "brain": "scripted",
+            "raw": {"size_multiplier": 1.1}, "cost": cost});
+        for body in [heard, json!({"round": 4}), json!(null)] {
+            let text = line(&body);
+            recall.hear(&Line::read(&text).unwrap());
+        }
+        let text = line(&json!({}));
+        let decision = Line::read(&text).unwrap().decision.unwrap();
+        let found = recall.answer(&decision, 3, "position_sizer").unwrap();
+        assert_eq!((found.cost, &found.raw["size_multiplier"]), (cost, &json!(1.1)));
+        assert_eq!(recall.answer(&decision, 3, "risk_guardian"), None);
+        assert!(recall.knows(&decision, 3) && !recall.knows(&decision, 4));
+        recall.forget();
+        assert!(!recall.knows(&decision, 3));
+    }
+
+    const NAMES: [&str; 3] = ["signal_analyst", "position_sizer", "risk_guardian"];
+
+    /// A council with paid brains; one that goes on has a budget of one paid consultation.
+    async fn council(recall: Option<Recall>) -> TestCouncil {
+        let paid = |name: &'static str| {
+            let cost = Money::from_raw(1_000);
+            (name, ScriptedBrain::paid(Act::Rules, Some(cost), cost))
+        };
+        let (mut budgets, mut carried) = (BudgetConfig::default(), Carried::default());
+        if let Some(recall) = recall {
+            (budgets.team_per_hour, budgets.all_per_hour) = (1, 1);
+            carried.recall = Arc::new(recall);
+        }
+        let brains = NAMES.into_iter().map(paid).collect();
+        let (settle, default) = (Settle::All, CouncilPlan::default());
+        TestCouncil::with(CouncilPlan { brains, budgets, carried, settle, ..default }).await
+    }
+
+    /// What a first life has heard in a round in which the sizer hung, and how the round went.
+    async fn first_life() -> (Recall, Told) {
+        let council = council(None).await;
+        council.agent("position_sizer").will_hang();
+        let told = council.decide_long().await;
+        let mut recall = Recall::default();
+        for text in council.audit.lines(Stream::Observations) {
+            recall.hear(&Line::read(&text).unwrap());
+        }
+        council.stop().await;
+        (recall, told)
+    }
+
+    fn asked(council: &TestCouncil) -> [usize; 3] {
+        NAMES.map(|name| council.agent(name).brain().asked())
+    }
+
+    /// Goal: G-3: who had answered is neither asked nor paid again, who had not is asked.
+    /// Method: a second council has the first one's observations and one permit.
+    #[tokio::test(start_paused = true)]
+    async fn a_round_in_flight_is_finished_without_asking_twice() {
+        let (recall, first) = first_life().await;
+        let council = council(Some(recall)).await;
+        let again = council.decide_long().await;
+        assert_eq!(asked(&council), [0, 1, 0], "only the one that had not answered");
+        assert_eq!(again.verdicts().len(), first.verdicts().len());
+        let outcome = |told: &Told| told.seat("position_sizer").unwrap()["outcome"].clone();
+        assert_eq!((outcome(&first), outcome(&again)), ("late".into(), "voted".into()));
+        council.stop().await;
+    }
+
+    /// T-3: a round that nobody could finish in time is no consent, whatever had been answered.
+    #[tokio::test(start_paused = true)]
+    async fn a_round_whose_bar_is_too_old_by_now_holds_as_interrupted() {
+        let (recall, _) = first_life().await;
+        let council = council(Some(recall)).await;
+        council.clock.advance(Duration::from_hours(1));
+        let told = council.decide_long().await;
+        assert_eq!(told.verdicts(), ["hold"]);
+        assert!(format!("{told:?}").contains("round.interrupted"));
+        assert_eq!(asked(&council), [0, 0, 0]);
+        council.stop().await;
+    }
+}

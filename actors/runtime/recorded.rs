@@ -384,6 +384,7 @@ mod tests {
                 brief: Arc::clone(&brief),
                 limits: Arc::clone(&limits),
                 decision,
+                round: 1,
                 spent: Spent::default(),
             };
             let raw = MutedGuardian.think(ask).await.unwrap().raw;

@@ -370,6 +370,7 @@ async fn work<B: Send + Sync + 'static>(
         brief: Arc::clone(&brief),
         limits: Arc::clone(&spec.limits),
         decision,
+        round,
         spent: spent.clone(),
     };
     let thinking = async {

@@ -82,6 +82,8 @@ pub struct CouncilPlan {
     pub strategy: StrategyConfig,
     /// The simulated broker's terms.
     pub sim: SimConfig,
+    /// What it goes on from.
+    pub carried: Carried,
     /// Where what is over goes, if not nowhere.
     pub journal: Option<Arc<dyn Journal>>,
 }
@@ -103,6 +105,7 @@ impl Default for CouncilPlan {
             watched: WATCHED,
             strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
             sim: SimConfig::default(),
+            carried: Carried::default(),
             journal: None,
         }
     }
@@ -429,7 +432,7 @@ fn setup(
         patience: Patience::Deadline(Duration::from_secs(5)),
         settle: plan.settle,
         long_only: false,
-        carried: Carried::default(),
+        carried: plan.carried,
     }
 }
 

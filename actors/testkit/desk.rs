@@ -154,6 +154,8 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             settle: Settle::Early,
             patience: Patience::Deadline(Duration::from_secs(5)),
             rules: Arc::new(self.limits.consensus.clone()),
+            recall: Arc::default(),
+            interrupted: false,
         }
     }
 

@@ -94,6 +94,8 @@ pub enum Event {
     Fenced,
     /// The trading state was halted.
     Halted,
+    /// The round was open when its process ended, and the market has moved on since.
+    Interrupted,
 }
 
 impl Event {
@@ -246,6 +248,7 @@ impl Tally {
                 Event::Deadline => self.time_is_up(),
                 Event::Fenced => self.hold(Code::SafetyFenced),
                 Event::Halted => self.hold(Code::SafetyHalted),
+                Event::Interrupted => self.hold(Code::RoundInterrupted),
                 Event::Opinion { agent, vote } => self.opinion(agent, vote),
                 Event::NoObjection { agent } => self.settle_seat(agent, Outcome::NoObjection),
                 Event::Veto { agent, objection } => self.veto(agent, objection),
@@ -277,7 +280,13 @@ impl Tally {
         let cut = match &self.verdict {
             Verdict::Vetoed { .. } => true,
             Verdict::Hold { code } => {
-                matches!(code, Code::GuardSilent | Code::SafetyFenced | Code::SafetyHalted)
+                matches!(
+                    code,
+                    Code::GuardSilent
+                        | Code::SafetyFenced
+                        | Code::SafetyHalted
+                        | Code::RoundInterrupted
+                )
             }
             Verdict::Open | Verdict::Act => false,
         };

@@ -262,8 +262,11 @@ fn nobody_to_ask_is_no_quorum_and_a_fence_or_a_halt_closes_at_once() {
     assert_eq!(empty.verdict(), &Verdict::Hold { code: Code::RoundNoQuorum });
     assert_eq!(empty.awaited().count(), 0);
 
-    for (event, code) in [(Event::Fenced, Code::SafetyFenced), (Event::Halted, Code::SafetyHalted)]
-    {
+    for (event, code) in [
+        (Event::Fenced, Code::SafetyFenced),
+        (Event::Halted, Code::SafetyHalted),
+        (Event::Interrupted, Code::RoundInterrupted),
+    ] {
         let mut tally = round(false, Settle::All);
         tally.apply(vote(VOTERS[0], Vote::For));
         assert_eq!(tally.apply(event), &Verdict::Hold { code });

@@ -92,6 +92,12 @@ pub(super) fn read(context: &Context) -> Result<Found, CliError> {
     Ok(Found::Checkpoint(Box::new(read)))
 }
 
+/// The record that a `checkpoint.taken` is about, from its body.
+pub(super) fn seq(body: &str) -> Option<u64> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    body["seq"].as_u64()
+}
+
 /// Takes checkpoints of one process's part of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Taker {

@@ -128,13 +128,14 @@ fn person() -> Person {
 
 impl Inner {
     async fn obey(&self, command: Command) -> Result<Value, Refusal> {
-        let is_act = !matches!(command, Command::Consult { .. } | Command::Setter { .. });
+        let is_written = !matches!(command, Command::Setter { .. });
+        let is_act = is_written && !matches!(command, Command::Consult { .. });
         let hurry = &self.parts.council.hurry;
         // The next bar waits for it; it waits for nothing.
         let act = is_act.then(|| hurry.act());
         let done = self.carry_out(command).await;
-        if is_act {
-            // What a person has done would not be done again by a second pass over the bars.
+        if is_written {
+            // What was done from outside would not be done again by a second pass over the bars.
             hurry.wish();
         }
         drop(act);

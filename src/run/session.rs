@@ -162,6 +162,7 @@ impl Session<'_> {
         if stays {
             tell(&report, self.dir, format, out)?;
             self.stay(&of.taker).await;
+            of.taker.take_last(stations.halted_at(), Some(end)).await?;
             // What people ordered meanwhile is in the audit too: its end has moved.
             report = finish::again(of.prepared, &council, (self.dir, &accounts)).await?;
             finish::write(&report, self.dir)?;

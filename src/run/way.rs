@@ -14,20 +14,22 @@ use std::sync::Arc;
 use conclave_actors::broker::Account;
 use conclave_actors::council::Carried;
 use conclave_actors::runtime::compare::{Comparing, Expected};
+use conclave_actors::runtime::recall::Recall;
 use conclave_actors::safety::{LiveSafety, Standing};
 use conclave_actors::score::Score;
 use conclave_domain::book::Book;
 use conclave_domain::budget::Now;
 use conclave_domain::context::{BookKind, Context, Update};
 use conclave_domain::fixed::Money;
-use conclave_domain::record::{Anchor, Chain, Head, Step, Stream};
+use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use conclave_domain::time::Time;
 use serde::Deserialize;
 
-use super::checkpoint::{Checkpoint, Found};
+use super::checkpoint::{self, Checkpoint, Found};
 use super::finish::End;
 use super::prepare::Prepared;
 use super::world::{Opened, Tail};
+use crate::adapters::audit_files::{LogError, lines};
 use crate::adapters::safety_store::{Block, Replayed};
 use crate::cli::error::{CliError, ExitCode};
 
@@ -160,6 +162,7 @@ impl Base {
             }
             Found::Nothing => Self::zero(opened),
         };
+        base.recall(opened, prepared)?;
         match way {
             Way::Fresh | Way::Again(_) => base.ended = None,
             Way::Clean => base.digested = base.until,
@@ -196,6 +199,34 @@ impl Base {
             carried: Carried { score, rounds: moment.rounds, ..Carried::default() },
             ..Self::zero(opened)
         }
+    }
+
+    /// What agents that are not free have answered since the checkpoint.
+    fn recall(&mut self, opened: &Opened, prepared: &Prepared) -> Result<(), CliError> {
+        if prepared.agents.values().all(|agent| agent.brain.paid().is_none()) {
+            return Ok(());
+        }
+        let begins = match &opened.found {
+            Found::Checkpoint(checkpoint) => checkpoint.moment.head.count,
+            Found::Nothing | Found::Accounts(_) => 0,
+        };
+        let mut recall = Recall::default();
+        let unreadable = |error: LogError| {
+            CliError::new(ExitCode::Data, "the observations are unreadable").caused_by(error)
+        };
+        let observed = lines(&opened.dir, Stream::Observations).map_err(unreadable)?;
+        for raw in observed {
+            let raw = raw.map_err(unreadable)?;
+            let Ok(line) = Line::read(&raw.text) else { continue };
+            let taken = checkpoint::seq(line.body).filter(|_| line.step == Step::CheckpointTaken);
+            if taken.is_some_and(|seq| seq <= begins) {
+                // Up to there everything is in the checkpoint.
+                recall.forget();
+            }
+            recall.hear(&line);
+        }
+        self.carried.recall = Arc::new(recall);
+        Ok(())
     }
 
     /// Makes it the beginning of a comparison: everything as it was at the checkpoint.

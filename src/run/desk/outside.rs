@@ -125,6 +125,8 @@ async fn ask(
         settle: Settle::All,
         patience: Patience::Deadline(PATIENCE),
         rules: Arc::new(limits.consensus.clone()),
+        recall: Arc::default(),
+        interrupted: false,
     };
     let round = open_round(request, &council.safety).await;
     let round = round.map_err(|error| Refusal::Unavailable(error.to_string()))?;
