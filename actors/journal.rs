@@ -3,7 +3,7 @@
 //! Closed trades and forgotten orders become lines, points of the equity curve become 40 bytes each;
 //! both are appended to the run's journal ([`Journal`]), written behind, without a flush of their own.
 //! The account counts the bytes ([`Extent`]). It is stored only after what it counts is on the disk
-//! ([`Pages::sync`]); what lies behind that is cut off when a run goes on, and comes again with the
+//! (`Pages::sync`); what lies behind that is cut off when a run goes on, and comes again with the
 //! bars that are played again. So a run that was killed leaves the same report as one that was not.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //!
 //! A seed is a market, a configuration, minds, people, and everything that goes wrong: agents,
 //! disks, clock, broker, feed, crashes of the whole process. The actors are the real ones; only the
-//! world around them is made up. A checker of its own ([`checker`]) looks at what can be seen from
+//! world around them is made up. A checker of its own (`checker`) looks at what can be seen from
 //! outside after every slice, and holds it against the invariants.
 //!
 //! - D-1: a seed gives the same log to the byte, however often it is run and on whatever thread.

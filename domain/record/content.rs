@@ -117,7 +117,7 @@ const fn room_at(chunks: u64) -> usize {
     if chunks.is_multiple_of(AT_ONCE as u64) { AT_ONCE } else { 1 << chunks.trailing_zeros() }
 }
 
-/// A [`Content`] as it is written down.
+/// A `Content` as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentState {
