@@ -198,6 +198,8 @@ fn veto_under_load(
                     settle: Settle::All,
                     patience,
                     rules: Arc::clone(&rules),
+                    recall: Arc::default(),
+                    interrupted: false,
                 };
                 rounds += u64::from(open_round(request, &safety).await.is_ok());
                 tokio::task::yield_now().await;

@@ -177,7 +177,7 @@ mod tests {
         }
         let brains = NAMES.into_iter().map(paid).collect();
         let (settle, default) = (Settle::All, CouncilPlan::default());
-        TestCouncil::with(CouncilPlan { brains, budgets, carried, settle, ..default }).await
+        TestCouncil::with(CouncilPlan { budgets, brains, settle, carried, ..default }).await
     }
 
     /// What a first life has heard in a round in which the sizer hung, and how the round went.

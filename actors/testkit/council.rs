@@ -163,7 +163,12 @@ impl TestCouncil {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn with(mut plan: CouncilPlan) -> Self {
+    pub async fn with(plan: CouncilPlan) -> Self {
+        // Boxed, because a plan is large and so would be every test that waits for one.
+        Box::pin(Self::begin(plan)).await
+    }
+
+    async fn begin(mut plan: CouncilPlan) -> Self {
         let mut tape = Tape::new(plan.series.clone()).expect("a tape");
         let instruments = Arc::clone(tape.instruments());
         let mut watch =
