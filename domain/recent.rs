@@ -4,7 +4,7 @@
 //! and the older ones are forgotten, the least recently touched first. Who forgets must refuse what it
 //! then no longer knows (see [`crate::order_state::Orders`]), never take it for new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -24,15 +24,17 @@ pub const REMEMBERED: usize = 256;
 /// read too; its order is then that of the ids.
 #[derive(Clone, Debug)]
 pub struct Recent<V> {
+    /// With the number of its last touch.
     by_id: BTreeMap<ClientOrderId, (u64, V)>,
-    by_age: BTreeMap<u64, ClientOrderId>,
-    /// The age of the next touch.
+    /// Touches, oldest first. One that is not its order's last any more stands for nothing.
+    touches: VecDeque<(u64, ClientOrderId)>,
+    /// The number of the next touch.
     next: u64,
 }
 
 impl<V> Default for Recent<V> {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), by_age: BTreeMap::new(), next: 0 }
+        Self { by_id: BTreeMap::new(), touches: VecDeque::new(), next: 0 }
     }
 }
 
@@ -49,25 +51,43 @@ impl<V> Recent<V> {
     }
 
     /// Remembers an order, which is the youngest from now on.
-    pub fn put(&mut self, id: ClientOrderId, value: V) {
-        let age = self.next;
-        self.next += 1;
-        if let Some((former, _)) = self.by_id.insert(id.clone(), (age, value)) {
-            self.by_age.remove(&former);
-        }
-        self.by_age.insert(age, id);
-        if REMEMBERED < self.by_id.len()
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.by_id.remove(&oldest);
-        }
+    pub fn put(&mut self, id: ClientOrderId, value: V)
+    where
+        V: Default,
+    {
+        *self.touch(id) = value;
     }
 
-    /// Takes an order out of what is remembered.
-    pub fn take(&mut self, id: &ClientOrderId) -> Option<V> {
-        let (age, value) = self.by_id.remove(id)?;
-        self.by_age.remove(&age);
-        Some(value)
+    /// What is remembered of an order, which is the youngest from now on.
+    pub fn touch(&mut self, id: ClientOrderId) -> &mut V
+    where
+        V: Default,
+    {
+        let touch = self.next;
+        self.next += 1;
+        self.touches.push_back((touch, id.clone()));
+        if self.by_id.len() >= REMEMBERED && !self.by_id.contains_key(&id) {
+            self.forget();
+        }
+        if self.touches.len() > 2 * REMEMBERED {
+            let by_id = &self.by_id;
+            self.touches.retain(|(nth, of)| {
+                *nth == touch || by_id.get(of).is_some_and(|(last, _)| last == nth)
+            });
+        }
+        let (last, value) = self.by_id.entry(id).or_default();
+        *last = touch;
+        value
+    }
+
+    /// Forgets the least recently touched.
+    fn forget(&mut self) {
+        while let Some((nth, id)) = self.touches.pop_front() {
+            if self.by_id.get(&id).is_some_and(|(last, _)| *last == nth) {
+                self.by_id.remove(&id);
+                return;
+            }
+        }
     }
 
     /// How many orders are remembered.
@@ -82,11 +102,14 @@ impl<V> Recent<V> {
 
     /// Everything, the least recently touched first.
     pub fn iter(&self) -> impl Iterator<Item = (&ClientOrderId, &V)> {
-        self.by_age.values().filter_map(|id| self.by_id.get(id).map(|(_, value)| (id, value)))
+        self.touches.iter().filter_map(|(nth, id)| {
+            let (last, value) = self.by_id.get(id)?;
+            (last == nth).then_some((id, value))
+        })
     }
 }
 
-impl<V> FromIterator<(ClientOrderId, V)> for Recent<V> {
+impl<V: Default> FromIterator<(ClientOrderId, V)> for Recent<V> {
     fn from_iter<I: IntoIterator<Item = (ClientOrderId, V)>>(pairs: I) -> Self {
         let mut recent = Self::default();
         for (id, value) in pairs {
@@ -104,7 +127,7 @@ impl<V: Serialize> Serialize for Recent<V> {
     }
 }
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Recent<V> {
+impl<'de, V: Default + Deserialize<'de>> Deserialize<'de> for Recent<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let reader = Reader(PhantomData);
         if deserializer.is_human_readable() {
@@ -117,7 +140,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Recent<V> {
 
 struct Reader<V>(PhantomData<V>);
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for Reader<V> {
+impl<'de, V: Default + Deserialize<'de>> Visitor<'de> for Reader<V> {
     type Value = Recent<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,10 +190,13 @@ mod tests {
         for nth in 0..100 * REMEMBERED {
             recent.put(id(nth), nth);
         }
-        assert_eq!((recent.by_id.len(), recent.by_age.len()), (REMEMBERED, REMEMBERED));
         assert_eq!(recent.iter().next(), Some((&id(99 * REMEMBERED), &(99 * REMEMBERED))));
-        assert_eq!(recent.take(&id(99 * REMEMBERED)), Some(99 * REMEMBERED));
-        assert_eq!((recent.by_id.len(), recent.by_age.len()), (REMEMBERED - 1, REMEMBERED - 1));
+        for _ in 0..10 * REMEMBERED {
+            *recent.touch(id(99 * REMEMBERED)) += 1;
+        }
+        assert_eq!(recent.get(&id(99 * REMEMBERED)), Some(&(109 * REMEMBERED)));
+        assert_eq!((recent.len(), recent.iter().count()), (REMEMBERED, REMEMBERED));
+        assert!(recent.touches.len() <= 2 * REMEMBERED, "{}", recent.touches.len());
     }
 
     /// D-1: what is read back forgets in the same order as what was written.

@@ -336,9 +336,8 @@ impl Book {
         let change = self.change(fill, purpose, decision)?;
         let applied = self.commit(fill, change);
         let Fill { nth, side, qty, price, fee, .. } = *fill;
-        let mut fills = self.booked.take(&fill.client_order_id).unwrap_or_default();
+        let fills = self.booked.touch(fill.client_order_id.clone());
         fills.push(Booked { nth, side, qty, price, fee, applied });
-        self.booked.put(fill.client_order_id.clone(), fills);
         self.check()?;
         Ok(applied)
     }

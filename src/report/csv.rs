@@ -1,6 +1,6 @@
 //! The CSV files: a header, RFC 3339 times, exact decimals, and quotes where a field needs them.
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
 use conclave_domain::order::OrderKind;
 
@@ -44,35 +44,34 @@ const ORDERS: [&str; 16] = [
     "code",
 ];
 
-/// Lines of fields.
-struct Lines(String);
+/// Lines of fields, written as they come: a long curve is never in memory as text.
+struct Lines<'a>(&'a mut dyn Write);
 
-impl Lines {
-    fn new(columns: &[&str]) -> Self {
-        let mut lines = Self(String::new());
-        lines.push(columns.iter().map(|&name| name.to_owned()));
-        lines
+impl<'a> Lines<'a> {
+    fn new(out: &'a mut dyn Write, columns: &[&str]) -> io::Result<Self> {
+        let mut lines = Self(out);
+        lines.push(columns.iter().map(|&name| name.to_owned()))?;
+        Ok(lines)
     }
 
-    fn push(&mut self, fields: impl IntoIterator<Item = String>) {
+    fn push(&mut self, fields: impl IntoIterator<Item = String>) -> io::Result<()> {
         for (index, field) in fields.into_iter().enumerate() {
             if index > 0 {
-                self.0.push(',');
+                self.0.write_all(b",")?;
             }
             if field.contains([',', '"', '\n', '\r']) {
-                // Writing to a string cannot fail.
-                let _ = write!(self.0, "\"{}\"", field.replace('"', "\"\""));
+                write!(self.0, "\"{}\"", field.replace('"', "\"\""))?;
             } else {
-                self.0.push_str(&field);
+                self.0.write_all(field.as_bytes())?;
             }
         }
-        self.0.push('\n');
+        self.0.write_all(b"\n")
     }
 }
 
 /// `trades.csv`
-pub(super) fn trades(report: &RunReport) -> String {
-    let mut lines = Lines::new(&TRADES);
+pub(super) fn trades(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut lines = Lines::new(out, &TRADES)?;
     for trade in &report.trades {
         lines.push([
             trade.symbol.to_string(),
@@ -85,17 +84,17 @@ pub(super) fn trades(report: &RunReport) -> String {
             trade.pnl.to_string(),
             trade.fees.to_string(),
             trade.exit_reason.name().to_owned(),
-        ]);
+        ])?;
     }
-    lines.0
+    Ok(())
 }
 
 /// `equity.csv`
-pub(super) fn equity(report: &RunReport) -> String {
+pub(super) fn equity(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     let compared = report.equity.iter().any(|point| point.benchmark.is_some());
     let mut columns = EQUITY.to_vec();
     columns.extend(compared.then_some("benchmark"));
-    let mut lines = Lines::new(&columns);
+    let mut lines = Lines::new(out, &columns)?;
     for (point, drawdown) in report.equity.iter().zip(drawdowns(&report.equity)) {
         let mut fields = vec![
             point.time.to_string(),
@@ -106,14 +105,14 @@ pub(super) fn equity(report: &RunReport) -> String {
         ];
         let benchmark = point.benchmark.map(|value| value.to_string());
         fields.extend(compared.then(|| benchmark.unwrap_or_default()));
-        lines.push(fields);
+        lines.push(fields)?;
     }
-    lines.0
+    Ok(())
 }
 
 /// `orders.csv`
-pub(super) fn orders(report: &RunReport) -> String {
-    let mut lines = Lines::new(&ORDERS);
+pub(super) fn orders(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut lines = Lines::new(out, &ORDERS)?;
     for row in &report.orders {
         let intent = &row.intent;
         let (limit, stop) = match intent.kind {
@@ -143,7 +142,7 @@ pub(super) fn orders(report: &RunReport) -> String {
             price(row.average),
             row.fees.to_string(),
             row.code.map(|code| code.to_string()).unwrap_or_default(),
-        ]);
+        ])?;
     }
-    lines.0
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Puts the files into a directory, each whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -36,15 +36,26 @@ pub enum ReportError {
 /// When the directory or a file cannot be written, or a chart not drawn.
 pub fn write(report: &RunReport, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let html = page::html(report).map_err(ReportError::Chart)?;
-    let files = [
-        ("summary.json", json(&summary::Summary::of(report))?),
-        ("trades.csv", csv::trades(report)),
-        ("equity.csv", csv::equity(report)),
-        ("orders.csv", csv::orders(report)),
-        ("report.html", html),
-        ("run.json", json(&summary::Run::of(report))?),
+    let text = |text: String| move |out: &mut dyn Write| out.write_all(text.as_bytes());
+    let (summary, run) = (summary::Summary::of(report), summary::Run::of(report));
+    let files: [(&str, Box<Fill<'_>>); 6] = [
+        ("summary.json", Box::new(text(json(&summary)?))),
+        ("trades.csv", Box::new(|out| csv::trades(report, out))),
+        ("equity.csv", Box::new(|out| csv::equity(report, out))),
+        ("orders.csv", Box::new(|out| csv::orders(report, out))),
+        ("report.html", Box::new(text(html))),
+        ("run.json", Box::new(text(json(&run)?))),
     ];
-    put_all(dir, files)
+    make(dir)?;
+    files.into_iter().map(|(name, fill)| put(dir, name, fill)).collect()
+}
+
+/// What fills a file.
+type Fill<'a> = dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a;
+
+fn make(dir: &Path) -> Result<(), ReportError> {
+    let made = fs::create_dir_all(dir);
+    made.map_err(|source| ReportError::Io { path: dir.to_path_buf(), source })
 }
 
 /// Puts files into a directory, which is made if need be, each whole or not at all, in their order.
@@ -55,24 +66,30 @@ pub fn put_all(
     dir: &Path,
     files: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(dir)
-        .map_err(|source| ReportError::Io { path: dir.to_path_buf(), source })?;
+    make(dir)?;
     files
         .into_iter()
-        .map(|(name, text)| {
-            let path = dir.join(name);
-            let put = put(&path, &dir.join(format!(".{name}.tmp")), text.as_bytes());
-            put.map(|()| path.clone()).map_err(|source| ReportError::Io { path, source })
-        })
+        .map(|(name, text)| put(dir, name, |out: &mut dyn Write| out.write_all(text.as_bytes())))
         .collect()
 }
 
 /// Writes under a temporary name, syncs, and renames.
-fn put(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)
+fn put(
+    dir: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, ReportError> {
+    let (path, temporary) = (dir.join(name), dir.join(format!(".{name}.tmp")));
+    let filled = || {
+        let mut buffered = BufWriter::new(File::create(&temporary)?);
+        fill(&mut buffered)?;
+        buffered.into_inner()?.sync_all()?;
+        fs::rename(&temporary, &path)
+    };
+    match filled() {
+        Ok(()) => Ok(path),
+        Err(source) => Err(ReportError::Io { path, source }),
+    }
 }
 
 fn json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {

@@ -101,6 +101,8 @@ pub fn decode_anchor(bytes: &[u8]) -> Result<Anchor, StoreError> {
 mod tests {
     use std::sync::Arc;
 
+    use conclave_domain::context::Window;
+
     use super::*;
 
     fn part() -> Part {
@@ -124,6 +126,23 @@ mod tests {
         let mut former = golden;
         former[4] = 1;
         assert_eq!(decode_part(part().key, &former).unwrap(), part());
+    }
+
+    /// A book as schema 1 wrote it, with its trades and the ids of all its fills: three trades won, then
+    /// three lost. What counts of it is kept, and it is written anew as schema 2.
+    #[test]
+    fn a_book_of_schema_one_is_read_and_its_trades_are_counted() {
+        let stored = include_bytes!("../../../tests/fixtures/context/book-1.bin");
+        let key: PartKey = "book/shadow".parse().unwrap();
+        let part = decode_part(key.clone(), stored).unwrap();
+        let PartValue::Book(state) = &part.value else { panic!("{part:?}") };
+        let Window { trades, won, loss_streak } = state.window;
+        assert_eq!((trades, won, loss_streak, state.book.closed()), (6, 3, 3, 6));
+        assert_eq!(state.book.trades(), []);
+        state.book.check().unwrap();
+        let anew = encode_part(&part).unwrap();
+        assert_eq!(anew[4], 2);
+        assert_eq!(decode_part(key, &anew).unwrap(), part);
     }
 
     #[test]
