@@ -153,7 +153,6 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         last_block: None,
         replayed: None,
         clock: clock.clone(),
-        replayed: None,
     };
     let world = World {
         audit,
@@ -167,7 +166,6 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         events: Arc::new(|_| {}),
         witness: None,
         runtime: tokio::runtime::Handle::current(),
-        witness: None,
     };
     let cash = Money::from_units(10_000_000)?;
     let strategy = StrategyConfig::Momentum { lookback: 1, threshold: Ratio::ZERO };
