@@ -302,8 +302,10 @@ impl ApprovalsState {
 
     /// Whether the market has moved on too far for an item: the trading clock's half of expiry.
     fn is_stale(&self, item: &Pending) -> bool {
-        let at = item.proposal.intent().at;
-        self.setup.clock.trading().since(at) > self.setup.expiry.get()
+        let (at, now) = (item.proposal.intent().at, self.setup.clock.trading());
+        // A proposal of a bar that is yet to come: the process has gone back and plays it again, and
+        // the council decides on it anew.
+        now < at || now.since(at) > self.setup.expiry.get()
     }
 
     async fn answer(

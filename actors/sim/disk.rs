@@ -144,11 +144,6 @@ impl Disks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All lines of decisions.
-    pub(super) fn lines(&self) -> Vec<String> {
-        self.state().files[0].lines.clone()
-    }
-
     /// BLAKE3 over the contents of the decisions.
     pub(super) fn record_hash(&self) -> String {
         self.state().files[0].chain.record_hash().to_string()

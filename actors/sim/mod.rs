@@ -104,38 +104,50 @@ pub fn run(seed: u64, schedule: Option<&Schedule>) -> Outcome {
         Err(error) => return Outcome::impossible(seed, format!("no market: {error}")),
     };
     let schedule = schedule.unwrap_or(&plan.schedule).clone();
-    let (mut outcome, lines) = once(plan.clone(), schedule.clone());
+    let cut = (seed % OTHER_FUTURE == 1).then(|| Cut::of(&plan)).flatten();
+    let (mut outcome, early) = once(plan.clone(), schedule.clone(), cut.as_ref());
     if outcome.is_good() && seed.is_multiple_of(TWICE) {
-        let (again, _) = once(plan.clone(), schedule.clone());
+        let (again, _) = once(plan.clone(), schedule.clone(), None);
         *outcome.checks.entry("D-1").or_default() += 1;
         if again.record_hash != outcome.record_hash || again.violations != outcome.violations {
             outcome.violations.push("D-1: run again, the seed wrote another log".to_owned());
         }
     }
-    if outcome.is_good() && seed % OTHER_FUTURE == 1 {
-        foresees_nothing(plan, schedule, &lines, &mut outcome);
+    if let Some(cut) = cut.filter(|_| outcome.is_good()) {
+        foresees_nothing(plan, schedule, (&cut, early), &mut outcome);
     }
     outcome
 }
 
-/// L-1: with another future, everything up to the day on which it differs is the same.
-fn foresees_nothing(mut plan: Plan, schedule: Schedule, lines: &[String], outcome: &mut Outcome) {
-    let days = plan.series.first().map_or(0, |series| series.bars.len());
-    let cut = WATCHED + (days - WATCHED.min(days)) / 2;
-    let Some(until) = plan.series.first().and_then(|series| series.bars.get(cut)) else { return };
-    let until = until.open_time.to_string();
-    plan.series.iter_mut().for_each(|series| other_future(series, cut));
-    let (other, other_lines) = once(plan, schedule);
-    let before = |lines: &[String]| -> Vec<Value> {
-        let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        // What was said of earlier days, wherever it stands: a session's digest comes with the next bar.
-        let early = lines.filter(|line| line["at"].as_str().is_some_and(|at| at < until.as_str()));
-        early
-            .map(|line| json!([line["step"], line["decision"], line["at"], line["body"]]))
-            .collect()
-    };
+/// Where another future begins.
+struct Cut {
+    /// The first bar that is another one.
+    bar: usize,
+    /// When it opens, as records write it.
+    until: String,
+}
+
+impl Cut {
+    /// In the middle of what is played.
+    fn of(plan: &Plan) -> Option<Self> {
+        let bars = &plan.series.first()?.bars;
+        let bar = WATCHED + (bars.len() - WATCHED.min(bars.len())) / 2;
+        Some(Self { bar, until: bars.get(bar)?.open_time.to_string() })
+    }
+}
+
+/// L-1: with another future, everything that is written before it begins is the same.
+fn foresees_nothing(
+    mut plan: Plan,
+    schedule: Schedule,
+    (cut, early): (&Cut, Vec<Value>),
+    outcome: &mut Outcome,
+) {
+    plan.series.iter_mut().for_each(|series| other_future(series, cut.bar));
+    let (other, other_early) = once(plan, schedule, Some(cut));
     *outcome.checks.entry("L-1").or_default() += 1;
-    if before(lines) != before(&other_lines) {
+    if early != other_early {
+        let until = &cut.until;
         outcome
             .violations
             .push(format!("L-1: what comes after {until} changed what was before it"));
@@ -154,13 +166,16 @@ fn other_future(series: &mut Series, from: usize) {
     }
 }
 
-/// Runs a world once; the lines of decisions stand beside its outcome.
-fn once(plan: Plan, schedule: Schedule) -> (Outcome, Vec<String>) {
+/// Runs a world once; beside its outcome stands what was written before the cut, if there is one.
+fn once(plan: Plan, schedule: Schedule, cut: Option<&Cut>) -> (Outcome, Vec<Value>) {
     let seed = plan.seed;
     let world = match World::new(plan, schedule) {
         Ok(world) => world,
         Err(why) => return (Outcome::impossible(seed, why), Vec::new()),
     };
+    if let Some(cut) = cut {
+        world.check(|checker| checker.remember_until(&cut.until));
+    }
     let (mut crashes, mut torn, mut has_crashed) = (0, 0, false);
     let mut lives = 0;
     let end = loop {
@@ -187,7 +202,7 @@ fn once(plan: Plan, schedule: Schedule) -> (Outcome, Vec<String>) {
             break End::Broke(format!("{lives} lives were not enough"));
         }
     };
-    let log = world.disks.lines();
+    let early = world.check(checker::Checker::take_early);
     let restarts = world.restarts.load(Ordering::SeqCst);
     let record_hash = world.disks.record_hash();
     let of_broker = world.journal.injected();
@@ -213,7 +228,7 @@ fn once(plan: Plan, schedule: Schedule) -> (Outcome, Vec<String>) {
         tallied,
         record_hash,
     };
-    (outcome, log)
+    (outcome, early)
 }
 
 /// One life on a runtime of its own: when it crashes, the runtime is dropped with everything in it.

@@ -45,6 +45,15 @@ fn the_invariants_hold_in_the_first_worlds() {
     }
 }
 
+/// G-1: after a crash, what waited for a person from a bar that is played again is no order: its
+/// permit was spent in another hour, and the account has not seen the bar.
+#[test]
+fn a_proposal_of_a_bar_that_is_yet_to_come_is_not_sent() {
+    for seed in [1_439, 1_783] {
+        good(seed, None);
+    }
+}
+
 /// D-1: a seed gives the same log to the byte, and what it has injected does the same again.
 #[test]
 fn a_seed_repeats_itself_and_so_does_its_schedule() {

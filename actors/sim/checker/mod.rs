@@ -91,6 +91,9 @@ pub(super) struct Checker {
     budgets: Budgets,
     /// Whether the broker never knows more than it has said.
     answers_in_time: bool,
+    /// The lines are remembered when the market first comes here.
+    until: Option<String>,
+    early: Vec<Value>,
     /// The latest market time that was seen.
     latest_ms: i64,
     synced: u64,
@@ -128,11 +131,23 @@ impl Checker {
             kept: BTreeMap::new(),
             acknowledged: 0,
             budgets: Budgets::new(budgets, clock_is_true),
+            until: None,
+            early: Vec::new(),
             latest_ms: i64::MIN,
             answers_in_time: never(Port::Broker, &[Fault::Timeout]),
             synced: 0,
             tallied: BTreeMap::new(),
         }
+    }
+
+    /// Has the log remembered as it is when the market first comes to this time.
+    pub(super) fn remember_until(&mut self, until: &str) {
+        self.until = Some(until.to_owned());
+    }
+
+    /// What was remembered.
+    pub(super) fn take_early(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.early)
     }
 
     pub(super) fn violations(&self) -> &[String] {
@@ -167,6 +182,11 @@ impl Checker {
             Seen::Paid { call, cost } => self.budgets.paid(call, cost),
             Seen::Guarded { decision, objects } => self.rounds.guarded(decision, objects),
             Seen::Slice { at, trading_ms, closes } => {
+                self.latest_ms = self.latest_ms.max(trading_ms);
+                if self.until.as_ref().is_some_and(|until| *until <= at) {
+                    self.until = None;
+                    self.early.clone_from(&self.lines);
+                }
                 self.now.closes.insert(at.clone(), closes);
                 (self.now.at, self.now.trading_ms) = (at, trading_ms);
             }
