@@ -259,8 +259,9 @@ async fn a_failed_gate_is_a_veto_and_a_halt_asks_nobody() {
     assert!(vetoed["advice"]["stance"].to_string().contains("gate.vix"), "{vetoed}");
     assert!(matches!(stage.consult("advice", question()).await, Err(Refusal::NotFound(_))));
     assert!(matches!(stage.consult("signal", json!({"x": 1})).await, Err(Refusal::Invalid(_))));
-    let before = stage.council.audit.head().decisions.count;
     stage.told(Command::Halt(why(""))).await.unwrap();
+    // The halt's own record is the last one.
+    let before = stage.council.audit.finish().await.unwrap().decisions.count;
     let refused = stage.consult("signal", question()).await;
     assert!(
         matches!(refused, Err(Refusal::Denied { code: Code::SafetyHalted, .. })),
