@@ -4,37 +4,91 @@
 //! A decision is one batch of eight records of 300 bytes; the bare loop writes the same bytes.
 //! Bounds: one at a time ≥ 0.65 of the bare loop, 16 in flight ≥ 3 times it. Also: marks through
 //! the context's actor, five symbols in a message, none of them held (bound: 0.3 million bars/s).
+//!
+//! Recovery: a log of `CONCLAVE_BENCH_LOG_MB` megabytes (256; the bound is for 1,024) in segments of 64,
+//! of records as a run writes them by size and kind, is opened three times: every byte verified, every
+//! eighth line handed on and its updates read. The log is in the page cache. Bound: < 5 s for 1,024.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time and is its own supervisor")]
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+#[path = "support/disk.rs"]
+mod disk;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use conclave::adapters::audit_files::{AuditFiles, LogOptions};
 use conclave_actors::audit::{Audit, AuditHandle, audit, record};
-use conclave_actors::context::{ContextActor, ContextHandle, context};
+use conclave_actors::context::{ContextActor, ContextHandle, context, repair};
+use conclave_actors::runtime::ports::{AuditSink as _, Batch, Committed, Done, Safety};
 use conclave_actors::testkit::memory_store::MemoryContext;
 use conclave_domain::context::{BookKind, Context, Update};
 use conclave_domain::fixed::{Money, Price};
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::record::{Record, Step};
+use conclave_domain::record::{Line, Record, Step};
 use conclave_domain::time::Time;
 use ractor::Actor;
 
+use disk::{SLICE, bare_loop, median};
+
 type Failure = Box<dyn std::error::Error>;
 
-const SLICE: Duration = Duration::from_millis(500);
 const SLICES: usize = 7;
 
 fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    recovery(&dir.path().join("large"))?;
     runtime.block_on(durability(dir.path()))?;
     runtime.block_on(marks())
+}
+
+/// What a run writes beside every eighth record: what a start repairs the context from.
+const UPDATES: &str = r#"["settled"]"#;
+
+fn recovery(dir: &Path) -> Result<(), Failure> {
+    let megabytes = std::env::var("CONCLAVE_BENCH_LOG_MB").ok().and_then(|mb| mb.parse().ok());
+    let bytes = megabytes.unwrap_or(256_u64) << 20;
+    write_log(dir, bytes)?;
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        let (begun, mut context, mut read) = (Instant::now(), Context::default(), 0_u64);
+        let wants = |line: &Line<'_>| line.body.contains("\"updates\":");
+        AuditFiles::open_reading(dir, None, LogOptions::default(), &wants, &mut |line| {
+            read += u64::from(repair(&mut context, line).is_ok());
+        })?;
+        took.push(begun.elapsed().as_secs_f64());
+        assert!(read > 0, "nothing was handed on");
+    }
+    let (mb, took) = (u32::try_from(bytes >> 20)?, median(took));
+    println!("a log of {mb} MB, opened      {took:>10.2} s  ({:.0} MB/s)", f64::from(mb) / took);
+    Ok(())
+}
+
+fn write_log(dir: &Path, bytes: u64) -> Result<(), Failure> {
+    let opened = AuditFiles::open(dir, None, LogOptions::default())?;
+    let updates: serde_json::Value = serde_json::from_str(UPDATES)?;
+    let (mut written, mut nth) = (0, 0_i64);
+    while written < bytes {
+        let record = |eighth: i64| {
+            let text = "a reason of some words, \"quoted\" ".repeat(12);
+            let mut body = serde_json::json!({"nth": nth, "text": text, "list": [1, 2.5, null]});
+            if eighth == 0 {
+                body["updates"] = updates.clone();
+            }
+            record(Step::AdviceClamped, None, Time::from_ms(nth), &body)
+        };
+        let records: Vec<Record> = (0..512).map(|of| record(of % 8)).collect::<Result<_, _>>()?;
+        let (answer, waiting) = std::sync::mpsc::channel();
+        let done = Done::new(move |result: Result<Committed, _>| drop(answer.send(result)));
+        opened.files.submit(Batch { records, safety: Safety::Written, done });
+        let lines = waiting.recv()??.lines;
+        written += lines.iter().map(|line| line.text.len() as u64 + 1).sum::<u64>();
+        nth += 512;
+    }
+    Ok(())
 }
 
 async fn durability(dir: &Path) -> Result<(), Failure> {
@@ -43,7 +97,7 @@ async fn durability(dir: &Path) -> Result<(), Failure> {
     let (actor, stopped) = Actor::spawn(None, Audit, args).await?;
     let (mut bare, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..SLICES {
-        bare.push(bare_loop(&dir.join("bare"))?);
+        bare.push(bare_loop(&dir.join("bare"), 8 * 300)?);
         one.push(in_flight(&handle, 1).await?);
         many.push(in_flight(&handle, 16).await?);
     }
@@ -60,18 +114,6 @@ fn decision(nth: i64) -> Result<Vec<Record>, Failure> {
     let body = serde_json::json!({ "nth": nth, "text": "x".repeat(140) });
     let one = || record(Step::AdviceClamped, None, Time::from_ms(nth), &body);
     Ok((0..8).map(|_| one()).collect::<Result<_, _>>()?)
-}
-
-fn bare_loop(path: &Path) -> Result<f64, Failure> {
-    let bytes = vec![b'x'; 8 * 300];
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    let (begun, mut count) = (Instant::now(), 0);
-    while begun.elapsed() < SLICE {
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        count += 1;
-    }
-    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
 }
 
 async fn in_flight(handle: &AuditHandle, callers: i64) -> Result<f64, Failure> {
@@ -128,9 +170,4 @@ async fn bars(handle: &ContextHandle) -> Result<f64, Failure> {
     }
     handle.fresh().await?;
     Ok(f64::from(count) / begun.elapsed().as_secs_f64())
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }

@@ -10,21 +10,23 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time and is its own supervisor")]
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+#[path = "support/disk.rs"]
+mod disk;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use conclave::adapters::context_sled::SledStore;
 use conclave::adapters::store_writer::StoreWriter;
-use conclave_actors::context::{ContextActor, ContextHandle, context};
+use conclave_actors::context::{ContextActor, ContextHandle, ContextMsg, context};
 use conclave_domain::context::{Context, Lasting, Update};
-use ractor::Actor;
+use ractor::{Actor, ActorRef};
+
+use disk::{SLICE, bare_loop, median};
 
 type Failure = Box<dyn std::error::Error>;
 
-const SLICE: Duration = Duration::from_millis(500);
 const SLICES: usize = 7;
 /// Names of a cycle, and how many of them one message carries.
 const NAMES: usize = 20_000;
@@ -38,19 +40,27 @@ fn main() -> Result<(), Failure> {
     runtime.block_on(measure(dir.path()))
 }
 
-async fn measure(dir: &Path) -> Result<(), Failure> {
-    let writer = StoreWriter::start(Arc::new(SledStore::open(&dir.join("context"))?))?;
+/// A context over a store of its own.
+async fn started(dir: &Path) -> Result<(ContextHandle, ActorRef<ContextMsg>), Failure> {
+    let writer = StoreWriter::start(Arc::new(SledStore::open(dir)?))?;
     let (handle, args) = context(Context::default(), Arc::new(writer), None, 1_024);
-    let (actor, stopped) = Actor::spawn(None, ContextActor, args).await?;
+    let (actor, _) = Actor::spawn(None, ContextActor, args).await?;
+    Ok((handle, actor))
+}
+
+async fn measure(dir: &Path) -> Result<(), Failure> {
+    // Apart, because an acknowledged update publishes a snapshot, which copies every name there is.
+    let (large, talker) = started(&dir.join("large")).await?;
+    let (small, keeper) = started(&dir.join("small")).await?;
     let (mut bare, mut one, mut many, mut chatty) = (vec![], vec![], vec![], vec![]);
     for nth in 0..SLICES {
-        chatty.push(cycle(&handle, nth).await?);
-        bare.push(bare_loop(&dir.join("bare"))?);
-        one.push(in_flight(&handle, 1).await?);
-        many.push(in_flight(&handle, 16).await?);
+        chatty.push(cycle(&large, nth).await?);
+        bare.push(bare_loop(&dir.join("bare"), BYTES + 40)?);
+        one.push(in_flight(&small, 1).await?);
+        many.push(in_flight(&small, 16).await?);
     }
-    actor.stop(None);
-    stopped.await?;
+    talker.stop_and_wait(None, None).await?;
+    keeper.stop_and_wait(None, None).await?;
     let (bare, one, many, chatty) = (median(bare), median(one), median(many), median(chatty));
     println!("chatty updates, {NAMES} names  {chatty:>10.0} /s  (bound 200000)");
     println!("bare append + fdatasync     {bare:>10.0} /s");
@@ -78,18 +88,6 @@ async fn cycle(handle: &ContextHandle, nth: usize) -> Result<f64, Failure> {
     Ok(f64::from(names) / begun.elapsed().as_secs_f64())
 }
 
-fn bare_loop(path: &Path) -> Result<f64, Failure> {
-    let bytes = vec![b'x'; BYTES + 40];
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    let (begun, mut count) = (Instant::now(), 0);
-    while begun.elapsed() < SLICE {
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        count += 1;
-    }
-    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
-}
-
 async fn in_flight(handle: &ContextHandle, callers: usize) -> Result<f64, Failure> {
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -109,9 +107,4 @@ async fn in_flight(handle: &ContextHandle, callers: usize) -> Result<f64, Failur
     }
     let count = u32::try_from(tasks.join_all().await.into_iter().sum::<usize>())?;
     Ok(f64::from(count) / begun.elapsed().as_secs_f64())
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
