@@ -166,6 +166,45 @@ fn other_future(series: &mut Series, from: usize) {
     }
 }
 
+/// What came of a world's lives.
+struct Lived {
+    end: End,
+    lives: u64,
+    crashes: u64,
+    torn: u64,
+}
+
+/// Starts the world again after every crash, until its data end or something is broken.
+fn live(world: &World) -> Lived {
+    let mut lived = Lived { end: End::Crashed, lives: 0, crashes: 0, torn: 0 };
+    let mut has_crashed = false;
+    lived.end = loop {
+        lived.lives += 1;
+        let opened = match world.disks.open(lived.lives) {
+            Ok(opened) => opened,
+            Err(damage) => break End::Broke(format!("A-2: the disks are damaged: {damage:?}")),
+        };
+        lived.torn += opened.torn;
+        world.check(|checker| checker.told("A-2", true, String::new));
+        let end = one_life(world, opened, has_crashed);
+        has_crashed = end == End::Crashed;
+        lived.crashes += u64::from(has_crashed);
+        let fine = world.look();
+        match end {
+            End::Data | End::Broke(_) => break end,
+            _ if !fine => break end,
+            End::GaveUp(why) if lived.lives >= LIVES_MAX => {
+                break End::Broke(format!("after {} lives: {why}", lived.lives));
+            }
+            _ => {}
+        }
+        if lived.lives >= LIVES_MAX {
+            break End::Broke(format!("{} lives were not enough", lived.lives));
+        }
+    };
+    lived
+}
+
 /// Runs a world once; beside its outcome stands what was written before the cut, if there is one.
 fn once(plan: Plan, schedule: Schedule, cut: Option<&Cut>) -> (Outcome, Vec<Value>) {
     let seed = plan.seed;
@@ -176,32 +215,7 @@ fn once(plan: Plan, schedule: Schedule, cut: Option<&Cut>) -> (Outcome, Vec<Valu
     if let Some(cut) = cut {
         world.check(|checker| checker.remember_until(&cut.until));
     }
-    let (mut crashes, mut torn, mut has_crashed) = (0, 0, false);
-    let mut lives = 0;
-    let end = loop {
-        lives += 1;
-        let opened = match world.disks.open(lives) {
-            Ok(opened) => opened,
-            Err(damage) => break End::Broke(format!("A-2: the disks are damaged: {damage:?}")),
-        };
-        torn += opened.torn;
-        world.check(|checker| checker.told("A-2", true, String::new));
-        let end = one_life(&world, opened, has_crashed);
-        has_crashed = end == End::Crashed;
-        crashes += u64::from(has_crashed);
-        let fine = world.look();
-        match end {
-            End::Data | End::Broke(_) => break end,
-            _ if !fine => break end,
-            End::GaveUp(why) if lives >= LIVES_MAX => {
-                break End::Broke(format!("after {lives} lives: {why}"));
-            }
-            _ => {}
-        }
-        if lives >= LIVES_MAX {
-            break End::Broke(format!("{lives} lives were not enough"));
-        }
-    };
+    let Lived { end, lives, crashes, torn } = live(&world);
     let early = world.check(checker::Checker::take_early);
     let restarts = world.restarts.load(Ordering::SeqCst);
     let record_hash = world.disks.record_hash();
