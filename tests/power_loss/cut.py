@@ -159,7 +159,10 @@ class Process:
                 for raw in stream:
                     if raw.startswith(b"data: "):
                         line = raw[6:].rstrip(b"\n")
-                        self.seen[json.loads(line)["seq"]] = line
+                        record = json.loads(line)
+                        # A gap says what this reader has missed; that it has not seen.
+                        if "seq" in record:
+                            self.seen[record["seq"]] = line
         except (OSError, ValueError):
             pass  # it was killed
 
