@@ -194,6 +194,29 @@ async fn an_answer_that_asks_for_a_forbidden_action_is_refused_whole() {
     desk.stop().await;
 }
 
+/// T-1: what an agent says a second time in one round changes neither the tally nor the record.
+#[tokio::test(start_paused = true)]
+async fn a_second_answer_of_an_agent_changes_nothing() {
+    let mut setup = DeskSetup::of(TEAM);
+    let planned = "position_sizer=twice@2".parse().unwrap();
+    setup.faults = crate::runtime::faults::FaultPlan::new(vec![planned]);
+    let desk = Desk::start(setup).await.unwrap();
+    let mut rounds = Vec::new();
+    for nth in 1..=2 {
+        let mut request = desk.request(decision(nth), nth, &calm());
+        request.settle = Settle::All;
+        rounds.push(open_round(request, &desk.safety).await.unwrap());
+    }
+    let sizer = |round: &Round| {
+        let answer = round.answers.iter().find(|answer| answer.agent == "position_sizer").unwrap();
+        (answer.raw.clone(), answer.outcome.clone())
+    };
+    assert!(sizer(&rounds[0]).1.is_ok());
+    assert_eq!(sizer(&rounds[1]), sizer(&rounds[0]));
+    assert_eq!(rounds[1].report, rounds[0].report);
+    desk.stop().await;
+}
+
 /// Goal: an agent that is killed, panics, errs or sheds costs its vote and nothing else: the round
 /// goes on, the others keep mailbox and state, the agent is back in the next round, and the record
 /// is the same every time.
