@@ -382,7 +382,7 @@ fn trading_team(
     // What costs nothing is asked again.
     let remembering = |brain: &Arc<dyn Brain<TradingBrief>>| -> Arc<dyn Brain<TradingBrief>> {
         let brain = Arc::clone(brain);
-        if brain.paid().is_none() {
+        if brain.is_free() {
             return brain;
         }
         let (recall, audit) = (Arc::clone(&setup.carried.recall), audit.clone());

@@ -12,6 +12,7 @@ pub mod driver;
 pub mod inline;
 pub mod journal;
 pub mod market;
+pub mod models;
 pub mod orchestrator;
 pub mod pump;
 pub mod raw;

@@ -26,6 +26,7 @@ pub mod fixed;
 pub mod forbidden;
 pub mod gates;
 pub mod limits;
+pub mod llm;
 pub mod market;
 pub mod metrics;
 pub mod mode;

@@ -272,8 +272,8 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
             return;
         }
         let consultation = |seat: &usize| {
-            let agent = &self.request.members[*seat].agent;
-            Request::Consultation { team: agent.role.team, paid: agent.paid.clone() }
+            let Member { agent, brief } = &self.request.members[*seat];
+            Request::Consultation { team: agent.role.team, paid: agent.paid(brief) }
         };
         let permits = self.safety.permits(paid.iter().map(consultation).collect()).await;
         for (seat, permit) in paid.into_iter().zip(permits) {
@@ -294,7 +294,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
     fn is_to_be_paid(&self, seat: usize) -> bool {
         let RoundRequest { members, recall, decision, nth, .. } = self.request;
         let agent = &members[seat].agent;
-        agent.paid.is_some() && recall.answer(decision, *nth, agent.role.name).is_none()
+        !agent.brain.is_free() && recall.answer(decision, *nth, agent.role.name).is_none()
     }
 
     fn name(&self, seat: usize) -> AgentName {
@@ -351,6 +351,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
                 let event = match &answer.outcome {
                     Ok(advice) => Event::of(agent, &advice.stance),
                     Err(ConsultError::Shed) => Event::Shed { agent },
+                    Err(ConsultError::Denied { code }) => Event::Denied { agent, code: *code },
                     Err(error) => Event::Failed { agent, why: error.to_string() },
                 };
                 // The first answer stands, as in the tally; only a guardian may still turn to a veto.

@@ -7,6 +7,7 @@ use std::fmt::{self, Debug};
 
 use conclave_domain::advice::Advice;
 use conclave_domain::bounds::BoundsError;
+use conclave_domain::code::Code;
 use conclave_domain::forbidden;
 use conclave_domain::limits::Limits;
 use conclave_domain::role::Role;
@@ -101,6 +102,12 @@ pub enum ConsultError {
     /// The agent has as much in flight as it may.
     #[error("the agent has as many consultations in flight as it may")]
     Shed,
+    /// The budgets refused the call, in the run that is being given again.
+    #[error("the consultation was refused: {code}")]
+    Denied {
+        /// The budget's code.
+        code: Code,
+    },
     /// What an earlier run failed with, word for word.
     #[error("{text}")]
     Recorded {

@@ -29,6 +29,9 @@ pub struct Ask<B> {
     pub decision: DecisionId,
     /// The number of the round in this run; 0 for a question about a position.
     pub round: u64,
+    /// What was reserved for it; `None` for brains that are free, and for a paid brain that must do
+    /// without its model because the money is needed elsewhere.
+    pub granted: Option<Paid>,
     /// What the call has cost so far, for the case that it is cancelled.
     pub spent: Spent,
 }
@@ -66,6 +69,15 @@ pub struct Thought {
     pub raw: Value,
     /// What the call has cost.
     pub cost: Money,
+    /// Who thought, where it is not whom the brain is named after: a cheaper model, or `rules`.
+    pub by: Option<String>,
+}
+
+impl Thought {
+    /// A thought that cost nothing.
+    pub const fn free(raw: Value) -> Self {
+        Self { raw, cost: Money::ZERO, by: None }
+    }
 }
 
 /// A brain at work. Dropping it cancels the work.
@@ -76,8 +88,14 @@ pub trait Brain<B>: fmt::Debug + Send + Sync {
     /// The word in records: `rules`, `recorded`, or the model's name.
     fn name(&self) -> &str;
 
-    /// What a call can cost; `None` for brains that cost nothing.
-    fn paid(&self) -> Option<Paid> {
+    /// Whether no question to it ever costs anything.
+    fn is_free(&self) -> bool {
+        true
+    }
+
+    /// What the answer to this brief can cost at most; `None` where it is free. Asked before the call,
+    /// so that the money is reserved (G-3).
+    fn paid(&self, _brief: &B, _limits: &Limits) -> Option<Paid> {
         None
     }
 
@@ -97,7 +115,7 @@ impl<B: Send + Sync + 'static> Brain<B> for RulesBrain {
     fn think(&self, ask: Ask<B>) -> Thinking {
         Box::pin(async move {
             let raw = (ask.entry.rules)(&ask.brief, &ask.limits);
-            Ok(Thought { raw, cost: Money::ZERO })
+            Ok(Thought::free(raw))
         })
     }
 }

@@ -2,8 +2,6 @@
 
 pub mod agent;
 pub mod answer;
-#[cfg(test)]
-pub(crate) mod answer_cases;
 pub mod balance;
 pub mod brain;
 pub mod compare;
@@ -18,3 +16,5 @@ pub mod refs;
 pub mod roster;
 pub mod shell;
 pub mod supervision;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use conclave_domain::budget::Paid;
 use conclave_domain::fixed::Money;
+use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Step};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ struct Heard {
     brain: String,
     raw: Value,
     cost: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 /// A round of a decision as an agent met it.
@@ -46,8 +49,8 @@ impl Recall {
         }
         // An answer that cannot be read is asked for again.
         if let (Some(decision), Ok(heard)) = (&line.decision, serde_json::from_str(line.body)) {
-            let Heard { round, agent, raw, cost, .. } = heard;
-            self.0.insert((decision.clone(), round, agent), Thought { raw, cost });
+            let Heard { round, agent, raw, cost, by, .. } = heard;
+            self.0.insert((decision.clone(), round, agent), Thought { raw, cost, by });
         }
     }
 
@@ -81,8 +84,12 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         self.brain.name()
     }
 
-    fn paid(&self) -> Option<Paid> {
-        self.brain.paid()
+    fn is_free(&self) -> bool {
+        self.brain.is_free()
+    }
+
+    fn paid(&self, brief: &B, limits: &Limits) -> Option<Paid> {
+        self.brain.paid(brief, limits)
     }
 
     fn think(&self, ask: Ask<B>) -> Thinking {
@@ -97,8 +104,8 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         let thinking = self.brain.think(ask);
         Box::pin(async move {
             let thought = thinking.await?;
-            let (raw, cost) = (thought.raw.clone(), thought.cost);
-            let heard = Heard { round, agent: agent.to_owned(), brain, raw, cost };
+            let Thought { raw, cost, by } = thought.clone();
+            let heard = Heard { round, agent: agent.to_owned(), brain, raw, cost, by };
             let made = record(Step::AnswerHeard, Some(&decision), clock.trading(), &heard);
             let noted = match made {
                 Ok(record) => audit.note(record).await,

@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use conclave_domain::brief::trading::TradingBrief;
-use conclave_domain::fixed::Money;
 use conclave_domain::forbidden;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Step};
@@ -204,7 +203,7 @@ impl Brain<TradingBrief> for RecordedBrain {
         let question = (ask.decision, ask.brief.appeal.is_some(), self.agent.to_owned());
         let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
         let thought = match recording.next(&question) {
-            Some(Recorded::Raw(raw)) => Ok(Thought { raw, cost: Money::ZERO }),
+            Some(Recorded::Raw(raw)) => Ok(Thought::free(raw)),
             Some(Recorded::Failed(text)) => Err(again(text)),
             None => Err(ConsultError::Brain { why: NOT_RECORDED.to_owned() }),
         };
@@ -248,7 +247,7 @@ impl Brain<TradingBrief> for MutedGuardian {
         };
         let unreadable = |error: serde_json::Error| ConsultError::Brain { why: error.to_string() };
         let thought = serde_json::to_value(answer).map_err(unreadable);
-        let thought = thought.map(|raw| Thought { raw, cost: Money::ZERO });
+        let thought = thought.map(Thought::free);
         Box::pin(async move { thought })
     }
 }
@@ -385,6 +384,7 @@ mod tests {
                 limits: Arc::clone(&limits),
                 decision,
                 round: 1,
+                granted: None,
                 spent: Spent::default(),
             };
             let raw = MutedGuardian.think(ask).await.unwrap().raw;

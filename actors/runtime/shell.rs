@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_domain::advice::Advice;
-use conclave_domain::budget::{Paid, Permit};
+use conclave_domain::budget::{Paid, Permit, Request};
 use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
@@ -176,6 +176,14 @@ impl Lease {
     pub(crate) fn new(permit: Permit, safety: SafetyHandle, spent: Spent) -> Self {
         Self { permit: Some(permit), safety, spent }
     }
+
+    /// What was granted.
+    fn granted(&self) -> Option<Paid> {
+        match self.permit.as_ref()?.request() {
+            Request::Consultation { paid, .. } => paid.clone(),
+            Request::Action { .. } => None,
+        }
+    }
 }
 
 impl Drop for Lease {
@@ -203,20 +211,26 @@ pub struct Consult<B> {
 pub struct AgentHandle<B> {
     /// Its place in the org chart.
     pub role: Role,
-    pub(crate) paid: Option<Paid>,
+    pub(crate) brain: Arc<dyn Brain<B>>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) mailbox: BoundedRef<Consult<B>>,
 }
 
 impl<B> Clone for AgentHandle<B> {
     fn clone(&self) -> Self {
-        Self { role: self.role, paid: self.paid.clone(), mailbox: self.mailbox.clone() }
+        Self {
+            role: self.role,
+            brain: Arc::clone(&self.brain),
+            limits: Arc::clone(&self.limits),
+            mailbox: self.mailbox.clone(),
+        }
     }
 }
 
 impl<B> AgentHandle<B> {
-    /// What a consultation can cost, if it costs anything.
-    pub const fn paid(&self) -> Option<&Paid> {
-        self.paid.as_ref()
+    /// What a consultation about this brief can cost, if it costs anything.
+    pub fn paid(&self, brief: &B) -> Option<Paid> {
+        self.brain.paid(brief, &self.limits)
     }
 
     /// Consultations that are in its mailbox or in work.
@@ -262,10 +276,10 @@ pub fn agent<B: fmt::Debug + Send + Sync + 'static>(
     let (publisher, actor) = stable();
     let role = spec.entry.role;
     let permits = Permits::new(role.name, spec.permits);
-    let paid = spec.brain.paid();
+    let (brain, limits) = (Arc::clone(&spec.brain), Arc::clone(&spec.limits));
     let mailbox = BoundedRef::new(actor, permits);
     let child = ChildSpec::new(role.name, publisher, move || (AgentActor::default(), spec.clone()));
-    (child, AgentHandle { role, paid, mailbox })
+    (child, AgentHandle { role, brain, limits, mailbox })
 }
 
 /// The actor around an agent.
@@ -371,6 +385,7 @@ async fn work<B: Send + Sync + 'static>(
         limits: Arc::clone(&spec.limits),
         decision,
         round,
+        granted: lease.as_ref().and_then(|lease| lease.granted()),
         spent: spent.clone(),
     };
     let thinking = async {
@@ -384,10 +399,12 @@ async fn work<B: Send + Sync + 'static>(
         thought = thinking => thought,
         () = cancel.cancelled() => return,
     };
+    let mut brain = spec.brain.name().to_owned();
     let (raw, cost, outcome) = match thought {
         Err(error) => (None, spent.get().unwrap_or(Money::ZERO), Err(error)),
         Ok(thought) => {
             spent.set(thought.cost);
+            brain = thought.by.unwrap_or(brain);
             let (raw, outcome) = read(&spec, thought.raw, &brief, fault, round);
             (raw, thought.cost, outcome)
         }
@@ -400,7 +417,7 @@ async fn work<B: Send + Sync + 'static>(
     drop((lease, slot));
     let answer = Answer {
         agent: spec.entry.role.name,
-        brain: spec.brain.name().to_owned(),
+        brain,
         raw,
         outcome,
         cost,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::budget::Paid;
 use conclave_domain::fixed::Money;
+use conclave_domain::limits::Limits;
 use conclave_domain::role::RISK_GUARDIAN;
 use serde_json::{Value, json};
 
@@ -51,7 +52,11 @@ impl Brain<TradingBrief> for SimBrain {
         if self.mind.paid { "simulated" } else { "rules" }
     }
 
-    fn paid(&self) -> Option<Paid> {
+    fn is_free(&self) -> bool {
+        !self.mind.paid
+    }
+
+    fn paid(&self, _: &TradingBrief, _: &Limits) -> Option<Paid> {
         self.mind.paid.then(|| Paid { model: "simulated".to_owned(), at_most: Some(AT_MOST) })
     }
 
@@ -80,7 +85,7 @@ impl Brain<TradingBrief> for SimBrain {
                 let decision = ask.decision.to_string();
                 journal.note(Seen::Guarded { decision, objects });
             }
-            Ok(Thought { raw, cost })
+            Ok(Thought { raw, cost, by: None })
         })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use conclave_domain::budget::Paid;
 use conclave_domain::fixed::Money;
+use conclave_domain::limits::Limits;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -125,7 +126,11 @@ impl<B: Send + Sync + 'static> Brain<B> for ScriptedBrain {
         "scripted"
     }
 
-    fn paid(&self) -> Option<Paid> {
+    fn is_free(&self) -> bool {
+        self.paid.is_none()
+    }
+
+    fn paid(&self, _: &B, _: &Limits) -> Option<Paid> {
         self.paid.clone()
     }
 
@@ -138,7 +143,7 @@ impl<B: Send + Sync + 'static> Brain<B> for ScriptedBrain {
             let raw = act_out(act, &ask).await;
             call.is_over();
             *answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            raw.map(|raw| Thought { raw, cost })
+            raw.map(|raw| Thought { raw, cost, by: None })
         })
     }
 }

@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::agent::Entry;
-    use crate::runtime::answer_cases::{
+    use crate::runtime::tests::answer_cases::{
         admits_only_bounded_numbers, read, refuses_what_is_no_answer,
     };
     use crate::trading::sample;

@@ -197,7 +197,7 @@ pub struct Context {
     /// Open predictions.
     pub predictions: Arc<BTreeMap<DecisionId, Prediction>>,
     /// Documents, by name.
-    pub documents: Arc<BTreeMap<String, Arc<str>>>,
+    pub documents: Arc<BTreeMap<Arc<str>, Arc<str>>>,
     /// The last audit record that was applied to each part.
     applied: Arc<BTreeMap<PartKey, u64>>,
 }
@@ -309,8 +309,8 @@ impl Context {
             Update::Document { name, json, .. } => {
                 let documents = Arc::make_mut(&mut self.documents);
                 match json {
-                    Some(json) => drop(documents.insert(name, json.into())),
-                    None => drop(documents.remove(&name)),
+                    Some(json) => drop(documents.insert(name.into(), json.into())),
+                    None => drop(documents.remove(name.as_str())),
                 }
             }
             _ => {}

@@ -26,7 +26,7 @@ pub enum PartKey {
     /// Open predictions.
     Predictions,
     /// Somebody's own document.
-    Document(String),
+    Document(Arc<str>),
 }
 
 const DOCUMENT: &str = "document/";
@@ -54,7 +54,7 @@ impl FromStr for PartKey {
 
     fn from_str(text: &str) -> Result<Self, PartKeyError> {
         if let Some(name) = text.strip_prefix(DOCUMENT) {
-            return Ok(Self::Document(name.to_owned()));
+            return Ok(Self::Document(name.into()));
         }
         let fixed = BookKind::ALL.map(Self::Book).into_iter().chain([
             Self::Market,
@@ -148,7 +148,9 @@ impl Context {
             PartKey::Control => Some(PartValue::Control(Arc::clone(&self.control))),
             PartKey::Agents => Some(PartValue::Agents(Arc::clone(&self.agents))),
             PartKey::Predictions => Some(PartValue::Predictions(Arc::clone(&self.predictions))),
-            PartKey::Document(name) => self.documents.get(name).cloned().map(PartValue::Document),
+            PartKey::Document(name) => {
+                self.documents.get(&**name).cloned().map(PartValue::Document)
+            }
         };
         let value = value.unwrap_or(PartValue::Removed);
         Part { key: key.clone(), applied: self.applied(key), value }

@@ -178,7 +178,7 @@ impl Update {
             Self::ModeSet { .. } | Self::StateSet { .. } => PartKey::Control,
             Self::AgentSeen { .. } | Self::AgentJudged { .. } => PartKey::Agents,
             Self::Predicted { .. } | Self::PredictionClosed { .. } => PartKey::Predictions,
-            Self::Document { name, .. } => PartKey::Document(name.clone()),
+            Self::Document { name, .. } => PartKey::Document(name.as_str().into()),
         })
     }
 }

@@ -203,7 +203,7 @@ impl Base {
 
     /// What agents that are not free have answered since the checkpoint.
     fn recall(&mut self, opened: &Opened, prepared: &Prepared) -> Result<(), CliError> {
-        if prepared.agents.values().all(|agent| agent.brain.paid().is_none()) {
+        if prepared.agents.values().all(|agent| agent.brain.is_free()) {
             return Ok(());
         }
         let begins = match &opened.found {

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::runtime::agent::Entry;
-use crate::runtime::answer_cases::{admits_only_bounded_numbers, read, refuses_what_is_no_answer};
+use crate::runtime::tests::answer_cases::{
+    admits_only_bounded_numbers, read, refuses_what_is_no_answer,
+};
 use crate::trading::sample;
 
 /// A change of a brief and of its open position.

@@ -6,7 +6,7 @@ use conclave_domain::limits::Limits;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::agent::{ConsultError, Entry};
+use crate::runtime::agent::{ConsultError, Entry};
 
 /// Reads a text as the shell does: strictly, then checked and clamped.
 pub(crate) fn read<B>(
@@ -121,7 +121,7 @@ fn asks_for_nothing_forbidden<B>(entry: &Entry<B>, good: &Value, brief: &B) {
 }
 
 /// B-1: every number that leaves an agent is finite and within its bounds, for any floats.
-pub(crate) fn admits_only_bounded_numbers<A: super::agent::Agent>(
+pub(crate) fn admits_only_bounded_numbers<A: crate::runtime::agent::Agent>(
     good: &Value,
     brief: &A::Brief,
     mut put: impl FnMut(&mut A::Answer, f64),

@@ -1,0 +1,4 @@
+//! Language models as brains: the port to a provider, the wire in front of it, and what stands between
+//! an agent's question and a strict answer.
+
+pub mod port;

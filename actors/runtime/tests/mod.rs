@@ -1,0 +1,3 @@
+//! What the tests of several agents share.
+
+pub(crate) mod answer_cases;

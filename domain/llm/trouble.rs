@@ -1,0 +1,98 @@
+//! What can go wrong with a call to a model, and what is done about it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt brought no answer. Decided by status and code, never by the text of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "trouble")]
+pub enum Trouble {
+    /// The provider asks for patience.
+    RateLimited {
+        /// For how long, milliseconds, where it says so.
+        retry_after_ms: Option<u64>,
+    },
+    /// A spending limit at the provider is reached: nobody but an operator can help.
+    SpendLimit,
+    /// The key is missing, wrong or without rights.
+    Auth,
+    /// The model does not exist any more.
+    NoModel,
+    /// The provider refuses the request as it is.
+    BadRequest,
+    /// The request is too large.
+    TooLarge,
+    /// The provider or the network failed on its way; nothing was billed.
+    Server {
+        /// The HTTP status, or 0 where there was none.
+        status: u16,
+    },
+    /// Nobody knows what became of the request: it may be billed.
+    Unknown,
+    /// The time was up before an answer came: it may be billed.
+    Timeout,
+    /// An answer under a good status that is not what the contract says.
+    Malformed,
+    /// The answer was cut off, by the limit of its tokens.
+    Truncated,
+    /// The model, or a filter in front of it, declines to answer.
+    Declined,
+}
+
+/// What is done after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same once more, after a pause with jitter.
+    Retry,
+    /// The same once more, not before this has passed.
+    RetryAfter(Duration),
+    /// The next provider or model of the chain.
+    NextRung,
+    /// Nothing: the agent abstains.
+    GiveUp,
+}
+
+impl Trouble {
+    /// What to do about it.
+    pub const fn remedy(&self) -> Remedy {
+        match self {
+            Self::RateLimited { retry_after_ms: Some(ms) } => {
+                Remedy::RetryAfter(Duration::from_millis(*ms))
+            }
+            Self::RateLimited { retry_after_ms: None }
+            | Self::Server { .. }
+            | Self::Unknown
+            | Self::Malformed => Remedy::Retry,
+            Self::SpendLimit | Self::Auth | Self::NoModel => Remedy::NextRung,
+            Self::BadRequest
+            | Self::TooLarge
+            | Self::Timeout
+            | Self::Truncated
+            | Self::Declined => Remedy::GiveUp,
+        }
+    }
+
+    /// Whether the attempt may be billed although it brought nothing, by an amount that is not known.
+    pub const fn may_be_billed(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Timeout | Self::Malformed)
+    }
+
+    /// The word in metrics, records and on the tape.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RateLimited { .. } => "rate_limited",
+            Self::SpendLimit => "spend_limit",
+            Self::Auth => "auth",
+            Self::NoModel => "no_model",
+            Self::BadRequest => "bad_request",
+            Self::TooLarge => "too_large",
+            Self::Server { .. } => "server",
+            Self::Unknown => "unknown",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::Declined => "declined",
+        }
+    }
+}
