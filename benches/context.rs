@@ -2,9 +2,10 @@
 //! against a bare append + `fdatasync`.
 //!
 //! Method: one run, alternating slices on the same file system, medians over the slices. Chatty: a
-//! cycle tells 20,000 documents of 200 bytes under as many names, 100 to a message, and waits until all
-//! of them are on the disk; no name comes twice in a cycle, so every counted update is a written value
-//! and none was coalesced. Durable: one document is told and acknowledged at a time, and 16 at a time;
+//! cycle tells 20,000 documents of 200 bytes under as many names, 100 to a message, and asks for a flush;
+//! the next cycle is told while the former is on its way to the disk, and a slice of five cycles ends
+//! with the last one there. No name comes twice between two flushes, so every counted update is a written
+//! value and none was coalesced. Durable: one document is told and acknowledged at a time, and 16 at a time;
 //! the bare loop appends as many bytes and syncs. Bounds: chatty ≥ 200,000/s; durable one at a time
 //! ≥ 0.3 of the bare loop (sled writes and syncs a log of its own), 16 in flight ≥ 1 times it.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -13,8 +14,10 @@
 #[path = "support/disk.rs"]
 mod disk;
 
+use std::future::{Future as _, poll_fn};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use conclave::adapters::context_sled::SledStore;
@@ -32,6 +35,8 @@ const SLICES: usize = 7;
 const NAMES: usize = 20_000;
 const TOLD: usize = 100;
 const BYTES: usize = 200;
+/// Cycles of a slice.
+const CYCLES: usize = 5;
 
 fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
@@ -54,7 +59,7 @@ async fn measure(dir: &Path) -> Result<(), Failure> {
     let (small, keeper) = started(&dir.join("small")).await?;
     let (mut bare, mut one, mut many, mut chatty) = (vec![], vec![], vec![], vec![]);
     for nth in 0..SLICES {
-        chatty.push(cycle(&large, nth).await?);
+        chatty.push(cycles(&large, nth).await?);
         bare.push(bare_loop(&dir.join("bare"), BYTES + 40)?);
         one.push(in_flight(&small, 1).await?);
         many.push(in_flight(&small, 16).await?);
@@ -75,17 +80,32 @@ fn document(name: String, value: usize, lasting: Lasting) -> Update {
 }
 
 /// Written values a second, from the first update told to the last one on the disk.
-async fn cycle(handle: &ContextHandle, nth: usize) -> Result<f64, Failure> {
+async fn cycles(handle: &ContextHandle, slice: usize) -> Result<f64, Failure> {
     let begun = Instant::now();
-    for first in (0..NAMES).step_by(TOLD) {
-        let names = first..first + TOLD;
-        let told =
-            names.map(|name| document(format!("chatty-{name}"), nth, Lasting::WithNextFlush));
-        handle.tell(told.collect()).await?;
+    let mut former = None;
+    for cycle in 0..CYCLES {
+        for first in (0..NAMES).step_by(TOLD) {
+            let value = slice * CYCLES + cycle;
+            let names = first..first + TOLD;
+            let told =
+                names.map(|name| document(format!("chatty-{name}"), value, Lasting::WithNextFlush));
+            handle.tell(told.collect()).await?;
+        }
+        let handle = handle.clone();
+        let mut flushed = Box::pin(async move { handle.flush().await });
+        // The first poll asks: what is told from here on is behind it.
+        if poll_fn(|context| Poll::Ready(flushed.as_mut().poll(context).is_ready())).await {
+            return Err("a flush ended before it could".into());
+        }
+        if let Some(former) = former.replace(flushed) {
+            former.await?;
+        }
     }
-    handle.flush().await?;
-    let names = u32::try_from(NAMES)?;
-    Ok(f64::from(names) / begun.elapsed().as_secs_f64())
+    if let Some(last) = former {
+        last.await?;
+    }
+    let written = u32::try_from(NAMES * CYCLES)?;
+    Ok(f64::from(written) / begun.elapsed().as_secs_f64())
 }
 
 async fn in_flight(handle: &ContextHandle, callers: usize) -> Result<f64, Failure> {

@@ -56,6 +56,8 @@ struct Now {
     trading_ms: i64,
     /// The closes of every slice so far, by its time.
     closes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Every slice's time, by its name.
+    times: BTreeMap<String, i64>,
 }
 
 /// What of the accounts goes back with them when a process begins anew.
@@ -188,6 +190,7 @@ impl Checker {
                     self.early.clone_from(&self.lines);
                 }
                 self.now.closes.insert(at.clone(), closes);
+                self.now.times.insert(at.clone(), trading_ms);
                 (self.now.at, self.now.trading_ms) = (at, trading_ms);
             }
             Seen::Begun { act } => self.accounts.orders.begun(act),
@@ -232,7 +235,9 @@ impl Checker {
                 let kind = if is_entry { "entries" } else { "exits" };
                 *self.tallied.entry(kind).or_default() += 1;
                 if is_entry {
-                    self.accounts.entries.push(self.now.trading_ms);
+                    // One that a new process sends again, before it has seen a bar, is of its former time.
+                    let of = self.now.times.get(text(what, "intent/at")).copied();
+                    self.accounts.entries.push(of.unwrap_or(self.now.trading_ms));
                 }
             }
             "filled" => *self.tallied.entry("fills").or_default() += 1,
