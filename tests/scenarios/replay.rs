@@ -73,6 +73,14 @@ fn a_full_run_is_the_same_once_more_and_another_one_without_the_guardians_judgem
 }
 
 #[test]
+fn the_latest_run_answers_to_that_name() {
+    let world = World::new();
+    world.verb(&["replay", "latest"]).refuses(4, "nothing has run here");
+    world.verb(&["run", "--no-http", "--synth", "calm"]).succeeds();
+    is_identical(&world, "latest");
+}
+
+#[test]
 fn a_run_with_a_fault_of_each_kind_is_the_same_once_more() {
     let world = World::new();
     let kinds =

@@ -10,7 +10,7 @@ mod what_if;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use conclave_actors::trading;
@@ -21,13 +21,14 @@ use conclave_domain::time::Time;
 use super::backtest::basis_points;
 use super::error::{CliError, ExitCode};
 use super::format::Format;
+use crate::adapters::control_http::{LATEST_FILE, store_dir};
 use crate::catalogue;
 use crate::run::repeat::{Changes, Source};
 
 /// `replay`
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// The run: its directory, or its name below `runs`.
+    /// The run: its directory, its name below `runs`, or `latest`.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
     /// Cuts off all bars after this day (YYYY-MM-DD, UTC): every record up to it must be the same.
@@ -80,9 +81,15 @@ impl ReplayArgs {
     }
 
     /// The run's directory.
-    fn dir(&self) -> PathBuf {
+    fn dir(&self) -> Result<PathBuf, CliError> {
         let named = PathBuf::from("runs").join(&self.run);
-        if !self.run.exists() && named.exists() { named } else { self.run.clone() }
+        if self.run.exists() {
+            Ok(self.run.clone())
+        } else if self.run == Path::new(LATEST_FILE) {
+            store_dir(None)
+        } else {
+            Ok(if named.exists() { named } else { self.run.clone() })
+        }
     }
 }
 
@@ -92,7 +99,7 @@ impl ReplayArgs {
 /// 1 when a record is not the same, 5 when there is no such run, 8 when its recipe, its bars or its log
 /// are not what they were; 3 when a what-if asks for what no configuration may have.
 pub fn run(args: &ReplayArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let dir = args.dir();
+    let dir = args.dir()?;
     if !dir.is_dir() {
         let text = format!("{} is no run's directory", dir.display());
         return Err(CliError::new(ExitCode::NotFound, text));
