@@ -209,6 +209,29 @@ impl BoundsTable {
         reward_weight_total: Bounds::new("reward_weight_total", -0.15, 0.15),
         score_weight_delta: Bounds::new("score_weight_delta", -0.10, 0.10),
     };
+
+    /// Every bound, in the order of the fields.
+    pub const fn all(&self) -> [&Bounds; 12] {
+        [
+            &self.confidence,
+            &self.confidence_multiplier,
+            &self.size_multiplier,
+            &self.limit_offset_bp,
+            &self.stop_distance,
+            &self.target_distance,
+            &self.lr_multiplier,
+            &self.entropy_multiplier,
+            &self.batch_multiplier,
+            &self.reward_weight_delta,
+            &self.reward_weight_total,
+            &self.score_weight_delta,
+        ]
+    }
+
+    /// The bound of a parameter.
+    pub fn named(&self, parameter: &str) -> Option<&Bounds> {
+        self.all().into_iter().find(|bounds| bounds.parameter == parameter)
+    }
 }
 
 impl Default for BoundsTable {
@@ -243,6 +266,15 @@ mod tests {
             assert!(bounds.admit(raw, &mut clamps).is_err(), "{raw}");
             assert!(clamps.is_empty());
         }
+    }
+
+    #[test]
+    fn a_bound_is_found_by_the_name_of_its_parameter() {
+        let table = BoundsTable::default();
+        for bounds in table.all() {
+            assert_eq!(table.named(bounds.parameter()), Some(bounds));
+        }
+        assert_eq!(table.named("leverage"), None);
     }
 
     #[test]

@@ -15,7 +15,15 @@ const INVARIANTS: &[&str] = &[
 
 /// Where an outside library may be used; everything else must go through our own types.
 const HOMES: &[(&str, &[&str])] = &[
-    ("reqwest", &["src/adapters/control_http.rs"]),
+    (
+        "reqwest",
+        &[
+            "src/adapters/anthropic_http.rs",
+            "src/adapters/control_http.rs",
+            "src/adapters/model_http.rs",
+            "src/adapters/openai_http.rs",
+        ],
+    ),
     ("sled", &["src/adapters/context_sled"]),
     ("bincode", &["src/adapters/context_sled"]),
     ("redb", &["src/adapters/context_redb"]),

@@ -8,6 +8,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use conclave_domain::llm::Trouble;
 use serde::{Deserialize, Serialize};
 
 /// How requests are written and replies are read.
@@ -46,7 +47,7 @@ pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// The headers that matter, names in lower case: `retry-after`, `request-id`, `x-should-retry` and
-    /// the rate limits.
+    /// the rate limits. Whoever fills them takes keys out of them and of the body.
     pub headers: Vec<(String, String)>,
     /// The body, at most [`REPLY_MAX`] bytes; invalid UTF-8 replaced.
     pub body: String,
@@ -84,6 +85,18 @@ pub enum CallError {
     /// The reply is longer than [`REPLY_MAX`].
     #[error("the reply is longer than {REPLY_MAX} bytes")]
     TooLong,
+}
+
+impl CallError {
+    /// What it means for the question that was asked.
+    pub const fn trouble(&self) -> Trouble {
+        match self {
+            Self::Connect { .. } => Trouble::Server { status: 0 },
+            Self::Broken { .. } => Trouble::Unknown,
+            Self::Timeout => Trouble::Timeout,
+            Self::TooLong => Trouble::Malformed,
+        }
+    }
 }
 
 /// An attempt in flight. Dropping it closes the connection.

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::agent::Entry;
+use crate::models::envelope;
+use crate::models::schema::Wire;
 
 /// What a model is sent, in two parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +24,7 @@ pub struct Prompt {
 impl<B: Serialize> Entry<B> {
     /// The part of the prompt that does not depend on the brief.
     pub fn system(&self, limits: &Limits) -> String {
-        system(&self.role, &(self.instructions)(limits), &(self.schema)().to_value())
+        system(&self.role, &(self.instructions)(limits), &(self.schema)().to_value(), limits)
     }
 
     /// The whole prompt for one brief.
@@ -45,15 +47,24 @@ const fn authority_in_words(authority: Authority) -> &'static str {
     }
 }
 
+/// The schema that a model is shown: the one that its answer is read by.
+fn on_the_wire(schema: &Value, limits: &Limits) -> Value {
+    // What cannot go on the wire never gets as far as a model: its brain is not made.
+    Wire::new(schema, &limits.bounds)
+        .map_or_else(|_| schema.clone(), |wire| envelope::schema(&wire, None))
+}
+
 /// The stable part: role, rules, limits, schema.
-pub(crate) fn system(role: &Role, instructions: &str, schema: &Value) -> String {
+pub(crate) fn system(role: &Role, instructions: &str, schema: &Value, limits: &Limits) -> String {
     let Role { title, team, purpose, authority, .. } = role;
+    let schema = on_the_wire(schema, limits);
     let authority = authority_in_words(*authority);
     format!(
         "You are the {title} in the {team} team of a council around a trading system.\n\
          {purpose}\n{authority}\n\n# Rules\n\n{}\n\n# Answer\n\n\
          Answer with one JSON object that matches the schema, with nothing before or after it.\n\
-         Every number is a plain finite number; a number that is missing is never guessed.\n\
+         Every number is a whole number in the unit that its description names, while the rules \
+         above name bounds in plain units; a number that is missing is never guessed.\n\
          `reasoning` is one sentence with the figures that decided.\n\
          A figure that is null in the brief is unknown: treat it as a risk, never as neutral.\n\n\
          {schema}\n",

@@ -52,7 +52,8 @@ impl Seat {
 
     /// The part of its prompt that does not depend on the brief.
     pub fn system(&self, limits: &Limits) -> String {
-        prompt::system(&self.role, &(self.instructions)(limits), &(self.schema)().to_value())
+        let schema = (self.schema)().to_value();
+        prompt::system(&self.role, &(self.instructions)(limits), &schema, limits)
     }
 }
 

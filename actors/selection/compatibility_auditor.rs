@@ -32,6 +32,7 @@ pub struct Answer {
     /// For or against the list.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

@@ -46,6 +46,7 @@ pub struct Answer {
     /// For or against the list with these swaps.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

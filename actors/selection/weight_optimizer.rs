@@ -36,6 +36,7 @@ pub struct Change {
     /// The metric's name, as in the brief.
     pub metric: String,
     /// The change from its default weight.
+    #[schemars(extend("x-bound" = "score_weight_delta"))]
     pub delta: f64,
 }
 
@@ -50,6 +51,7 @@ pub struct Answer {
     /// For or against.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

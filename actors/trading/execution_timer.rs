@@ -73,12 +73,14 @@ pub struct Answer {
     pub order_type: OrderType,
     /// Distance of the limit price from the last price on the passive side, basis points; without
     /// effect on a market order.
+    #[schemars(extend("x-bound" = "limit_offset_bp"))]
     pub limit_offset_bp: f64,
     /// How long a limit order stays.
     pub time_in_force: Stays,
     /// For or against sending it now.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

@@ -59,14 +59,17 @@ pub struct Answer {
     /// One sentence with the figures that decided.
     pub reasoning: String,
     /// Distance of the stop from the entry, fraction of the price.
+    #[schemars(extend("x-bound" = "stop_distance"))]
     pub stop_distance: f64,
     /// Distance of the take-profit from the entry, fraction of the price.
+    #[schemars(extend("x-bound" = "target_distance"))]
     pub target_distance: f64,
     /// What to do with an open position; HOLD for an entry.
     pub action: Action,
     /// On an entry: for or against it. On a position: for leaves it, against stays.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

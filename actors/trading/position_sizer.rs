@@ -31,10 +31,12 @@ pub struct Answer {
     /// One sentence with the figures that decided.
     pub reasoning: String,
     /// Factor on the base size.
+    #[schemars(extend("x-bound" = "size_multiplier"))]
     pub size_multiplier: f64,
     /// For or against the entry.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

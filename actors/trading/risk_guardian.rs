@@ -116,6 +116,7 @@ pub struct Answer {
     /// Objections, the gravest first; an empty list does not object.
     pub objections: Vec<Worry>,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

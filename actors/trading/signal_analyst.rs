@@ -51,12 +51,14 @@ pub struct Answer {
     /// One sentence with the figures that decided.
     pub reasoning: String,
     /// Factor on the signal's confidence.
+    #[schemars(extend("x-bound" = "confidence_multiplier"))]
     pub confidence_multiplier: f64,
     /// What to do with the signal.
     pub recommendation: Recommendation,
     /// For or against the entry.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

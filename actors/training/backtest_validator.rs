@@ -76,6 +76,7 @@ pub struct Answer {
     /// For or against.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

@@ -58,14 +58,18 @@ pub struct Answer {
     /// One sentence with the figures that decided.
     pub reasoning: String,
     /// Factor on the scheduled learning rate; one leaves it.
+    #[schemars(extend("x-bound" = "lr_multiplier"))]
     pub lr_multiplier: f64,
     /// Factor on the entropy bonus; one leaves it.
+    #[schemars(extend("x-bound" = "entropy_multiplier"))]
     pub entropy_multiplier: f64,
     /// Factor on the batch size; one leaves it.
+    #[schemars(extend("x-bound" = "batch_multiplier"))]
     pub batch_multiplier: f64,
     /// For or against; abstain when there is nothing to change.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

@@ -72,6 +72,7 @@ pub struct Change {
     /// The reward part's name, as in the brief.
     pub part: String,
     /// The change of its weight.
+    #[schemars(extend("x-bound" = "reward_weight_delta"))]
     pub delta: f64,
 }
 
@@ -88,6 +89,7 @@ pub struct Answer {
     /// For or against; abstain when there is nothing to do.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

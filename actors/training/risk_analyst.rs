@@ -65,6 +65,7 @@ pub struct Answer {
     /// For or against; abstain when there is nothing to do.
     pub vote: Ballot,
     /// How sure you are of this answer.
+    #[schemars(extend("x-bound" = "confidence"))]
     pub confidence: f64,
 }
 

@@ -3,8 +3,10 @@
 //! Pure: prices are a table, failures a match, time an argument. The wire is in `actors/models`, the
 //! network in the binary's adapters.
 
+pub mod billed;
 pub mod trouble;
 pub mod usage;
 
+pub use billed::billed;
 pub use trouble::{Remedy, Trouble};
 pub use usage::Usage;

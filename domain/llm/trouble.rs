@@ -28,6 +28,11 @@ pub enum Trouble {
         /// The HTTP status, or 0 where there was none.
         status: u16,
     },
+    /// The provider failed and says itself that asking again is of no use; nothing was billed.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
     /// Nobody knows what became of the request: it may be billed.
     Unknown,
     /// The time was up before an answer came: it may be billed.
@@ -64,7 +69,9 @@ impl Trouble {
             | Self::Server { .. }
             | Self::Unknown
             | Self::Malformed => Remedy::Retry,
-            Self::SpendLimit | Self::Auth | Self::NoModel => Remedy::NextRung,
+            Self::SpendLimit | Self::Auth | Self::NoModel | Self::Refused { .. } => {
+                Remedy::NextRung
+            }
             Self::BadRequest
             | Self::TooLarge
             | Self::Timeout
@@ -88,6 +95,7 @@ impl Trouble {
             Self::BadRequest => "bad_request",
             Self::TooLarge => "too_large",
             Self::Server { .. } => "server",
+            Self::Refused { .. } => "refused",
             Self::Unknown => "unknown",
             Self::Timeout => "timeout",
             Self::Malformed => "malformed",

@@ -1,5 +1,6 @@
 //! Adapters: a file per outside thing.
 
+pub mod anthropic_http;
 pub mod audit_files;
 pub mod broker_journal;
 pub mod clock;
@@ -9,7 +10,9 @@ pub mod control_http;
 pub mod heartbeat;
 pub mod journal_files;
 pub mod lock;
+pub mod model_http;
 pub mod notify;
+pub mod openai_http;
 pub mod safety_store;
 pub mod store_reopen;
 pub mod store_writer;

@@ -1,0 +1,119 @@
+//! Anthropic Messages.
+//!
+//! Structured output goes through `output_config.format`: the present models refuse forced tools and
+//! sampling parameters. The answer is the text block, wherever it stands; only `end_turn` finishes it.
+
+use conclave_domain::llm::{Trouble, Usage};
+use serde_json::{Value, json};
+
+use super::{Failed, Question, Read, Said, Thinking, convert, name, status};
+use crate::models::envelope;
+use crate::models::port::{Dialect, Reply};
+
+/// Codes of limits of money: no pause helps.
+const SPEND_LIMITS: [&str; 2] = ["enforced_spend_limit_reached", "contract_spend_limit_reached"];
+
+pub(super) fn body(question: &Question) -> String {
+    let schema = convert::to_claude(envelope::schema(&question.wire, None));
+    let mut system = json!({"type": "text", "text": question.system});
+    if let Some(ttl) = question.cache {
+        system["cache_control"] = json!({"type": "ephemeral", "ttl": ttl});
+    }
+    let mut body = json!({
+        "model": question.model,
+        "max_tokens": question.max_tokens(Dialect::Anthropic),
+        "system": [system],
+        "messages": [{"role": "user", "content": question.told()}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+        "metadata": {"user_id": format!("agent:{}", question.agent)},
+        "stream": false,
+    });
+    if let Some(effort) = question.effort {
+        body["output_config"]["effort"] = json!(effort.name());
+    }
+    match question.thinking {
+        Thinking::Adaptive | Thinking::BetweenTools => {
+            body["thinking"] = json!({"type": question.thinking});
+        }
+        Thinking::Unset => {}
+    }
+    body.to_string()
+}
+
+pub(super) fn read(reply: &Reply) -> Read {
+    let body: Value = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
+    let header = reply.header("request-id").map(|id| json!(id));
+    let request_id = name(&header.unwrap_or_else(|| body["request_id"].clone()));
+    if !(200..300).contains(&reply.status) || body["type"] == "error" {
+        return Err(Box::new(Failed::only(refusal(reply, &body), request_id)));
+    }
+    let (usage, model) = (usage(&body["usage"]), name(&body["model"]));
+    let failed = |trouble| {
+        let (model, request_id) = (model.clone(), request_id.clone());
+        Err(Box::new(Failed { trouble, usage, cost: None, model, request_id }))
+    };
+    if body["type"] != "message" {
+        return failed(Trouble::Malformed);
+    }
+    match body["stop_reason"].as_str() {
+        Some("end_turn") => {}
+        Some("max_tokens" | "model_context_window_exceeded") => return failed(Trouble::Truncated),
+        Some("refusal") => return failed(Trouble::Declined),
+        _ => return failed(Trouble::Malformed),
+    }
+    let blocks = body["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let texts = blocks.iter().filter(|block| block["type"] == "text");
+    let text: String = texts.filter_map(|block| block["text"].as_str()).collect();
+    if text.is_empty() {
+        return failed(Trouble::Malformed);
+    }
+    Ok(Said { text, model, provider: None, usage, cost: None, request_id })
+}
+
+/// Why a question was refused.
+fn refusal(reply: &Reply, body: &Value) -> Trouble {
+    let kind = body["error"]["type"].as_str();
+    let code = body["error"]["details"]["error_code"].as_str();
+    if code.is_some_and(|code| SPEND_LIMITS.contains(&code)) {
+        return Trouble::SpendLimit;
+    }
+    // An error can come under a good status too; then its type is all there is.
+    let status = match (reply.status, kind) {
+        (200..300, Some("invalid_request_error")) => 400,
+        (200..300, Some("authentication_error" | "permission_error")) => 401,
+        (200..300, Some("not_found_error")) => 404,
+        (200..300, Some("request_too_large")) => 413,
+        (200..300, Some("rate_limit_error")) => 429,
+        (200..300, Some("timeout_error")) => 504,
+        (200..300, Some("overloaded_error")) => 529,
+        (200..300, _) => 500,
+        (status, _) => status,
+    };
+    if kind == Some("billing_error") {
+        return Trouble::SpendLimit;
+    }
+    let trouble = status::by_status(status, kind.is_some(), reply);
+    status::by_its_own_word(trouble, status, reply)
+}
+
+/// The tokens that are billed; `None` where they are not told or cannot be right.
+fn usage(told: &Value) -> Option<Usage> {
+    // A count that is absent is none; one that is no count makes the whole unknown.
+    let count = |value: &Value| if value.is_null() { Some(0) } else { value.as_u64() };
+    let input = told["input_tokens"].as_u64()?;
+    let output = told["output_tokens"].as_u64()?;
+    let cache_read = count(&told["cache_read_input_tokens"])?;
+    let written = count(&told["cache_creation_input_tokens"])?;
+    let briefly = count(&told["cache_creation"]["ephemeral_5m_input_tokens"])?;
+    let for_an_hour = count(&told["cache_creation"]["ephemeral_1h_input_tokens"])?;
+    let usage = Usage {
+        input,
+        cache_read,
+        cache_write_5m: briefly,
+        // What was written without a word for how long counts as the dearer.
+        cache_write_1h: for_an_hour.max(written.saturating_sub(briefly)),
+        output,
+    };
+    // There was a prompt; whoever counted none has not counted.
+    (usage.prompt() > 0).then_some(usage)
+}
