@@ -96,6 +96,9 @@ codes! {
     SafetyMoneyCall = "safety.money_call", "The call could cost more than a call may.", "Choose a cheaper tier, or raise `budgets.usd_per_call`.";
     SafetyMoneyRun = "safety.money_run", "The run's money is spent.", "Raise `budgets.usd_per_run`.";
     SafetyMoneyDay = "safety.money_day", "The day's money is spent.", "Wait, or raise `budgets.usd_per_day`.";
+    SafetyMoneyHour = "safety.money_hour", "The hour's money is spent.", "Wait, or raise `budgets.usd_per_hour`.";
+    SafetyMoneyAgent = "safety.money_agent", "The agent's money of this day is spent.", "Wait, or raise `budgets.usd_per_day_by_agent.NAME`.";
+    SafetyMoneyModel = "safety.money_model", "The model's money of this day is spent.", "Wait, or raise `budgets.usd_per_day_by_model.NAME`.";
     SafetyUnknownPrice = "safety.unknown_price", "The model's price is not known.", "Add the model to the price table.";
     SafetyShed = "safety.shed", "The agent has as many consultations in flight as it may.", "Raise `agents.NAME.permits`, or ask less often.";
     SafetyHalted = "safety.halted", "The trading state is halted: no consultations, no new risk; exits go on.", "`conclave resume` once the reason is understood.";

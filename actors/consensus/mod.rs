@@ -10,6 +10,8 @@
 //! - T-1 to T-4: see [`conclave_domain::tally`]; nothing here decides anything.
 //! - A round never waits for an agent that is not there: whatever becomes of a consultation, dropped
 //!   in a mailbox, panicking, killed, the round hears of it.
+//! - G-3: a paid brain is asked under a permit; one whose permit is refused because something is spent
+//!   is asked without, and answers by its agent's rules, where it is set up to.
 //! - The guardian is asked first. Its veto closes the round, raises the fence and drops the calls in
 //!   flight before this returns.
 
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use conclave_domain::budget::Request;
+use conclave_domain::budget::{Paid, Request};
 use conclave_domain::code::Code;
 use conclave_domain::limits::ConsensusRules;
 use conclave_domain::order::DecisionId;
@@ -182,6 +184,8 @@ struct Collector<'a, B> {
     _hold: Hold,
     cancel: Cancel,
     leases: BTreeMap<usize, (Arc<Lease>, Spent)>,
+    /// Seats that answer by rules because their permit was refused, and why.
+    without: BTreeMap<usize, Code>,
     lives: BTreeMap<usize, ActorId>,
     revivals: Vec<Revival>,
     answers: Vec<Option<Answer>>,
@@ -211,6 +215,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
             _hold: hold,
             cancel,
             leases: BTreeMap::new(),
+            without: BTreeMap::new(),
             lives: BTreeMap::new(),
             revivals: Vec::new(),
             answers: request.members.iter().map(|_| None).collect(),
@@ -264,30 +269,45 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
         }
     }
 
-    /// Reserves the money of paid members before anybody is asked; free ones need nobody's leave.
+    /// Reserves the money of paid members before anybody is asked, the guardian's first; free ones
+    /// need nobody's leave.
     async fn permits(&mut self) {
-        let paid: Vec<usize> =
+        let mut seats: Vec<usize> =
             (0..self.request.members.len()).filter(|seat| self.is_to_be_paid(*seat)).collect();
-        if paid.is_empty() || !self.is_open() {
+        if seats.is_empty() || !self.is_open() {
             return;
         }
-        let consultation = |seat: &usize| {
-            let Member { agent, brief } = &self.request.members[*seat];
-            Request::Consultation { team: agent.role.team, paid: agent.paid(brief) }
+        seats.sort_by_key(|seat| !self.request.members[*seat].agent.role.authority.may_veto());
+        let paid: Vec<Option<Paid>> = seats
+            .iter()
+            .map(|seat| &self.request.members[*seat])
+            .map(|Member { agent, brief }| agent.paid(brief))
+            .collect();
+        let consultation = |(seat, paid): (&usize, &Option<Paid>)| {
+            Request::consultation(&self.request.members[*seat].agent.role, paid.clone())
         };
-        let permits = self.safety.permits(paid.iter().map(consultation).collect()).await;
-        for (seat, permit) in paid.into_iter().zip(permits) {
+        let permits =
+            self.safety.permits(seats.iter().zip(&paid).map(consultation).collect()).await;
+        for ((seat, paid), permit) in seats.into_iter().zip(paid).zip(permits) {
             match permit {
                 Ok(permit) => {
                     let spent = Spent::default();
                     let lease = Lease::new(permit, self.safety.clone(), spent.clone());
                     self.leases.insert(seat, (Arc::new(lease), spent));
                 }
-                Err(code) => {
-                    self.tally.apply(Event::Denied { agent: self.name(seat), code });
+                Err(code) if paid.is_some_and(|paid| paid.falls_to_rules(code)) => {
+                    self.without.insert(seat, code);
                 }
+                Err(code) => self.denied(seat, code),
             }
         }
+    }
+
+    fn denied(&mut self, seat: usize, code: Code) {
+        let RoundRequest { members, decision, nth, .. } = self.request;
+        let (agent, name) = (&members[seat].agent, self.name(seat));
+        agent.brain.passed_over(decision, *nth, name, code);
+        self.tally.apply(Event::Denied { agent: name, code });
     }
 
     /// Whether asking a member costs something: it is not free and has not answered before.
@@ -303,8 +323,8 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
 
     fn ask(&mut self, seat: usize) {
         let Member { agent, brief } = &self.request.members[seat];
-        let leased = self.leases.get(&seat);
-        if self.is_to_be_paid(seat) && leased.is_none() {
+        let (leased, refused) = (self.leases.get(&seat), self.without.get(&seat).copied());
+        if self.is_to_be_paid(seat) && leased.is_none() && refused.is_none() {
             return;
         }
         let consult = Consult {
@@ -313,6 +333,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
             round: self.request.nth,
             spent: leased.map_or_else(Spent::default, |(_, spent)| spent.clone()),
             lease: leased.map(|(lease, _)| Arc::clone(lease)),
+            refused,
             cancel: self.cancel.clone(),
             reply: Reply::new(seat, self.mouth.clone()),
         };

@@ -401,3 +401,5 @@ async fn a_hundred_symbols_with_slow_brains_take_the_time_of_one_call() {
     assert_eq!(started_at.elapsed(), Duration::from_millis(200));
     desk.stop().await;
 }
+
+mod money;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub enum Dialect {
     /// Anthropic Messages.
     Anthropic,
-    /// Chat completions as OpenRouter has them: with prices, providers and routing.
+    /// Chat completions as `OpenRouter` has them: with prices, providers and routing.
     OpenRouter,
     /// Chat completions of any other server: ollama, vLLM, llama.cpp.
     OpenAi(Capabilities),

@@ -44,6 +44,9 @@ struct AdviceBody<'a> {
     advice: Option<&'a Advice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Why no model was asked, where rules answered in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Code>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +104,7 @@ impl Batch {
                 raw: &answer.raw,
                 advice: answer.outcome.as_ref().ok(),
                 error: answer.outcome.as_ref().err().map(ToString::to_string),
+                refused: answer.refused,
             };
             let made = record(Step::AdviceClamped, Some(&self.decision), self.at, &body);
             let fields = json!({

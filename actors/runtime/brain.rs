@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use conclave_domain::budget::Paid;
+use conclave_domain::budget::{Paid, Rung};
+use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
+use conclave_domain::role::AgentName;
 use serde_json::Value;
 
 use super::agent::{ConsultError, Entry};
@@ -29,9 +31,11 @@ pub struct Ask<B> {
     pub decision: DecisionId,
     /// The number of the round in this run; 0 for a question about a position.
     pub round: u64,
-    /// What was reserved for it; `None` for brains that are free, and for a paid brain that must do
-    /// without its model because the money is needed elsewhere.
-    pub granted: Option<Paid>,
+    /// The model that it may ask, with the money that was reserved for it; `None` for brains that are
+    /// free, and for a paid brain that must do without its model.
+    pub granted: Option<Rung>,
+    /// Why a paid brain must do without its model, and answer by its agent's rules.
+    pub refused: Option<Code>,
     /// What the call has cost so far, for the case that it is cancelled.
     pub spent: Spent,
 }
@@ -71,12 +75,23 @@ pub struct Thought {
     pub cost: Money,
     /// Who thought, where it is not whom the brain is named after: a cheaper model, or `rules`.
     pub by: Option<String>,
+    /// Why no model was asked, where rules thought in its place.
+    pub refused: Option<Code>,
 }
+
+/// Who thought where an agent's rules did.
+pub const RULES: &str = "rules";
 
 impl Thought {
     /// A thought that cost nothing.
     pub const fn free(raw: Value) -> Self {
-        Self { raw, cost: Money::ZERO, by: None }
+        Self { raw, cost: Money::ZERO, by: None, refused: None }
+    }
+
+    /// What the agent's rules say where its model may not be asked.
+    pub fn in_place_of_a_model<B>(ask: &Ask<B>) -> Self {
+        let raw = (ask.entry.rules)(&ask.brief, &ask.limits);
+        Self { by: Some(RULES.to_owned()), refused: ask.refused, ..Self::free(raw) }
     }
 }
 
@@ -99,7 +114,12 @@ pub trait Brain<B>: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Thinks. Must not block.
+    /// Hears that it is not asked this time, because no permit was given: for those that record what
+    /// they are asked. Must be quick and must not block.
+    fn passed_over(&self, _decision: &DecisionId, _round: u64, _agent: AgentName, _why: Code) {}
+
+    /// Thinks. Must not block. Where [`Ask::refused`] says why, a brain that costs money asks no model:
+    /// nothing is reserved for it (G-3).
     fn think(&self, ask: Ask<B>) -> Thinking;
 }
 
@@ -109,7 +129,7 @@ pub struct RulesBrain;
 
 impl<B: Send + Sync + 'static> Brain<B> for RulesBrain {
     fn name(&self) -> &'static str {
-        "rules"
+        RULES
     }
 
     fn think(&self, ask: Ask<B>) -> Thinking {

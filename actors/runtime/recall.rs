@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conclave_domain::budget::Paid;
+use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Step};
+use conclave_domain::role::AgentName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,6 +34,8 @@ struct Heard {
     cost: Money,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<Code>,
 }
 
 /// A round of a decision as an agent met it.
@@ -49,8 +53,9 @@ impl Recall {
         }
         // An answer that cannot be read is asked for again.
         if let (Some(decision), Ok(heard)) = (&line.decision, serde_json::from_str(line.body)) {
-            let Heard { round, agent, raw, cost, by, .. } = heard;
-            self.0.insert((decision.clone(), round, agent), Thought { raw, cost, by });
+            let Heard { round, agent, raw, cost, by, refused, .. } = heard;
+            let thought = Thought { raw, cost, by, refused };
+            self.0.insert((decision.clone(), round, agent), thought);
         }
     }
 
@@ -92,6 +97,10 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         self.brain.paid(brief, limits)
     }
 
+    fn passed_over(&self, decision: &DecisionId, round: u64, agent: AgentName, why: Code) {
+        self.brain.passed_over(decision, round, agent, why);
+    }
+
     fn think(&self, ask: Ask<B>) -> Thinking {
         let agent = ask.entry.role.name;
         if let Some(thought) = self.recall.answer(&ask.decision, ask.round, agent) {
@@ -104,8 +113,8 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         let thinking = self.brain.think(ask);
         Box::pin(async move {
             let thought = thinking.await?;
-            let Thought { raw, cost, by } = thought.clone();
-            let heard = Heard { round, agent: agent.to_owned(), brain, raw, cost, by };
+            let Thought { raw, cost, by, refused } = thought.clone();
+            let heard = Heard { round, agent: agent.to_owned(), brain, raw, cost, by, refused };
             let made = record(Step::AnswerHeard, Some(&decision), clock.trading(), &heard);
             let noted = match made {
                 Ok(record) => audit.note(record).await,

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::code::Code;
 use conclave_domain::forbidden;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Step};
@@ -32,8 +33,8 @@ pub const NOT_RECORDED: &str = "nothing was recorded for this question";
 /// What one agent brought to one question.
 #[derive(Clone, Debug, PartialEq)]
 enum Recorded {
-    /// A raw answer, whatever was read out of it.
-    Raw(Value),
+    /// A raw answer, whatever was read out of it, and who gave it.
+    Said(Thought),
     /// The text of the reason why there was none.
     Failed(String),
 }
@@ -86,6 +87,8 @@ struct Advised {
     raw: Option<Value>,
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    refused: Option<Code>,
 }
 
 #[derive(Deserialize)]
@@ -129,11 +132,13 @@ impl Recording {
     }
 
     fn answered(&mut self, decision: &DecisionId, advised: Advised) {
-        let Advised { agent, brain, raw, error } = advised;
+        let Advised { agent, brain, raw, error, refused } = advised;
         self.round.answered.push(agent.clone());
-        self.brains.entry(agent.clone()).or_insert(brain);
+        self.brains.entry(agent.clone()).or_insert_with(|| brain.clone());
         let recorded = match (raw, error) {
-            (Some(raw), _) => Recorded::Raw(raw),
+            (Some(raw), _) => {
+                Recorded::Said(Thought { by: Some(brain), refused, ..Thought::free(raw) })
+            }
             (None, error) => Recorded::Failed(error.unwrap_or_default()),
         };
         let question = (decision.clone(), self.round.on_appeal, agent);
@@ -203,7 +208,7 @@ impl Brain<TradingBrief> for RecordedBrain {
         let question = (ask.decision, ask.brief.appeal.is_some(), self.agent.to_owned());
         let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
         let thought = match recording.next(&question) {
-            Some(Recorded::Raw(raw)) => Ok(Thought::free(raw)),
+            Some(Recorded::Said(thought)) => Ok(thought),
             Some(Recorded::Failed(text)) => Err(again(text)),
             None => Err(ConsultError::Brain { why: NOT_RECORDED.to_owned() }),
         };
@@ -312,10 +317,14 @@ mod tests {
             advised("position_sizer", &json!(2), &Value::Null),
             advised("position_sizer", &Value::Null, &json!("it broke")),
         ]);
-        assert_eq!(asked(&mut recording, true), Some(Recorded::Raw(json!(2))));
+        let said = |raw| {
+            let by = Some("rules".to_owned());
+            Some(Recorded::Said(Thought { by, ..Thought::free(raw) }))
+        };
+        assert_eq!(asked(&mut recording, true), said(json!(2)));
         assert_eq!(asked(&mut recording, true), Some(Recorded::Failed("it broke".to_owned())));
         assert_eq!(asked(&mut recording, true), None);
-        assert_eq!(asked(&mut recording, false), Some(Recorded::Raw(json!(1))));
+        assert_eq!(asked(&mut recording, false), said(json!(1)));
         assert_eq!(recording.brain("position_sizer"), Some("rules"));
         assert_eq!(recording.brain("signal_analyst"), None);
     }
@@ -385,6 +394,7 @@ mod tests {
                 decision,
                 round: 1,
                 granted: None,
+                refused: None,
                 spent: Spent::default(),
             };
             let raw = MutedGuardian.think(ask).await.unwrap().raw;

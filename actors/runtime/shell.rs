@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_domain::advice::Advice;
-use conclave_domain::budget::{Paid, Permit, Request};
+use conclave_domain::budget::{Paid, Permit, Rung};
 use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::agent::{ConsultError, Entry};
-use super::brain::{Ask, Brain, Spent};
+use super::brain::{Ask, Brain, Spent, Thought};
 use super::faults::spoil::{Spoiled, spoil};
 use super::faults::{Fault, FaultPlan};
 use super::refs::{BoundedRef, Mail, Permits, Slot, stable};
@@ -51,6 +51,8 @@ pub struct Answer {
     pub raw: Option<Value>,
     /// What it became.
     pub outcome: Result<Advice, ConsultError>,
+    /// Why no model was asked, where the agent's rules answered in its place.
+    pub refused: Option<Code>,
     /// What it has cost.
     pub cost: Money,
     /// How long it took, on tokio's clock: volatile, no part of a decision.
@@ -177,18 +179,16 @@ impl Lease {
         Self { permit: Some(permit), safety, spent }
     }
 
-    /// What was granted.
-    fn granted(&self) -> Option<Paid> {
-        match self.permit.as_ref()?.request() {
-            Request::Consultation { paid, .. } => paid.clone(),
-            Request::Action { .. } => None,
-        }
+    /// The model that was granted.
+    fn granted(&self) -> Option<Rung> {
+        self.permit.as_ref()?.granted().cloned()
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let (Some(permit), Some(cost)) = (self.permit.take(), self.spent.get()) {
+        if let Some(permit) = self.permit.take() {
+            let cost = self.spent.get().unwrap_or_else(|| permit.reserved());
             self.safety.settle(permit, cost);
         }
     }
@@ -202,6 +202,8 @@ pub struct Consult<B> {
     pub(crate) round: u64,
     pub(crate) spent: Spent,
     pub(crate) lease: Option<Arc<Lease>>,
+    /// Why it has none, where it is asked all the same.
+    pub(crate) refused: Option<Code>,
     pub(crate) cancel: Cancel,
     pub(crate) reply: Reply,
 }
@@ -361,6 +363,7 @@ pub(crate) fn shed<B>(spec: &AgentSpec<B>) -> Answer {
         brain: spec.brain.name().to_owned(),
         raw: None,
         outcome: Err(ConsultError::Shed),
+        refused: None,
         cost: Money::ZERO,
         latency: Duration::ZERO,
     }
@@ -378,7 +381,7 @@ async fn work<B: Send + Sync + 'static>(
     fault: Option<Fault>,
 ) {
     let started_at = Instant::now();
-    let Consult { brief, decision, round, spent, lease, mut cancel, reply } = consult;
+    let Consult { brief, decision, round, spent, lease, refused, mut cancel, reply } = consult;
     let ask = Ask {
         entry: spec.entry,
         brief: Arc::clone(&brief),
@@ -386,6 +389,7 @@ async fn work<B: Send + Sync + 'static>(
         decision,
         round,
         granted: lease.as_ref().and_then(|lease| lease.granted()),
+        refused,
         spent: spent.clone(),
     };
     let thinking = async {
@@ -399,30 +403,14 @@ async fn work<B: Send + Sync + 'static>(
         thought = thinking => thought,
         () = cancel.cancelled() => return,
     };
-    let mut brain = spec.brain.name().to_owned();
-    let (raw, cost, outcome) = match thought {
-        Err(error) => (None, spent.get().unwrap_or(Money::ZERO), Err(error)),
-        Ok(thought) => {
-            spent.set(thought.cost);
-            brain = thought.by.unwrap_or(brain);
-            let (raw, outcome) = read(&spec, thought.raw, &brief, fault, round);
-            (raw, thought.cost, outcome)
-        }
-    };
-    note_forbidden(spec.entry.role.name, &outcome);
+    let mut answer = answer(&spec, thought, &spent, |raw| read(&spec, raw, &brief, fault, round));
+    note_forbidden(answer.agent, &answer.outcome);
     if fault == Some(Fault::Late) {
         cancel.cancelled().await;
     }
     // Both come back before the round hears the answer, so that its next question finds them there.
     drop((lease, slot));
-    let answer = Answer {
-        agent: spec.entry.role.name,
-        brain,
-        raw,
-        outcome,
-        cost,
-        latency: started_at.elapsed(),
-    };
+    answer.latency = started_at.elapsed();
     if fault == Some(Fault::Twice) {
         let why = "a second answer, on request".to_owned();
         let outcome = Err(ConsultError::Brain { why });
@@ -431,6 +419,29 @@ async fn work<B: Send + Sync + 'static>(
         reply.answer(second);
     } else {
         reply.answer(answer);
+    }
+}
+
+/// What a thought comes to once it is read.
+fn answer<B>(
+    spec: &AgentSpec<B>,
+    thought: Result<Thought, ConsultError>,
+    spent: &Spent,
+    read: impl FnOnce(Value) -> (Option<Value>, Result<Advice, ConsultError>),
+) -> Answer {
+    let (agent, brain) = (spec.entry.role.name, spec.brain.name().to_owned());
+    let latency = Duration::ZERO;
+    match thought {
+        Err(error) => {
+            let (cost, outcome) = (spent.get().unwrap_or(Money::ZERO), Err(error));
+            Answer { agent, brain, raw: None, outcome, refused: None, cost, latency }
+        }
+        Ok(Thought { raw, cost, by, refused }) => {
+            spent.set(cost);
+            let brain = by.unwrap_or(brain);
+            let (raw, outcome) = read(raw);
+            Answer { agent, brain, raw, outcome, refused, cost, latency }
+        }
     }
 }
 

@@ -4,22 +4,21 @@
 //! depends on it waits in [`State`]. At most one save is in flight, so that they are in order.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use conclave_domain::brief::trading::TradingState;
-use conclave_domain::budget::{
-    BudgetError, BudgetSnapshot, Budgets, Now, Permit, Request, Reserve,
-};
+use conclave_domain::budget::{BudgetSnapshot, Budgets, Now, Permit, Request, Reserve};
 use conclave_domain::code::Code;
+use conclave_domain::fixed::Money;
 use conclave_domain::mode::{By, ModeChange, change_mode, change_state, meaning};
 use conclave_domain::role::Team;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
+use super::begin::{allows, recalled};
 use super::{
     BudgetReport, LiveSafety, ModeRequest, SafetyArgs, SafetyEvent, SafetyMsg, SafetyRecord,
-    SafetySetup, Standing,
+    Standing,
 };
 use crate::runtime::fence::Guard;
 use crate::runtime::ports::{Done, StoreError};
@@ -37,6 +36,8 @@ pub struct Safety;
 enum Waiter {
     /// Permits that need a block.
     Block(Reserve),
+    /// Nobody: a call has cost more than stands on the disk (G-2).
+    Dearer,
     /// A change of state that is in force already.
     Stopped { to: TradingState, reply: oneshot::Sender<Result<TradingState, Code>> },
     /// A change of state that comes into force with the save.
@@ -125,10 +126,7 @@ impl Actor for Safety {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SafetyMsg::Permit { requests, reply } => state.permit(requests, reply),
-            SafetyMsg::Settle { permit, cost } => {
-                let now = state.now();
-                state.budgets.settle(permit, cost, now);
-            }
+            SafetyMsg::Settle { permit, cost } => state.settle(permit, cost),
             SafetyMsg::SetState { wanted, by, why, reply } => {
                 state.set_state(wanted, by, why, reply);
             }
@@ -190,7 +188,7 @@ impl State {
         if job.requests.iter().all(Request::is_reducing) {
             let budgets = &mut self.budgets;
             let answers = job.requests.iter().map(|request| budgets.permit(request, now));
-            let _ = job.reply.send(answers.collect());
+            drop(job.reply.send(answers.collect()));
             return;
         }
         self.jobs.push_back(job);
@@ -221,7 +219,20 @@ impl State {
                 job.answers.push(answer);
                 job.requests.pop_front();
             }
-            let _ = job.reply.send(job.answers);
+            // Whoever had asked is gone, and no call was made.
+            if let Err(answers) = job.reply.send(job.answers) {
+                for permit in answers.into_iter().flatten() {
+                    self.settle(permit, Money::ZERO);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, permit: Permit, cost: Money) {
+        let now = self.now();
+        if self.budgets.settle(permit, cost, now) {
+            self.waiting.push(Waiter::Dearer);
+            self.save();
         }
     }
 
@@ -331,6 +342,7 @@ impl State {
         let verdict = |is: bool| if is { Ok(()) } else { Err(Code::SafetyStore) };
         for waiter in waiters {
             match waiter {
+                Waiter::Dearer => {}
                 Waiter::Block(reserve) if written => self.budgets.reserved(reserve),
                 Waiter::Block(reserve) => {
                     self.budgets.not_reserved(reserve);
@@ -437,41 +449,6 @@ impl State {
         self.supervisor.restart(index, move |started| {
             let _ = me.cast(SafetyMsg::Started(started));
         });
-    }
-}
-
-/// What safety goes on from: a moment that is played again from, or what the store holds.
-async fn recalled(setup: &SafetySetup) -> Result<(Budgets, Standing), ActorProcessingErr> {
-    let first =
-        |errors: Vec<BudgetError>| errors.first().map_or_else(String::new, ToString::to_string);
-    let now = Now { wall: setup.clock.wall(), trading: setup.clock.trading() };
-    let live = setup.live.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(live) = live {
-        let budgets = Budgets::resumed(setup.budgets.clone(), &live.budgets, now).map_err(first)?;
-        return Ok((budgets, live.standing));
-    }
-    let (answer, loaded) = oneshot::channel();
-    setup.store.load(Done::new(move |record| drop(answer.send(record))));
-    let record = loaded.await??;
-    let stored = record.as_ref().map(|record| &record.budgets);
-    let budgets = Budgets::durable(setup.budgets.clone(), stored, now).map_err(first)?;
-    let mut standing = Standing::initial();
-    if let Some(record) = record {
-        standing.trading_state = record.trading_state;
-        standing.modes.extend(record.modes);
-    }
-    Ok((budgets, standing))
-}
-
-/// Whether the trading state leaves room for a request at all.
-fn allows(state: TradingState, request: &Request) -> Result<(), Code> {
-    match (state, request) {
-        (TradingState::Active, _) | (TradingState::Reducing, Request::Consultation { .. }) => {
-            Ok(())
-        }
-        _ if request.is_reducing() => Ok(()),
-        (TradingState::Reducing, _) => Err(Code::GateTradingState),
-        (TradingState::Halted, _) => Err(Code::SafetyHalted),
     }
 }
 

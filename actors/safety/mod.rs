@@ -38,6 +38,7 @@ use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::supervision::{ChildSpec, Intensity, Started};
 
 mod actor;
+mod begin;
 pub(crate) mod record;
 
 pub use actor::Safety;

@@ -1,6 +1,7 @@
 //! Safety on paused time and a disk in memory.
 
 use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::budget::Paid;
 use conclave_domain::mode::Person;
 
 use super::*;
@@ -108,8 +109,8 @@ async fn a_halt_is_sticky_across_a_restart_and_only_a_person_resumes() {
     let halted = desk.safety.set_state(TradingState::Halted, rule(), "the drawdown").await;
     assert_eq!(halted, Ok(TradingState::Halted));
     assert_ne!(desk.safety.fence().epoch("AAPL"), epoch);
-    let paid = conclave_domain::budget::Paid { model: "m".to_owned(), at_most: Some(Money::ZERO) };
-    let consultation = Request::Consultation { team: Team::Trading, paid: Some(paid) };
+    let paid = Paid::one("m", Some(Money::ZERO));
+    let consultation = Request::consultation(&TEAM[2].role, Some(paid));
     assert_eq!(desk.safety.permit(consultation).await, Err(Code::SafetyHalted));
     let store = Arc::clone(&desk.store);
     desk.stop().await;

@@ -57,7 +57,7 @@ impl Brain<TradingBrief> for SimBrain {
     }
 
     fn paid(&self, _: &TradingBrief, _: &Limits) -> Option<Paid> {
-        self.mind.paid.then(|| Paid { model: "simulated".to_owned(), at_most: Some(AT_MOST) })
+        self.mind.paid.then(|| Paid::one("simulated", Some(AT_MOST)))
     }
 
     fn think(&self, ask: Ask<TradingBrief>) -> Thinking {
@@ -85,7 +85,7 @@ impl Brain<TradingBrief> for SimBrain {
                 let decision = ask.decision.to_string();
                 journal.note(Seen::Guarded { decision, objects });
             }
-            Ok(Thought { raw, cost, by: None })
+            Ok(Thought { cost, ..Thought::free(raw) })
         })
     }
 }

@@ -37,7 +37,8 @@ pub enum Act {
 #[derive(Debug)]
 pub struct ScriptedBrain {
     paid: Option<Paid>,
-    cost: Money,
+    /// What each call costs; the most that it can where this says nothing.
+    cost: Option<Money>,
     script: Mutex<(VecDeque<Act>, Act)>,
     asked: AtomicUsize,
     cancelled: Arc<AtomicUsize>,
@@ -55,7 +56,7 @@ impl ScriptedBrain {
     pub fn new(act: Act) -> Self {
         Self {
             paid: None,
-            cost: Money::ZERO,
+            cost: Some(Money::ZERO),
             script: Mutex::new((VecDeque::new(), act)),
             asked: AtomicUsize::new(0),
             cancelled: Arc::default(),
@@ -65,8 +66,13 @@ impl ScriptedBrain {
 
     /// A paid brain that always does this: each call may cost `at_most` and does cost `cost`.
     pub fn paid(act: Act, at_most: Option<Money>, cost: Money) -> Self {
-        let paid = Some(Paid { model: "scripted".to_owned(), at_most });
-        Self { paid, cost, ..Self::new(act) }
+        Self { paid: Some(Paid::one("scripted", at_most)), cost: Some(cost), ..Self::new(act) }
+    }
+
+    /// A paid brain with a ladder of models, whose calls cost the most that they can. Each answer bears
+    /// the name of the model that was granted.
+    pub fn on_ladder(act: Act, paid: Paid) -> Self {
+        Self { paid: Some(paid), cost: None, ..Self::new(act) }
     }
 
     /// From now on it does this.
@@ -135,15 +141,23 @@ impl<B: Send + Sync + 'static> Brain<B> for ScriptedBrain {
     }
 
     fn think(&self, ask: Ask<B>) -> Thinking {
+        if ask.refused.is_some() {
+            let thought = Thought::in_place_of_a_model(&ask);
+            return Box::pin(async move { Ok(thought) });
+        }
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let (act, cost) = (self.next(), self.cost);
+        let act = self.next();
+        let rung = ask.granted.clone().filter(|_| self.cost.is_none());
+        let most = rung.as_ref().and_then(|rung| rung.at_most);
+        let cost = self.cost.or(most).unwrap_or(Money::ZERO);
+        let by = rung.map(|rung| rung.model);
         let mut call = Call { cancelled: Arc::clone(&self.cancelled), answered: false };
         let answered_at = Arc::clone(&self.answered_at);
         Box::pin(async move {
             let raw = act_out(act, &ask).await;
             call.is_over();
             *answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            raw.map(|raw| Thought { raw, cost, by: None })
+            raw.map(|raw| Thought { cost, by, ..Thought::free(raw) })
         })
     }
 }

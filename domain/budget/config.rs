@@ -5,7 +5,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::fixed::Money;
+use super::ladder::StepDown;
+use crate::fixed::{Bp, Money};
+
+/// What a paid agent does when something is spent that its model would take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenSpent {
+    /// It answers by its rules; the record says why.
+    #[default]
+    Rules,
+    /// It has no vote in the round.
+    Abstain,
+}
 
 /// The budgets in force. The defaults are SPEC §2's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,8 +40,18 @@ pub struct BudgetConfig {
     pub usd_per_run: Money,
     /// US dollars per day.
     pub usd_per_day: Money,
+    /// US dollars per hour.
+    pub usd_per_hour: Money,
     /// US dollars per day and model, for models that have less than the whole day's.
     pub usd_per_day_by_model: BTreeMap<String, Money>,
+    /// US dollars per day and agent, for agents that have less than the whole day's.
+    pub usd_per_day_by_agent: BTreeMap<String, Money>,
+    /// The share of each money cap that only the Risk Guardian may spend.
+    pub guardian_reserve: Bp,
+    /// When cheaper models are asked.
+    pub step_down: StepDown,
+    /// What a paid agent does when no model may be asked.
+    pub when_spent: WhenSpent,
 }
 
 impl Default for BudgetConfig {
@@ -45,7 +67,12 @@ impl Default for BudgetConfig {
             usd_per_call: dollars(50),
             usd_per_run: dollars(500),
             usd_per_day: dollars(1_000),
+            usd_per_hour: dollars(500),
             usd_per_day_by_model: BTreeMap::new(),
+            usd_per_day_by_agent: BTreeMap::new(),
+            guardian_reserve: Bp::whole(1_000),
+            step_down: StepDown::default(),
+            when_spent: WhenSpent::default(),
         }
     }
 }
@@ -73,8 +100,15 @@ impl BudgetConfig {
     pub const HARD_CRITICAL_PER_DAY: u32 = 100;
     /// Money per day that no configuration can pass: $1,000.
     pub const HARD_MONEY_PER_DAY: Money = Money::from_raw(1_000 * Money::SCALE);
+    /// The largest share of a cap that can be kept for the guardian: one half.
+    pub const HARD_RESERVE: Bp = Bp::whole(5_000);
     /// The shortest spacing of adjustments.
     pub const HARD_SPACING: Duration = Duration::from_secs(1);
+
+    /// The part of a money cap that is kept for the guardian, in raw steps, rounded up.
+    pub(super) fn reserve_of(&self, limit: i64) -> i64 {
+        self.guardian_reserve.fee_on(Money::from_raw(limit)).map_or(limit, Money::raw)
+    }
 
     /// Checks every key against the hard limits.
     ///
@@ -102,11 +136,20 @@ impl BudgetConfig {
             ("budgets.usd_per_call", self.usd_per_call),
             ("budgets.usd_per_run", self.usd_per_run),
             ("budgets.usd_per_day", self.usd_per_day),
+            ("budgets.usd_per_hour", self.usd_per_hour),
         ] {
             errors.extend(money_error(key, value));
         }
         for (model, value) in &self.usd_per_day_by_model {
             errors.extend(money_error(&format!("budgets.usd_per_day_by_model.{model}"), *value));
+        }
+        for (agent, value) in &self.usd_per_day_by_agent {
+            errors.extend(money_error(&format!("budgets.usd_per_day_by_agent.{agent}"), *value));
+        }
+        if self.guardian_reserve > Self::HARD_RESERVE {
+            let shown = |share: Bp| format!("{} ppm", share.as_hundredths());
+            let (value, max) = (shown(self.guardian_reserve), shown(Self::HARD_RESERVE));
+            errors.push(error("budgets.guardian_reserve", value, "0".to_owned(), max));
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

@@ -31,6 +31,12 @@ pub(super) enum Line {
     MoneyDay,
     /// Money of one model, per day.
     Model(String),
+    /// Money, per hour.
+    MoneyHour,
+    /// Money of one agent, per day.
+    Agent(String),
+    /// Money of one agent in the run: counted under the run's cap, for the report.
+    AgentRun(String),
 }
 
 /// Which of the two clocks a line counts on.
@@ -50,7 +56,7 @@ impl Clock {
 }
 
 impl Line {
-    /// Every line but those of single models.
+    /// Every line but those of single models and agents.
     pub(super) fn fixed() -> impl Iterator<Item = Self> {
         let others = [
             Self::All,
@@ -59,16 +65,28 @@ impl Line {
             Self::Critical,
             Self::MoneyRun,
             Self::MoneyDay,
+            Self::MoneyHour,
         ];
         Team::ALL.into_iter().map(Self::Team).chain(others)
+    }
+
+    /// Whether it is written down even when nothing was ever taken from it, as every line of the first
+    /// version was: what a run without paid brains writes stays the same (D-1).
+    pub(super) const fn is_always_stored(&self) -> bool {
+        !matches!(self, Self::MoneyHour | Self::Agent(_) | Self::AgentRun(_) | Self::Model(_))
+    }
+
+    /// Whether a new run begins it anew.
+    pub(super) const fn is_of_run(&self) -> bool {
+        matches!(self, Self::TrainingRun | Self::MoneyRun | Self::AgentRun(_))
     }
 
     /// How long a spend counts; `None` for as long as the run.
     pub(super) const fn window(&self) -> Option<Duration> {
         match self {
-            Self::Team(_) | Self::All | Self::Actions => Some(HOUR),
-            Self::Critical | Self::MoneyDay | Self::Model(_) => Some(DAY),
-            Self::TrainingRun | Self::MoneyRun => None,
+            Self::Team(_) | Self::All | Self::Actions | Self::MoneyHour => Some(HOUR),
+            Self::Critical | Self::MoneyDay | Self::Model(_) | Self::Agent(_) => Some(DAY),
+            Self::TrainingRun | Self::MoneyRun | Self::AgentRun(_) => None,
         }
     }
 
@@ -80,7 +98,15 @@ impl Line {
     }
 
     pub(super) const fn is_money(&self) -> bool {
-        matches!(self, Self::MoneyRun | Self::MoneyDay | Self::Model(_))
+        matches!(
+            self,
+            Self::MoneyRun
+                | Self::MoneyDay
+                | Self::MoneyHour
+                | Self::Model(_)
+                | Self::Agent(_)
+                | Self::AgentRun(_)
+        )
     }
 
     /// What may be spent: a count, or raw steps of [`Money`].
@@ -91,10 +117,15 @@ impl Line {
             Self::TrainingRun => config.training_run.into(),
             Self::Actions => config.actions_per_hour.into(),
             Self::Critical => config.critical_per_day.into(),
-            Self::MoneyRun => config.usd_per_run.raw(),
+            Self::MoneyRun | Self::AgentRun(_) => config.usd_per_run.raw(),
             Self::MoneyDay => config.usd_per_day.raw(),
+            Self::MoneyHour => config.usd_per_hour.raw(),
             Self::Model(model) => {
                 let own = config.usd_per_day_by_model.get(model);
+                own.unwrap_or(&config.usd_per_day).raw()
+            }
+            Self::Agent(agent) => {
+                let own = config.usd_per_day_by_agent.get(agent);
                 own.unwrap_or(&config.usd_per_day).raw()
             }
         }
@@ -108,8 +139,11 @@ impl Line {
             Self::TrainingRun => Code::SafetyRunConsultations,
             Self::Actions => Code::SafetyActionsHour,
             Self::Critical => Code::SafetyCriticalDay,
-            Self::MoneyRun => Code::SafetyMoneyRun,
-            Self::MoneyDay | Self::Model(_) => Code::SafetyMoneyDay,
+            Self::MoneyRun | Self::AgentRun(_) => Code::SafetyMoneyRun,
+            Self::MoneyDay => Code::SafetyMoneyDay,
+            Self::MoneyHour => Code::SafetyMoneyHour,
+            Self::Model(_) => Code::SafetyMoneyModel,
+            Self::Agent(_) => Code::SafetyMoneyAgent,
         }
     }
 
@@ -124,6 +158,9 @@ impl Line {
             Self::MoneyRun => "usd_per_run".to_owned(),
             Self::MoneyDay => "usd_per_day".to_owned(),
             Self::Model(model) => format!("usd_per_day_by_model.{model}"),
+            Self::MoneyHour => "usd_per_hour".to_owned(),
+            Self::Agent(agent) => format!("usd_per_day_by_agent.{agent}"),
+            Self::AgentRun(agent) => format!("usd_per_run_by_agent.{agent}"),
         }
     }
 
@@ -179,11 +216,16 @@ impl Meter {
         self.limit.saturating_sub(self.spent).max(0)
     }
 
-    /// What may be spent at a moment, without forgetting what has expired by then.
-    pub(super) fn left_at(&self, now: Time, window: Option<Duration>) -> i64 {
+    /// What is spent at a moment, without forgetting what has expired by then.
+    pub(super) fn spent_at(&self, now: Time, window: Option<Duration>) -> i64 {
         let is_over = |spend: &&Spend| window.is_some_and(|of| now.since(spend.until) >= of);
         let expired: i64 = self.spends.iter().take_while(is_over).map(|spend| spend.units).sum();
-        self.limit.saturating_sub(self.spent - expired).max(0)
+        self.spent - expired
+    }
+
+    /// Whether nothing was taken from it that still counts, nor is about to be.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.spends.is_empty() && self.ahead == 0 && self.pending == 0
     }
 
     pub(super) fn spends(&self) -> impl Iterator<Item = &Spend> {
@@ -226,6 +268,10 @@ impl Meter {
         if change > 0 {
             self.spend(now, change, window);
         } else if let Some(spend) = self.spends.iter_mut().find(|spend| spend.until >= at) {
+            // G-1: what a jump of the clock has made expire is not taken off a later spend.
+            if spend.from > at && window.is_some() {
+                return;
+            }
             let less = change.saturating_neg().min(spend.units);
             spend.units -= less;
             self.spent -= less;

@@ -6,6 +6,10 @@
 //! - G-2: a restart gives nothing back: what may have been spent when the process died is spent.
 //! - G-3: money is reserved before a call; a call whose price is unknown is refused.
 //!
+//! A paid consultation names a ladder of models; which rung it is granted follows from what is left
+//! ([`ladder`]). A share of each money cap is kept for the Risk Guardian, so that the others cannot
+//! spend what its next word costs.
+//!
 //! Paid consultations and money count on wall time, whatever the market's clock does; actions,
 //! critical actions and spacing count on the trading clock. Windows slide: a day is any 24 hours.
 //! Consultations of rules brains are counted and not limited. What reduces risk is counted, uses
@@ -28,10 +32,14 @@ use crate::role::Team;
 use crate::time::Time;
 
 mod config;
+pub mod ladder;
 mod meter;
+mod request;
 mod snapshot;
 
-pub use config::{BudgetConfig, BudgetError};
+pub use config::{BudgetConfig, BudgetError, WhenSpent};
+pub use ladder::StepDown;
+pub use request::{Asker, Paid, Permit, Request, Rung};
 pub use snapshot::{BudgetSnapshot, LiveBudgets, Reserve};
 
 use meter::{Line, Meter};
@@ -48,128 +56,28 @@ pub struct Now {
     pub trading: Time,
 }
 
-/// The model that a paid consultation asks, and the most that the call can cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paid {
-    /// The model's name in the price table.
-    pub model: String,
-    /// The most that the call can cost; `None` when the model's price is not known.
-    pub at_most: Option<Money>,
-}
-
-/// What is asked permission for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Asking one agent of a team; `paid` is `None` for rules and recorded brains.
-    Consultation {
-        /// The agent's team.
-        team: Team,
-        /// What it costs.
-        paid: Option<Paid>,
-    },
-    /// Doing something.
-    Action {
-        /// The parameter that is adjusted, if it is an adjustment: the same one rests afterwards.
-        parameter: Option<String>,
-        /// Whether it is a critical action.
-        critical: bool,
-        /// Whether it only reduces risk: then it is never refused.
-        reduces_risk: bool,
-    },
-}
-
-impl Request {
-    /// An adjustment of one parameter.
-    pub fn action(parameter: &str) -> Self {
-        let parameter = Some(parameter.to_owned());
-        Self::Action { parameter, critical: false, reduces_risk: false }
-    }
-
-    /// A critical action, such as an appeal.
-    pub fn critical(what: &str) -> Self {
-        Self::Action { parameter: Some(what.to_owned()), critical: true, reduces_risk: false }
-    }
-
-    /// An entry order.
-    pub const fn entry() -> Self {
-        Self::Action { parameter: None, critical: false, reduces_risk: false }
-    }
-
-    /// An exit, a cancel, a flattening: counted, never refused.
-    pub const fn reducing() -> Self {
-        Self::Action { parameter: None, critical: false, reduces_risk: true }
-    }
-
-    /// Whether it only reduces risk: then it is never refused.
-    pub const fn is_reducing(&self) -> bool {
-        matches!(self, Self::Action { reduces_risk: true, .. })
-    }
-
-    /// What it takes from which line.
-    fn takes(&self) -> Vec<(Line, i64)> {
-        match self {
-            Self::Consultation { paid: None, .. } => Vec::new(),
-            Self::Consultation { team, paid: Some(paid) } => {
-                let money = paid.at_most.map_or(0, Money::raw);
-                let mut takes = vec![(Line::Team(*team), 1), (Line::All, 1)];
-                if *team == Team::Training {
-                    takes.push((Line::TrainingRun, 1));
-                }
-                takes.push((Line::MoneyRun, money));
-                takes.push((Line::MoneyDay, money));
-                takes.push((Line::Model(paid.model.clone()), money));
-                takes
-            }
-            Self::Action { critical, .. } => {
-                let mut takes = vec![(Line::Actions, 1)];
-                if *critical {
-                    takes.push((Line::Critical, 1));
-                }
-                takes
-            }
-        }
-    }
-}
-
-/// Leave to do one thing. What it reserved stays spent unless it is settled.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "an unused permit stays spent"]
-pub struct Permit {
-    request: Request,
-    given_at: Now,
-    /// Which run of the process it was given in, counted from zero.
-    run_serial: u64,
-}
-
-impl Permit {
-    /// Whether it is for a critical action.
-    pub fn is_critical(&self) -> bool {
-        matches!(self.request, Request::Action { critical: true, .. })
-    }
-
-    /// What it is for.
-    pub const fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// The money that it reserved.
-    pub fn reserved(&self) -> Money {
-        match &self.request {
-            Request::Consultation { paid: Some(paid), .. } => paid.at_most.unwrap_or(Money::ZERO),
-            _ => Money::ZERO,
-        }
-    }
-}
-
-/// How much of one budget is left.
+/// How one budget stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Remaining {
     /// The budget's name in metrics, configuration and on the command line.
     pub budget: String,
     /// What may be spent within its window: a count, or US dollars.
     pub limit: Ratio,
+    /// What is reserved by calls that are under way, at their worst; zero for counts.
+    pub reserved: Ratio,
+    /// What is spent beside that; more than the limit where a call cost more than it could.
+    pub spent: Ratio,
     /// What is left of it, never negative.
     pub left: Ratio,
+}
+
+/// Money that a call under way holds, for whoever looks.
+#[derive(Clone, Debug)]
+struct Held {
+    at: Time,
+    run_serial: u64,
+    lines: Vec<Line>,
+    money: i64,
 }
 
 /// All budgets of one process.
@@ -177,6 +85,9 @@ pub struct Remaining {
 pub struct Budgets {
     config: BudgetConfig,
     meters: BTreeMap<Line, Meter>,
+    /// Calls under way by the number of their permit. A part of what is spent, never beside it.
+    held: BTreeMap<u64, Held>,
+    permits: u64,
     adjusted: BTreeMap<String, Time>,
     /// After a crash nobody knows what was adjusted last: everything was, at the restart.
     adjusted_floor: Option<Time>,
@@ -202,6 +113,8 @@ impl Budgets {
         Ok(Self {
             config,
             meters,
+            held: BTreeMap::new(),
+            permits: 0,
             adjusted: BTreeMap::new(),
             adjusted_floor: None,
             run: String::new(),
@@ -221,14 +134,16 @@ impl Budgets {
         if self.run != id {
             id.clone_into(&mut self.run);
             self.run_serial += 1;
-            for line in [Line::TrainingRun, Line::MoneyRun] {
+            self.meters.retain(|line, _| !line.is_of_run());
+            for line in Line::fixed().filter(Line::is_of_run) {
                 let limit = line.limit(&self.config);
                 self.meters.insert(line, Meter::new(limit));
             }
         }
     }
 
-    /// Gives a permit and spends what it takes.
+    /// Gives a permit and spends what it takes: for a paid consultation, what the granted rung can
+    /// cost at most.
     ///
     /// # Errors
     /// The code of the first budget that is spent; [`Code::SafetyStore`] when the budgets are
@@ -236,37 +151,51 @@ impl Budgets {
     /// risk is never refused.
     pub fn permit(&mut self, request: &Request, now: Now) -> Result<Permit, Code> {
         self.check();
-        let takes = request.takes();
         let exempt = request.is_reducing();
-        if !exempt {
-            self.refusal(request, &takes, now)?;
-            if self.durable && !self.covers(&takes) {
-                return Err(Code::SafetyStore);
-            }
+        let granted = if exempt { None } else { self.granted(request, now)? };
+        let takes = request.takes(granted.as_ref());
+        if !exempt && self.durable && !self.covers(&takes) {
+            return Err(Code::SafetyStore);
         }
         self.spend(request, &takes, now);
+        self.permits += 1;
+        let (serial, run_serial) = (self.permits, self.run_serial);
+        if let Some(rung) = &granted {
+            let (lines, money) = (request.money(&rung.model), rung.at_most.map_or(0, Money::raw));
+            self.held.insert(serial, Held { at: now.wall, run_serial, lines, money });
+            // A call that is an hour old is none any more: nobody will settle it.
+            self.held.retain(|_, held| now.wall.since(held.at) < HOUR);
+        }
         self.check();
-        Ok(Permit { request: request.clone(), given_at: now, run_serial: self.run_serial })
+        Ok(Permit { request: request.clone(), granted, given_at: now, run_serial, serial })
     }
 
     /// Replaces what a permit reserved by what the call has cost. Nothing else is given back: a
-    /// consultation that was permitted counts, whether or not it took place.
-    pub fn settle(&mut self, permit: Permit, cost: Money, now: Now) {
+    /// consultation that was permitted counts, whether or not it took place. Says whether the call
+    /// has cost more than is written down as spent: then that should be written down soon.
+    pub fn settle(&mut self, permit: Permit, cost: Money, now: Now) -> bool {
         self.check();
-        let change = cost.raw().max(0).saturating_sub(permit.reserved().raw());
-        let Permit { request, given_at, run_serial } = permit;
-        let lines = request.takes().into_iter().map(|(line, _)| line);
-        for line in lines.filter(Line::is_money) {
+        let cost = cost.raw().clamp(0, COST_MAX);
+        let change = cost.saturating_sub(permit.reserved().raw());
+        let Permit { request, granted, given_at, run_serial, serial } = permit;
+        let is_this = |held: &Held| held.at == given_at.wall && held.run_serial == run_serial;
+        if self.held.get(&serial).is_some_and(is_this) {
+            self.held.remove(&serial);
+        }
+        let mut is_ahead_of_disk = false;
+        for line in granted.iter().flat_map(|rung| request.money(&rung.model)) {
             // A run that has ended meanwhile took its meter with it.
-            if line == Line::MoneyRun && run_serial != self.run_serial {
+            if line.is_of_run() && run_serial != self.run_serial {
                 continue;
             }
             let clock = line.clock();
             if let Some(meter) = self.meters.get_mut(&line) {
+                is_ahead_of_disk |= self.durable && change > meter.ahead;
                 meter.correct(clock.of(given_at), clock.of(now), change, line.window());
             }
         }
         self.check();
+        is_ahead_of_disk
     }
 
     /// Whether a permit for this would be given now; spends nothing.
@@ -274,7 +203,7 @@ impl Budgets {
     /// # Errors
     /// As [`Budgets::permit`], but for what has not been written down.
     pub fn would_permit(&mut self, request: &Request, now: Now) -> Result<(), Code> {
-        if request.is_reducing() { Ok(()) } else { self.refusal(request, &request.takes(), now) }
+        if request.is_reducing() { Ok(()) } else { self.granted(request, now).map(drop) }
     }
 
     /// Consultations of brains that cost nothing, by team, since the start.
@@ -282,39 +211,84 @@ impl Budgets {
         self.free.get(&team).copied().unwrap_or(0)
     }
 
-    /// What is left of each budget, in a stable order. Looking changes nothing (D-1): what has expired
+    /// How each budget stands, in a stable order. Looking changes nothing (D-1): what has expired
     /// is forgotten when something is spent, so that a record does not depend on who looked before.
     pub fn remaining(&self, now: Now) -> Vec<Remaining> {
-        let rows = self.meters.iter().map(|(line, meter)| Remaining {
-            budget: line.name(),
-            limit: line.display(meter.limit()),
-            left: line.display(meter.left_at(line.clock().of(now), line.window())),
+        let rows = self.meters.iter().map(|(line, meter)| {
+            let all = meter.spent_at(line.clock().of(now), line.window());
+            let reserved = self.reserved_of(line, now).min(all);
+            Remaining {
+                budget: line.name(),
+                limit: line.display(meter.limit()),
+                reserved: line.display(reserved),
+                spent: line.display(all - reserved),
+                left: line.display(meter.limit().saturating_sub(all).max(0)),
+            }
         });
         rows.collect()
     }
 
-    fn refusal(&mut self, request: &Request, takes: &[(Line, i64)], now: Now) -> Result<(), Code> {
-        if let Request::Consultation { paid: Some(paid), .. } = request {
-            let at_most = paid.at_most.ok_or(Code::SafetyUnknownPrice)?;
-            if at_most < Money::ZERO {
-                return Err(Code::SafetyUnknownPrice);
-            }
-            if at_most > self.config.usd_per_call {
-                return Err(Code::SafetyMoneyCall);
-            }
+    /// What calls under way hold of a line.
+    fn reserved_of(&self, line: &Line, now: Now) -> i64 {
+        let counts = |held: &&Held| {
+            let of_this_run = !line.is_of_run() || held.run_serial == self.run_serial;
+            of_this_run && now.wall.since(held.at) < HOUR && held.lines.contains(line)
+        };
+        self.held.values().filter(counts).map(|held| held.money).sum()
+    }
+
+    /// The rung that a request is granted; `None` for what costs nothing.
+    fn granted(&mut self, request: &Request, now: Now) -> Result<Option<Rung>, Code> {
+        let paid = match request {
+            Request::Consultation { paid, .. } => paid.as_ref(),
+            Request::Action { .. } => None,
+        };
+        let priced = |rung: &Rung| rung.at_most.is_some_and(|most| most >= Money::ZERO);
+        if paid.is_some_and(|paid| paid.rungs.is_empty() || !paid.rungs.iter().all(priced)) {
+            return Err(Code::SafetyUnknownPrice);
         }
         if let Request::Action { parameter: Some(parameter), .. } = request {
             self.rested(parameter, now.trading)?;
         }
-        for (line, units) in takes {
-            let limit = line.limit(&self.config);
-            let meter = self.meters.entry(line.clone()).or_insert_with(|| Meter::new(limit));
-            meter.expire(line.clock().of(now), line.window());
-            if meter.left() < *units {
+        for (line, units) in request.counts() {
+            if self.left(&line, now) < units {
                 return Err(line.code());
             }
         }
-        Ok(())
+        let Some(paid) = paid else { return Ok(None) };
+        let offers: Vec<ladder::Offer> =
+            paid.rungs.iter().map(|rung| self.offer(request, rung, now)).collect();
+        let nth = ladder::choose(&offers, self.config.usd_per_call, self.config.step_down)?;
+        Ok(paid.rungs.get(nth).cloned())
+    }
+
+    /// A rung and the caps that it would count under.
+    fn offer(&mut self, request: &Request, rung: &Rung, now: Now) -> ladder::Offer {
+        let rooms = request.money(&rung.model).into_iter().map(|line| {
+            let kept = self.kept_from(request, &line);
+            let left = (self.left(&line, now) - kept).max(0);
+            let limit = line.limit(&self.config).saturating_sub(kept);
+            ladder::Room { left, limit, code: line.code() }
+        });
+        let rooms = rooms.collect();
+        ladder::Offer { at_most: rung.at_most.unwrap_or(Money::ZERO), rooms }
+    }
+
+    /// What of a line is not for whoever asks: the guardian's reserve.
+    fn kept_from(&self, request: &Request, line: &Line) -> i64 {
+        let is_kept = line.is_money() && !request.is_protected();
+        if is_kept { self.config.reserve_of(line.limit(&self.config)) } else { 0 }
+    }
+
+    /// What is left of a line, which forgets what has expired.
+    fn left(&mut self, line: &Line, now: Now) -> i64 {
+        match self.meters.get_mut(line) {
+            None => line.limit(&self.config),
+            Some(meter) => {
+                meter.expire(line.clock().of(now), line.window());
+                meter.left()
+            }
+        }
     }
 
     fn rested(&self, parameter: &str, now: Time) -> Result<(), Code> {
@@ -330,8 +304,8 @@ impl Budgets {
             meter.spend(line.clock().of(now), *units, line.window());
         }
         match request {
-            Request::Consultation { team, paid: None } => {
-                *self.free.entry(*team).or_default() += 1;
+            Request::Consultation { asker, paid: None } => {
+                *self.free.entry(asker.team).or_default() += 1;
             }
             Request::Action { parameter: Some(parameter), .. } => {
                 self.adjusted.insert(parameter.clone(), now.trading);
@@ -348,6 +322,9 @@ impl Budgets {
     }
 }
 
+/// The most that one call is booked at, in raw steps: ten times the hard limit of a day. Nothing is
+/// permitted any more after that, and sums stay far from overflowing.
+const COST_MAX: i64 = 10 * BudgetConfig::HARD_MONEY_PER_DAY.raw();
 /// One hour.
 const HOUR: Duration = Duration::from_hours(1);
 /// One day.

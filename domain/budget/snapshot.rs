@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::meter::{Clock, Line, Meter, Spend};
-use super::{BLOCK, BudgetConfig, BudgetError, Budgets, Now, Request};
+use super::{BLOCK, BudgetConfig, BudgetError, Budgets, Now, Remaining, Request};
 use crate::role::Team;
 use crate::time::Time;
 
@@ -30,6 +30,23 @@ impl BudgetSnapshot {
     /// Whether these are the exact figures of a clean stop.
     pub const fn is_clean(&self) -> bool {
         self.clean
+    }
+
+    /// How the budgets stand at `wall`, for whoever looks while no process runs: as a process that
+    /// starts then would find them, on the trading clock at its last spend.
+    ///
+    /// # Errors
+    /// Everything in the configuration that passes a hard limit.
+    pub fn seen(
+        &self,
+        config: &BudgetConfig,
+        wall: Time,
+    ) -> Result<Vec<Remaining>, Vec<BudgetError>> {
+        let on_trading = |line: &&StoredLine| matches!(line.line.clock(), Clock::Trading);
+        let spends = self.lines.iter().filter(on_trading).flat_map(|line| &line.spends);
+        let trading = spends.map(|spend| spend.until).max().unwrap_or(Time::EPOCH);
+        let now = Now { wall, trading };
+        Budgets::durable(config.clone(), Some(self), now).map(|budgets| budgets.remaining(now))
     }
 
     /// Whether paid consultations are reserved ahead: what they lead to leaves the process before
@@ -149,18 +166,22 @@ impl Budgets {
     /// What must be written down before this request can be permitted, if anything: one block of
     /// [`BLOCK`] permits of its kind. `None` also where it would be refused anyway.
     pub fn reserve(&mut self, request: &Request, now: Now) -> Option<Reserve> {
-        let takes = request.takes();
-        if !self.durable || request.is_reducing() || self.covers(&takes) {
+        if !self.durable || request.is_reducing() {
             return None;
         }
-        if self.refusal(request, &takes, now).is_err() {
+        let granted = self.granted(request, now).ok()?;
+        let takes = request.takes(granted.as_ref());
+        if self.covers(&takes) {
             return None;
         }
         let mut blocks = Vec::with_capacity(takes.len());
         for (line, units) in takes {
-            let Some(meter) = self.meters.get_mut(&line) else { continue };
+            let limit = line.limit(&self.config);
+            let kept = self.kept_from(request, &line);
+            let meter = self.meters.entry(line.clone()).or_insert_with(|| Meter::new(limit));
             let block = units.saturating_mul(BLOCK);
-            let free = meter.left() - meter.ahead - meter.pending;
+            // After a crash a block counts as spent: it must not be made of what is the guardian's.
+            let free = meter.left() - kept - meter.ahead - meter.pending;
             if meter.ahead < units && free > 0 {
                 let block = block.min(free);
                 meter.pending += block;
@@ -203,7 +224,7 @@ impl Budgets {
         let same_run = reserve.run == self.run;
         for (line, block) in reserve.blocks {
             // A new run has begun meanwhile: its meters are fresh ones.
-            if !same_run && matches!(line, Line::TrainingRun | Line::MoneyRun) {
+            if !same_run && line.is_of_run() {
                 continue;
             }
             if let Some(meter) = self.meters.get_mut(&line) {
@@ -215,7 +236,9 @@ impl Budgets {
     }
 
     fn snapshot_as(&self, clean: bool) -> BudgetSnapshot {
-        let lines = self.meters.iter().map(|(line, meter)| StoredLine {
+        let is_stored =
+            |(line, meter): &(&Line, &Meter)| line.is_always_stored() || !meter.is_untouched();
+        let lines = self.meters.iter().filter(is_stored).map(|(line, meter)| StoredLine {
             line: line.clone(),
             spends: meter.spends().copied().collect(),
             ahead: if clean { 0 } else { meter.ahead + meter.pending },

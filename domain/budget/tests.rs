@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixed::Bp;
 
 fn at(seconds: i64) -> Now {
     Now { wall: Time::from_ms(seconds * 1_000), trading: Time::from_ms(seconds * 1_000) }
@@ -12,13 +13,22 @@ fn dollars(text: &str) -> Money {
     text.parse().unwrap()
 }
 
+fn asker(team: Team) -> Asker {
+    Asker { agent: "position_sizer", team, is_protected: false }
+}
+
 fn ask(team: Team, price: &str) -> Request {
-    let at_most = Some(dollars(price));
-    Request::Consultation { team, paid: Some(Paid { model: "haiku".to_owned(), at_most }) }
+    let paid = Some(Paid::one("haiku", Some(dollars(price))));
+    Request::Consultation { asker: asker(team), paid }
+}
+
+/// The defaults without a reserve for the guardian, so that caps are met to the cent.
+fn config() -> BudgetConfig {
+    BudgetConfig { guardian_reserve: Bp::ZERO, ..BudgetConfig::default() }
 }
 
 fn full() -> Budgets {
-    Budgets::new(BudgetConfig::default()).unwrap()
+    Budgets::new(config()).unwrap()
 }
 
 fn spend(budgets: &mut Budgets, request: &Request, now: Now, times: u32) {
@@ -42,7 +52,7 @@ fn the_101st_paid_consultation_of_a_team_in_an_hour_is_refused_and_the_201st_of_
 #[test]
 fn rules_brains_are_counted_and_not_limited() {
     let mut budgets = full();
-    let free = Request::Consultation { team: Team::Trading, paid: None };
+    let free = Request::Consultation { asker: asker(Team::Trading), paid: None };
     spend(&mut budgets, &free, at(0), 1_000);
     assert_eq!(budgets.free_consultations(Team::Trading), 1_000);
 }
@@ -117,20 +127,20 @@ fn money_is_reserved_at_the_highest_price_and_settled_at_the_real_one() {
 #[test]
 fn the_price_of_a_call_must_be_known_and_within_the_limits_of_call_day_and_model() {
     let mut budgets = full();
-    let paid = |at_most| Some(Paid { model: "new".to_owned(), at_most });
-    let unknown = Request::Consultation { team: Team::Trading, paid: paid(None) };
+    let paid = Some(Paid::one("new", None).or_rules());
+    let unknown = Request::Consultation { asker: asker(Team::Trading), paid };
     assert_eq!(budgets.permit(&unknown, at(0)), Err(Code::SafetyUnknownPrice));
     let negative = ask(Team::Trading, "-1");
     assert_eq!(budgets.permit(&negative, at(0)), Err(Code::SafetyUnknownPrice));
     assert_eq!(budgets.permit(&ask(Team::Trading, "0.51"), at(0)), Err(Code::SafetyMoneyCall));
 
     let by_model = [("haiku".to_owned(), dollars("1"))].into();
-    let config = BudgetConfig { usd_per_day_by_model: by_model, ..BudgetConfig::default() };
+    let config = BudgetConfig { usd_per_day_by_model: by_model, ..config() };
     let mut budgets = Budgets::new(config).unwrap();
     spend(&mut budgets, &ask(Team::Trading, "0.5"), at(0), 2);
-    assert_eq!(budgets.permit(&ask(Team::Trading, "0.5"), at(0)), Err(Code::SafetyMoneyDay));
+    assert_eq!(budgets.permit(&ask(Team::Trading, "0.5"), at(0)), Err(Code::SafetyMoneyModel));
     budgets.begin_run("second");
-    assert_eq!(budgets.permit(&ask(Team::Trading, "0.5"), at(0)), Err(Code::SafetyMoneyDay));
+    assert_eq!(budgets.permit(&ask(Team::Trading, "0.5"), at(0)), Err(Code::SafetyMoneyModel));
     spend(&mut budgets, &ask(Team::Trading, "0.5"), at(86_500), 1);
 }
 
@@ -159,6 +169,9 @@ fn configuration_cannot_pass_a_hard_limit_and_every_key_that_does_is_named() {
         usd_per_day: dollars("1000.01"),
         usd_per_run: dollars("-1"),
         usd_per_day_by_model: [("x".to_owned(), dollars("2000"))].into(),
+        usd_per_hour: dollars("1001"),
+        usd_per_day_by_agent: [("y".to_owned(), dollars("-2"))].into(),
+        guardian_reserve: Bp::whole(5_001),
         ..BudgetConfig::default()
     };
     let errors = config.validate().unwrap_err();
@@ -172,7 +185,10 @@ fn configuration_cannot_pass_a_hard_limit_and_every_key_that_does_is_named() {
             "budgets.spacing",
             "budgets.usd_per_run",
             "budgets.usd_per_day",
+            "budgets.usd_per_hour",
             "budgets.usd_per_day_by_model.x",
+            "budgets.usd_per_day_by_agent.y",
+            "budgets.guardian_reserve",
         ]
     );
     assert!(errors[0].to_string().contains("20001") && errors[0].to_string().contains("20000"));
@@ -276,8 +292,8 @@ proptest! {
             budgets.begin_run(&nth.to_string());
             let cents = |cents: i64| Money::from_raw(cents * Money::SCALE / 100);
             let at_most = Some(cents(reserved));
-            let paid = Some(Paid { model: "m".to_owned(), at_most });
-            let request = Request::Consultation { team: Team::Selection, paid };
+            let paid = Some(Paid::one("m", at_most));
+            let request = Request::Consultation { asker: asker(Team::Selection), paid };
             if let Ok(permit) = budgets.permit(&request, at(now)) {
                 let cost = cost.min(reserved);
                 budgets.settle(permit, cents(cost), at(now));
@@ -328,3 +344,5 @@ fn a_moment_that_is_gone_on_from_gives_the_same_blocks_and_nothing_back() {
         assert_eq!(again.live(), None, "a block is on its way");
     }
 }
+
+mod money;

@@ -4,9 +4,11 @@
 //! network in the binary's adapters.
 
 pub mod billed;
+pub mod price;
 pub mod trouble;
 pub mod usage;
 
 pub use billed::billed;
+pub use price::{Price, PriceFile, PriceTable};
 pub use trouble::{Remedy, Trouble};
 pub use usage::Usage;

@@ -25,6 +25,7 @@ pub(super) struct Budgets {
     all_per_hour: usize,
     usd_per_call: i64,
     usd_per_day: i64,
+    usd_per_hour: i64,
     usd_per_run: i64,
     /// Whether the wall clock never jumps in this world.
     clock_is_true: bool,
@@ -40,6 +41,7 @@ impl Budgets {
             all_per_hour: usize::try_from(calls).unwrap_or(usize::MAX),
             usd_per_call: config.usd_per_call.raw(),
             usd_per_day: config.usd_per_day.raw(),
+            usd_per_hour: config.usd_per_hour.raw(),
             usd_per_run: config.usd_per_run.raw(),
             clock_is_true,
             calls: BTreeMap::new(),
@@ -65,6 +67,8 @@ impl Budgets {
             findings.check("G-1", hour <= limit, || format!("{hour} calls of {limit} in an hour"));
             let limit = self.usd_per_day;
             findings.check("G-1", day <= limit, || format!("{day} steps of {limit} in a day"));
+            let (hour, limit) = (self.spent_within(HOUR_MS), self.usd_per_hour);
+            findings.check("G-1", hour <= limit, || format!("{hour} steps of {limit} in an hour"));
         }
     }
 
