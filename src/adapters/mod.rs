@@ -17,3 +17,4 @@ pub mod prices_file;
 pub mod safety_store;
 pub mod store_reopen;
 pub mod store_writer;
+pub mod tape_files;
