@@ -364,6 +364,7 @@ impl OutsideDesk {
             trading_state: self.trading_state,
             open_position: question.open_position,
             appeal: None,
+            news: None,
             track_record: TrackRecord::default(),
         })
     }

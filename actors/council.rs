@@ -32,6 +32,7 @@ use crate::checkpoint::Hurry;
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
 use crate::market::{MarketHandle, market};
+use crate::news::{NewsSetup, Newsroom};
 use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
 use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
@@ -139,6 +140,8 @@ pub struct CouncilSetup {
     pub budgets: BudgetConfig,
     /// The enabled agents.
     pub agents: BTreeMap<AgentName, AgentSetup>,
+    /// The news, and who reads them.
+    pub news: NewsSetup,
     /// Faults on request.
     pub faults: Arc<FaultPlan>,
     /// How long an approval waits.
@@ -329,6 +332,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         approvals: approvals.clone(),
         score: score.clone(),
+        news: Newsroom::new(setup.news, Arc::clone(&setup.limits)),
         limits: setup.limits,
         patience: setup.patience,
         settle: setup.settle,
@@ -342,11 +346,10 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone()));
     let first = [audit_spec, context_spec, safety_spec];
     let then = [market_spec, broker_spec, approvals_spec, orchestrator_spec];
-    let children = first.into_iter().chain(then).collect();
     let counts = Counts { score, rounds };
     let staff =
         Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, counts };
-    (children, staff)
+    (first.into_iter().chain(then).collect(), staff)
 }
 
 fn guarded(

@@ -13,6 +13,7 @@ pub mod inline;
 pub mod journal;
 pub mod market;
 pub mod models;
+pub mod news;
 pub mod orchestrator;
 pub mod pump;
 pub mod raw;

@@ -36,6 +36,7 @@ use crate::broker::{BrokerError, BrokerHandle};
 use crate::consensus::{Patience, RoundError};
 use crate::inline::Attend;
 use crate::market::Gone;
+use crate::news::Newsroom;
 use crate::runtime::ports::Clock;
 use crate::runtime::recall::Recall;
 use crate::runtime::refs::{StableRef, stable};
@@ -96,6 +97,8 @@ pub struct Office {
     pub approvals: ApprovalsHandle,
     /// What is counted.
     pub score: Score,
+    /// The news.
+    pub news: Newsroom,
     /// The limits in force.
     pub limits: Arc<Limits>,
     /// How long a round waits.

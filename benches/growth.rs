@@ -31,6 +31,7 @@ use conclave::http::events::{Event, Hub};
 use conclave_actors::consensus::Patience;
 use conclave_actors::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use conclave_actors::driver;
+use conclave_actors::news::NewsSetup;
 use conclave_actors::pump::{Pump, Rhythm};
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::runtime::ports::{AuditSink, Clock, Store};
@@ -193,6 +194,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         patience: Patience::Watchdog(Duration::from_mins(1)),
         settle: Settle::All,
         long_only: false,
+        news: NewsSetup::default(),
         carried: Carried::default(),
     };
     let council = Council::start(setup, world).await?;

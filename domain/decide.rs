@@ -243,6 +243,7 @@ fn brief(
         trading_state: view.market.trading_state,
         open_position: candidate.open_position,
         appeal: None,
+        news: None,
         track_record: TrackRecord::default(),
     })
 }

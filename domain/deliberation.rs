@@ -230,6 +230,7 @@ pub fn position_brief(
         trading_state,
         open_position: Some(event.position),
         appeal: None,
+        news: None,
         track_record: TrackRecord::default(),
     })
 }

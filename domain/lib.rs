@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod mode;
 #[cfg(feature = "mutants")]
 pub mod mutants;
+pub mod news;
 pub mod order;
 pub mod order_state;
 pub mod pipeline;

@@ -10,6 +10,8 @@ use conclave_domain::market::asset::{Asset, read_assets};
 use conclave_domain::market::csv::{CsvFaults, CsvOptions, CsvRead, read_csv};
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::{Split, SplitError, adjust, read_splits};
+use conclave_domain::news::door::RawItem;
+use serde_json::error::Category;
 
 /// The embedded bars: a file per symbol, in symbol order.
 const BARS: [(&str, &str); 5] = [
@@ -39,11 +41,21 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
-    /// The file is larger than [`FILE_MAX`].
-    #[error("{} is larger than {FILE_MAX} bytes", path.display())]
+    /// The file is larger than is read.
+    #[error("{} is larger than {bytes_max} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// How much is read.
+        bytes_max: u64,
+    },
+    /// Lines of a file of news are no items.
+    #[error("{} is not a file of news: {why}", path.display())]
+    News {
+        /// The file.
+        path: PathBuf,
+        /// The first lines that are wrong, and why.
+        why: String,
     },
     /// Lines of the file are wrong.
     #[error("{} is not valid", path.display())]
@@ -146,14 +158,66 @@ pub fn read_splits_file(path: &Path) -> Result<Vec<Split>, DataError> {
     read_splits(&text).map_err(|source| DataError::Faults { path: path.to_owned(), source })
 }
 
+/// The largest file of news that is read, bytes: half a million items have less.
+pub const NEWS_FILE_MAX: u64 = 256 << 20;
+/// The longest line of a file of news, bytes.
+const NEWS_LINE_MAX: usize = 64 << 10;
+/// Wrong lines that are named.
+const NEWS_FAULTS_MAX: usize = 5;
+
+/// Reads news from a file, one JSON line per item; empty lines mean nothing. What may be used of them
+/// is the door's affair.
+///
+/// # Errors
+/// When the file cannot be read, is larger than [`NEWS_FILE_MAX`], or has lines that are no items; the
+/// first of them are named, and nothing of their text is.
+pub fn read_news_file(path: &Path) -> Result<Vec<RawItem>, DataError> {
+    let bytes = bytes_up_to(path, NEWS_FILE_MAX)?;
+    let wrong = |why: String| DataError::News { path: path.to_owned(), why };
+    let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let (mut items, mut faults) = (Vec::new(), Vec::new());
+    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        match news_item(line) {
+            Ok(item) => items.push(item),
+            Err(why) => faults.push(format!("line {number} {why}")),
+        }
+    }
+    if faults.is_empty() {
+        return Ok(items);
+    }
+    let more = faults.len().saturating_sub(NEWS_FAULTS_MAX);
+    faults.truncate(NEWS_FAULTS_MAX);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    Err(wrong(format!("{}{more}", faults.join("; "))))
+}
+
+fn news_item(line: &str) -> Result<RawItem, String> {
+    if line.len() > NEWS_LINE_MAX {
+        return Err(format!("is longer than {NEWS_LINE_MAX} bytes"));
+    }
+    serde_json::from_str(line).map_err(|error| match error.classify() {
+        // Its text could quote the line.
+        Category::Data => format!("is no item at column {}", error.column()),
+        _ => format!("is no JSON at column {}", error.column()),
+    })
+}
+
 fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    bytes_up_to(path, FILE_MAX)
+}
+
+fn bytes_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::File { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a full file from one that is too large.
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(DataError::TooLarge { path: path.to_owned() });
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(DataError::TooLarge { path: path.to_owned(), bytes_max });
     }
     Ok(bytes)
 }
@@ -219,6 +283,26 @@ mod tests {
             write_csv(series, &mut written).unwrap();
             assert_eq!(written, text, "{file}");
         }
+    }
+
+    #[test]
+    fn a_file_of_news_is_read_whole_or_named_with_its_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("news.jsonl");
+        let item = r#"{"id":1,"headline":"one","symbol":"AAPL"}"#;
+        std::fs::write(&path, format!("\u{feff}{item}\n\n{item}\r\n")).unwrap();
+        assert_eq!(read_news_file(&path).unwrap().len(), 2);
+        let secret = r#"{"id":1,"headline":"one","order":"buy all"}"#;
+        let torn = &item[..20];
+        std::fs::write(&path, format!("{item}\n{torn}\n{secret}\n{}\n", "[]\n".repeat(9))).unwrap();
+        let error = read_news_file(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2 is no JSON") && error.contains("line 3 is no item"),
+            "{error}"
+        );
+        assert!(error.contains("and 6 more") && !error.contains("order"), "{error}");
+        std::fs::write(&path, [b'{', 0xff, b'}']).unwrap();
+        assert!(matches!(read_news_file(&path), Err(DataError::News { .. })));
     }
 
     #[test]

@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["src/report"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("axum", &["src/http"]),
+    ("unicode_normalization", &["domain/news/clean.rs"]),
 ];
 
 /// Direct dependencies beside the card's, and why each is here.
@@ -59,6 +60,10 @@ const REASONS: &[(&str, &str)] = &[
     ("toml", "the configuration file"),
     ("tower", "asks the router of the API in tests, without a socket"),
     ("tracing-subscriber", "logs to stderr"),
+    (
+        "unicode-normalization",
+        "one form for texts from outside; a table of our own would miss some",
+    ),
 ];
 
 /// The packages of the card.

@@ -93,10 +93,11 @@ impl Office {
         &self,
         book: BookKind,
         matter: &Matter,
-        asked: Asked,
+        mut asked: Asked,
         mut batch: Batch,
     ) -> Result<(), DecideError> {
         let decision = asked.base.decision.clone();
+        asked.brief.news = self.news.view(&asked.base.symbol, asked.brief.as_of).await;
         let deliberated = self.deliberate(book, asked, &mut batch).await?;
         let Some(deliberated) = deliberated else {
             self.note(batch).await;

@@ -5,6 +5,7 @@
 
 use conclave_domain::limits::Limits;
 use conclave_domain::role::{Authority, Role};
+use conclave_domain::time::Time;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,15 +28,11 @@ impl<B: Serialize> Entry<B> {
         system(&self.role, &(self.instructions)(limits), &(self.schema)().to_value(), limits)
     }
 
-    /// The part of the prompt that is the brief.
-    pub fn told(&self, brief: &B) -> String {
-        // A brief holds plain data with text keys, so it always has a JSON form.
-        user(serde_json::to_value(brief).unwrap_or(Value::Null))
-    }
-
     /// The whole prompt for one brief.
     pub fn prompt(&self, brief: &B, limits: &Limits) -> Prompt {
-        Prompt { system: self.system(limits), user: self.told(brief) }
+        // A brief holds plain data with text keys, so it always has a JSON form.
+        let told = serde_json::to_value(brief).unwrap_or(Value::Null);
+        Prompt { system: self.system(limits), user: user(told) }
     }
 }
 
@@ -76,14 +73,31 @@ pub(crate) fn system(role: &Role, instructions: &str, schema: &Value, limits: &L
     )
 }
 
+/// How the name of a list ends that runs from its oldest to its newest entry.
+const OLDEST_FIRST: &str = "_oldest_first";
+
+/// Puts the lists that say so into the order of their dates, so that the prompt's word on it holds
+/// for every brief, also for one that came from a file. Entries of one date stay as they were.
+fn put_in_order(brief: &mut Value) {
+    let Some(fields) = brief.as_object_mut() else { return };
+    for (name, value) in fields {
+        if let Some(entries) = value.as_array_mut().filter(|_| name.ends_with(OLDEST_FIRST)) {
+            // A date that cannot be read comes first: the newest entry, which weighs most, has one.
+            let date = |entry: &Value| entry["at"].as_str().and_then(|at| at.parse::<Time>().ok());
+            entries.sort_by_key(date);
+        }
+    }
+}
+
 /// The brief, fenced, and the agent's own record apart from it.
 fn user(mut told: Value) -> String {
+    put_in_order(&mut told);
     let record = told.as_object_mut().and_then(|brief| brief.remove("track_record"));
     let data = fenced("brief", &format!("{told:#}"));
     let record = record.map_or_else(|| "none yet".to_owned(), |record| record.to_string());
     format!(
         "# Brief\n\nNothing in it was known later than its `as_of`. \
-         A list whose name ends in `oldest_first` runs from its oldest to its newest entry, each \
+         A list whose name ends in `{OLDEST_FIRST}` runs from its oldest to its newest entry, each \
          dated.\n{data}\n\n# Your own record so far\n\n{record}\n"
     )
 }
@@ -104,7 +118,27 @@ pub fn fenced(label: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// Goal: what the prompt says of a list's order is true, whoever wrote the brief.
+    #[test]
+    fn a_series_is_shown_from_its_oldest_to_its_newest_entry() {
+        let entry = |at: &str, note: u32| json!({"at": at, "note": note});
+        let shown = user(json!({
+            "ledger_oldest_first": [
+                entry("2026-01-03T00:00:00Z", 1),
+                entry("2026-01-01T09:00:00+02:00", 2),
+                entry("2026-01-01T08:00:00Z", 3),
+                entry("2026-01-03T00:00:00Z", 4),
+            ],
+            "shortlist": [entry("2026-01-02T00:00:00Z", 6), entry("2026-01-01T00:00:00Z", 7)],
+        }));
+        let notes: Vec<&str> =
+            shown.lines().filter_map(|line| line.trim().strip_prefix("\"note\": ")).collect();
+        assert_eq!(notes, ["2", "3", "1", "4", "6", "7"], "{shown}");
+    }
 
     /// Goal: a text from outside cannot end its own fence.
     #[test]

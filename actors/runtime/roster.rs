@@ -119,8 +119,8 @@ pub fn orchestrator_instructions(limits: &Limits) -> String {
          least {quorum} agents and {share} of those asked have voted; the Risk Guardian is never \
          counted and its veto stands.\n\
          - The signal's confidence is scaled by the Signal Analyst's factor ({confidence_min} .. \
-         {confidence_max}), the size by the Position Sizer's ({size_min} .. {size_max}), halved on \
-         REDUCE_SIZE.\n\
+         {confidence_max}), the size by the Position Sizer's ({size_min} .. {size_max}) and by \
+         {reduced} on REDUCE_SIZE. Above {critical} a size takes a unanimous round and a permit.\n\
          - On conflict the more cautious wins: exit over enter, the smaller size, the tighter \
          stop.\n\
          - You can only narrow what the round allowed. A hard veto is final; a soft one may be \
@@ -133,6 +133,8 @@ pub fn orchestrator_instructions(limits: &Limits) -> String {
         confidence_max = bounds.confidence_multiplier.max(),
         size_min = bounds.size_multiplier.min(),
         size_max = bounds.size_multiplier.max(),
+        reduced = limits.sizing.reduce_factor,
+        critical = limits.sizing.critical_factor,
         appeal = rules.appeal_confidence_min,
         headroom = percent(rules.appeal_headroom_min.get()),
     )

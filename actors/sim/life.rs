@@ -36,6 +36,7 @@ use crate::broker::Account;
 use crate::consensus::Patience;
 use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World as Outside};
 use crate::driver;
+use crate::news::NewsSetup;
 use crate::runtime::brain::Brain;
 use crate::runtime::faults::feed::FaultyFeed;
 use crate::runtime::faults::ports::{FaultyAudit, FaultySafety, FaultyStore};
@@ -152,6 +153,7 @@ async fn start(
         patience: Patience::Deadline(plan.patience),
         settle: plan.settle,
         long_only: plan.long_only,
+        news: NewsSetup::default(),
         carried: Carried::default(),
     };
     let Ports { log, store } = world.disks.ports();

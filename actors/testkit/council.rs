@@ -45,6 +45,7 @@ use crate::broker::OrderView;
 use crate::consensus::Patience;
 use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use crate::driver::{self, Played};
+use crate::news::NewsSetup;
 use crate::orchestrator::DecideError;
 use crate::pump::{Pump, PumpError, Rhythm};
 use crate::runtime::faults::FaultPlan;
@@ -82,6 +83,8 @@ pub struct CouncilPlan {
     pub strategy: StrategyConfig,
     /// The simulated broker's terms.
     pub sim: SimConfig,
+    /// The news, and who reads them.
+    pub news: NewsSetup,
     /// What it goes on from.
     pub carried: Carried,
     /// Where what is over goes, if not nowhere.
@@ -105,6 +108,7 @@ impl Default for CouncilPlan {
             watched: WATCHED,
             strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
             sim: SimConfig::default(),
+            news: NewsSetup::default(),
             carried: Carried::default(),
             journal: None,
         }
@@ -437,6 +441,7 @@ fn setup(
         patience: Patience::Deadline(Duration::from_secs(5)),
         settle: plan.settle,
         long_only: false,
+        news: plan.news,
         carried: plan.carried,
     }
 }

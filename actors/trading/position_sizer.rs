@@ -62,14 +62,16 @@ impl Agent for PositionSizer {
         format!(
             "Say how large the entry should be beside its base size, which already respects the \
              caps on position, exposure and cash.\n\
-             - `size_multiplier` scales the base size; it is clamped to {min} .. {max}, and the \
-             caps are applied again after it: a position of at most {position} of equity, exposure \
-             below {exposure}, cash of at least {cash}.\n\
+             - `size_multiplier` scales the base size; it is clamped to {min} .. {max}, to {critical} \
+             unless the round is unanimous and a permit is left, and the caps are applied again \
+             after it: a position of at most {position} of equity, exposure below {exposure}, cash \
+             of at least {cash}.\n\
              - `vote`: against when even a small position is not worth its risk and costs.\n\
              - A yardstick: {target} ÷ annual volatility, times what is left of the drawdown limit \
              of {drawdown}, times ({offset} + the signal's confidence); for from {for_from}.",
             min = bounds.min(),
             max = bounds.max(),
+            critical = limits.sizing.critical_factor,
             position = percent(limits.risk.position_max.get()),
             exposure = percent(limits.risk.exposure_max.get()),
             cash = percent(limits.risk.cash_min.get()),

@@ -9,10 +9,17 @@
 //! Vote: m ≥ 0.9 PROCEED, for; m ≥ 0.75 `REDUCE_SIZE`, for; below, or with a likely crash against the
 //! direction, SKIP, against. Where `vol_z` is unknown (fewer than 250 values) its term cannot be
 //! computed; then the factor is at most 1 and `PROCEED` becomes `REDUCE_SIZE`: nothing unknown raises.
+//!
+//! News: a mean sentiment s (−2 to 2, seen in the signal's direction) of relevance r (0 to 3) shifts the
+//! factor by 0.01·s⁺·r÷3 − 0.04·s⁻·r÷3, and by −0.02 more when an item seems to talk to its reader or
+//! could not be read; such news never raise it. So news move it up by 0.02 at most and down by 0.10, and
+//! they never trigger anything alone: they cannot better the recommendation, nor bring about a SKIP; at
+//! most PROCEED becomes `REDUCE_SIZE`.
 
 use conclave_domain::advice::{Advice, Lever};
 use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::limits::Limits;
+use conclave_domain::news::view::NewsView;
 use conclave_domain::role::{Authority, Role, Team, Tier};
 use conclave_domain::signal::Direction;
 use schemars::JsonSchema;
@@ -27,6 +34,14 @@ const REGIME_WEIGHT: f64 = 0.25;
 const HIT_RATE_WEIGHT: f64 = 0.30;
 /// Weight of volatility above its mean, per standard deviation.
 const VOLATILITY_WEIGHT: f64 = 0.15;
+/// Weight of good news, per point of sentiment at the highest relevance.
+const NEWS_GOOD_WEIGHT: f64 = 0.01;
+/// Weight of bad news, per point of sentiment at the highest relevance.
+const NEWS_BAD_WEIGHT: f64 = 0.04;
+/// What suspected or unread news take off.
+const NEWS_SUSPECTED: f64 = 0.02;
+/// The highest relevance of news.
+const RELEVANCE_MAX: f64 = 3.0;
 /// From this factor on the entry proceeds at full size.
 const PROCEED_FROM: f64 = 0.90;
 /// From this factor on the entry proceeds at reduced size.
@@ -38,7 +53,7 @@ const REDUCE_FROM: f64 = 0.75;
 pub enum Recommendation {
     /// Enter.
     Proceed,
-    /// Enter at half the size.
+    /// Enter at a reduced size.
     ReduceSize,
     /// Do not enter.
     Skip,
@@ -86,21 +101,29 @@ impl Agent for SignalAnalyst {
              how unusual the present volatility is.\n\
              - `confidence_multiplier` scales the signal's confidence; it is clamped to {min} .. \
              {max}.\n\
-             - `recommendation`: PROCEED, REDUCE_SIZE (half the size) or SKIP.\n\
+             - `recommendation`: PROCEED, REDUCE_SIZE (the size times {reduced}) or SKIP.\n\
              - `vote`: for with PROCEED and REDUCE_SIZE, against with SKIP, abstain when the \
              figures do not suffice.\n\
              - A crash probability above {crash} against the direction is a reason to SKIP.\n\
              - A yardstick: one, plus {regime} × direction × (bull − bear), plus {hits} × (hit rate \
              − one half), minus {volatility} × volatility z where positive; PROCEED from {proceed}, \
-             REDUCE_SIZE from {reduce}, else SKIP.",
+             REDUCE_SIZE from {reduce}, else SKIP.\n\
+             - `news`, where there are any, is what a reader made of texts from outside: whole numbers \
+             and words, already seen as a whole. Bad news for the direction take off up to {bad} per \
+             point of sentiment, good news add up to {good}, suspected or unread ones take off \
+             {suspected} and never add. News alone are no reason to PROCEED nor to SKIP.",
             min = bounds.min(),
             max = bounds.max(),
+            reduced = limits.sizing.reduce_factor,
             crash = limits.soft.crash_max,
             regime = REGIME_WEIGHT,
             hits = HIT_RATE_WEIGHT,
             volatility = VOLATILITY_WEIGHT,
             proceed = PROCEED_FROM,
             reduce = REDUCE_FROM,
+            bad = NEWS_BAD_WEIGHT,
+            good = NEWS_GOOD_WEIGHT,
+            suspected = NEWS_SUSPECTED,
         )
     }
 
@@ -115,24 +138,28 @@ impl Agent for SignalAnalyst {
         };
         let crash_against =
             brief.direction == Direction::Long && regime.crash > limits.soft.crash_max;
+        let shift = brief.news.as_ref().map(|news| shift_by(news, brief.direction));
+        let shifted = multiplier + shift.unwrap_or(0.0);
         let recommendation = if multiplier < REDUCE_FROM || crash_against {
             Recommendation::Skip
-        } else if multiplier < PROCEED_FROM || vol_z.is_none() {
+        } else if multiplier.min(shifted) < PROCEED_FROM || vol_z.is_none() {
+            // News can only bring it down to here.
             Recommendation::ReduceSize
         } else {
             Recommendation::Proceed
         };
         let edge = if crash_against { limits.soft.crash_max.get() } else { REDUCE_FROM };
         let distance = if crash_against { regime.crash.get() } else { multiplier } - edge;
+        let told = shift.map_or_else(String::new, |shift| format!(", news {shift:+.3}"));
         Answer {
             reasoning: format!(
-                "multiplier {multiplier:.3} from regime lean {lean:.3}, hit rate {:.3} and \
-                 volatility z {}; crash probability {:.3}",
+                "multiplier {shifted:.3} from regime lean {lean:.3}, hit rate {:.3} and \
+                 volatility z {}{told}; crash probability {:.3}",
                 brief.hit_rate.get(),
                 shown(vol_z),
                 regime.crash.get()
             ),
-            confidence_multiplier: multiplier,
+            confidence_multiplier: shifted,
             recommendation,
             vote: if recommendation == Recommendation::Skip {
                 Ballot::Against
@@ -162,6 +189,19 @@ impl Agent for SignalAnalyst {
             (vote, _) => vote,
         };
         draft.finish(&Self::ROLE, vote.into(), answer.confidence, &answer.reasoning)
+    }
+}
+
+/// How far the news shift the factor: −0.10 to 0.02.
+fn shift_by(news: &NewsView, direction: Direction) -> f64 {
+    let sentiment = direction.sign() * f64::from(news.sentiment);
+    let relevance = f64::from(news.relevance) / RELEVANCE_MAX;
+    let is_doubtful = news.suspected > 0 || news.unread > 0;
+    if is_doubtful || sentiment < 0.0 {
+        let doubt = if is_doubtful { NEWS_SUSPECTED } else { 0.0 };
+        sentiment.min(0.0) * NEWS_BAD_WEIGHT * relevance - doubt
+    } else {
+        sentiment * NEWS_GOOD_WEIGHT * relevance
     }
 }
 
@@ -275,5 +315,57 @@ mod tests {
         let answer = SignalAnalyst::rules(&brief, &Limits::default());
         assert!(answer.confidence_multiplier <= 1.0);
         assert_eq!(answer.recommendation, Recommendation::ReduceSize);
+    }
+
+    /// Goal: news lower more than they raise, and alone they trigger nothing.
+    /// Method: every view there can be, on a grid of multipliers on both sides of each threshold.
+    #[test]
+    fn news_shift_a_little_and_never_decide() {
+        let limits = Limits::default();
+        let mut lowest = 0.0_f64;
+        for (hit_rate, direction) in
+            (0..=10).flat_map(|tenth| [Direction::Long, Direction::Short].map(|it| (tenth, it)))
+        {
+            let mut brief = sample::entry();
+            brief.direction = direction;
+            brief.hit_rate = Ratio::of(f64::from(hit_rate) / 10.0);
+            let without = SignalAnalyst::rules(&brief, &limits);
+            for (sentiment, relevance, suspected, unread) in views() {
+                brief.news = Some(NewsView {
+                    items: 1,
+                    unread,
+                    sentiment,
+                    relevance,
+                    newest: None,
+                    newest_age_hours: 1,
+                    suspected,
+                });
+                let with = SignalAnalyst::rules(&brief, &limits);
+                let shift = with.confidence_multiplier - without.confidence_multiplier;
+                lowest = lowest.min(shift);
+                assert!((-0.100_000_1..=0.020_000_1).contains(&shift), "{shift}");
+                let helps = f64::from(sentiment) * direction.sign() > 0.0;
+                assert!(shift <= 1e-12 || (helps && suspected == 0 && unread == 0), "{shift}");
+                assert_eq!(with.vote, without.vote);
+                let step = match (without.recommendation, with.recommendation) {
+                    (before, after) if before == after => true,
+                    (before, after) => {
+                        before == Recommendation::Proceed && after == Recommendation::ReduceSize
+                    }
+                };
+                assert!(step, "{:?} became {:?}", without.recommendation, with.recommendation);
+                assert!((with.confidence - without.confidence).abs() < 1e-12);
+            }
+        }
+        assert!((lowest + 0.10).abs() < 1e-9, "the worst news take off a tenth: {lowest}");
+    }
+
+    fn views() -> impl Iterator<Item = (i8, u8, u32, u32)> {
+        let doubts = [(0, 0), (1, 0), (0, 1), (5, 5)];
+        (-2..=2).flat_map(move |sentiment| {
+            (0..=3).flat_map(move |relevance| {
+                doubts.map(|(suspected, unread)| (sentiment, relevance, suspected, unread))
+            })
+        })
     }
 }

@@ -191,6 +191,10 @@ pub struct TradingBrief {
     /// What the guardian objected to, when this round is an appeal against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appeal: Option<crate::advice::Objection>,
+    /// What was read of the news about the symbol; `None` without any. Numbers and words of ours, never
+    /// a text from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<crate::news::view::NewsView>,
     /// The asked agent's own record.
     pub track_record: TrackRecord,
 }

@@ -80,13 +80,9 @@ impl Trouble {
         }
     }
 
-    /// Whether the attempt may be billed although it brought nothing, by an amount that is not known
-    /// where the reply does not say it.
+    /// Whether the attempt may be billed although it brought nothing, by an amount that is not known.
     pub const fn may_be_billed(&self) -> bool {
-        matches!(
-            self,
-            Self::Unknown | Self::Timeout | Self::Malformed | Self::Truncated | Self::Declined
-        )
+        matches!(self, Self::Unknown | Self::Timeout | Self::Malformed)
     }
 
     /// The word in metrics, records and on the tape.

@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// Bars of the synthetic market instead: calm, default or minutes.
     #[arg(long, value_name = "PRESET", conflicts_with = "data")]
     pub synth: Option<String>,
+    /// News from a file of one JSON line per item; what does not say when it was known is turned away.
+    #[arg(long, value_name = "FILE")]
+    pub news: Option<PathBuf>,
     /// What raises signals: sma-cross, momentum or mean-reversion.
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,

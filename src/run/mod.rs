@@ -9,6 +9,7 @@ mod hold;
 mod inside;
 mod keep;
 mod keeper;
+mod news;
 mod prepare;
 mod pulse;
 pub mod recipe;

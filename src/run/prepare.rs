@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_actors::council::AgentSetup;
+use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
@@ -26,6 +27,7 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::MarketWatch;
 
 use super::args::RunArgs;
+use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
@@ -47,6 +49,8 @@ pub(crate) struct Prepared {
     pub(super) custody: CustodyConfig,
     pub(super) agents: BTreeMap<AgentName, AgentSetup>,
     pub(super) faults: FaultPlan,
+    /// The news, read by rules.
+    pub(super) news: NewsSetup,
     /// What it was prepared from; a back-test has none and leaves none.
     pub(super) recipe: Option<Recipe>,
 }
@@ -85,6 +89,7 @@ impl Prepared {
             strategy,
             agents,
             faults: FaultPlan::default(),
+            news: NewsSetup::default(),
             recipe: None,
         })
     }
@@ -99,6 +104,9 @@ impl Prepared {
         let mut prepared = Self::new(config, series, strategy, custody)?;
         prepared.faults = faults(&recipe.faults, &prepared.config, &prepared.agents)?;
         prepared.custody.sim.faults = prepared.faults.source().of_port(Port::Broker);
+        let symbols = prepared.instruments.iter().map(|instrument| instrument.symbol.clone());
+        prepared.news.press = news::press(recipe.news.as_ref(), symbols)?;
+        prepared.data_hash = news::data_hash(prepared.data_hash, recipe.news.as_ref());
         recipe.config_hash.clone_from(&prepared.config_hash);
         recipe.data_hash.clone_from(&prepared.data_hash);
         prepared.recipe = Some(recipe);

@@ -74,6 +74,9 @@ pub struct Recipe {
     pub data_hash: String,
     /// Where the bars came from.
     pub data: DataSource,
+    /// The news, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<SourceFile>,
     /// Faults on request: `AGENT=KIND@ROUND`.
     pub faults: Vec<String>,
     /// Market time after which a drawdown halt was lifted, milliseconds.
@@ -100,6 +103,7 @@ impl Recipe {
             config_hash: String::new(),
             data_hash: String::new(),
             data: source(args, &loaded.config)?,
+            news: args.news.as_deref().map(SourceFile::of).transpose()?,
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
             chunk: if args.pace.is_some() { 1 } else { loaded.config.run.chunk },
@@ -119,10 +123,11 @@ impl Recipe {
     pub(super) fn going_on(mut self, begun: &Self, names_data: bool) -> Result<Self, CliError> {
         if !names_data {
             self.data = begun.data.clone();
-            if let DataSource::Files { files, splits } = &self.data {
-                files.iter().chain(splits).try_for_each(SourceFile::check)?;
-            }
         }
+        if self.news.is_none() {
+            self.news.clone_from(&begun.news);
+        }
+        self.check_files()?;
         if self.faults.is_empty() {
             self.faults.clone_from(&begun.faults);
         }
@@ -130,6 +135,17 @@ impl Recipe {
         // The order of session digests depends on the chunks that it was begun in.
         self.chunk = begun.chunk;
         Ok(self)
+    }
+
+    /// Refuses files that are gone or are not what they were.
+    ///
+    /// # Errors
+    /// With exit code 8; the text names the file.
+    pub(super) fn check_files(&self) -> Result<(), CliError> {
+        if let DataSource::Files { files, splits } = &self.data {
+            files.iter().chain(splits).try_for_each(SourceFile::check)?;
+        }
+        self.news.iter().try_for_each(SourceFile::check)
     }
 
     /// Writes both files, each whole or not at all, the recipe last; both are on the disk when this

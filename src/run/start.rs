@@ -81,6 +81,7 @@ pub(super) async fn start(
         limits: Arc::new(prepared.config.limits.clone()),
         budgets: prepared.config.budgets.clone(),
         agents: prepared.agents.clone(),
+        news: prepared.news.clone(),
         faults: Arc::new(prepared.faults.clone()),
         approval_expiry: prepared.config.approvals.expiry,
         patience,

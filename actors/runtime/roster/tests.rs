@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use conclave_domain::bounds::{Bounds, BoundsTable};
-use conclave_domain::limits::{ConsensusRules, RiskLimits, SoftLimits};
+use conclave_domain::limits::{ConsensusRules, RiskLimits, SizingRules, SoftLimits};
 use conclave_domain::ratio::Ratio;
 
 use super::*;
@@ -66,7 +66,7 @@ fn altered() -> Limits {
     let table = BoundsTable::default();
     let ratio = |ratio: Ratio| Ratio::of(ratio.get() * 0.96875);
     let soft = SoftLimits::default();
-    let consensus = ConsensusRules::default();
+    let (consensus, sizing) = (ConsensusRules::default(), SizingRules::default());
     Limits {
         bounds: BoundsTable {
             confidence: bounds(table.confidence),
@@ -100,7 +100,12 @@ fn altered() -> Limits {
             appeal_confidence_min: ratio(consensus.appeal_confidence_min),
             appeal_headroom_min: ratio(consensus.appeal_headroom_min),
         },
-        // No prompt shows these: gates and sizing are not the agents' business.
+        sizing: SizingRules {
+            reduce_factor: ratio(sizing.reduce_factor),
+            critical_factor: ratio(sizing.critical_factor),
+            ..sizing
+        },
+        // No prompt shows these: the gates and the base size are not the agents' business.
         ..Limits::default()
     }
 }
@@ -126,9 +131,9 @@ fn every_limit_in_a_prompt_is_the_live_one() {
             ("reward_engineer", 4), // two bounds a call, two in a run
             ("data_monitor", 0),
             ("backtest_validator", 0),
-            ("signal_analyst", 3),  // two bounds, the crash probability
-            ("risk_guardian", 14),  // seven hard limits, seven soft ones
-            ("position_sizer", 6),  // two bounds, three caps, the drawdown
+            ("signal_analyst", 4), // two bounds, the reduced size, the crash probability
+            ("risk_guardian", 14), // seven hard limits, seven soft ones
+            ("position_sizer", 7), // two bounds, the critical size, three caps, the drawdown
             ("execution_timer", 2), // two bounds
             ("exit_strategist", 4), // four bounds
             ("symbol_scorer", 0),
@@ -137,7 +142,7 @@ fn every_limit_in_a_prompt_is_the_live_one() {
             ("portfolio_coherence", 0),
         ]
     );
-    assert_eq!(moved(orchestrator_instructions), 9);
+    assert_eq!(moved(orchestrator_instructions), 11);
 }
 
 /// Goal: no number stands as text in the source of any instructions (lesson A7).
@@ -203,6 +208,29 @@ fn a_prompt_starts_with_what_never_changes_and_fences_the_brief() {
     let (inside, after) = second.user.rsplit_once("=====BRIEF end").unwrap();
     assert!(inside.contains("\"as_of\"") && !inside.contains("consulted"));
     assert!(after.contains("\"consulted\":41"), "its own record stands apart: {after}");
+}
+
+/// Goal: every series that a brief holds is dated, and says of itself in which order it runs.
+/// Method: the lists of each team's example brief are looked through for entries with a date.
+#[test]
+fn every_series_of_a_brief_is_dated_and_says_its_order() {
+    let briefs = [
+        serde_json::to_value(training::sample::proposing()),
+        serde_json::to_value(trading::sample::entry()),
+        serde_json::to_value(trading::sample::position()),
+        serde_json::to_value(selection::sample::checking()),
+    ];
+    let mut series = Vec::new();
+    for brief in briefs {
+        for (name, value) in brief.unwrap().as_object().unwrap() {
+            let entries = value.as_array().map(Vec::as_slice).unwrap_or_default();
+            let dated = entries.iter().filter(|entry| entry.get("at").is_some()).count();
+            assert!(dated == 0 || dated == entries.len(), "{name}: some entries have no date");
+            assert_eq!(dated > 0, name.ends_with("_oldest_first"), "{name}");
+            series.extend((dated > 0).then(|| name.clone()));
+        }
+    }
+    assert_eq!(series, ["ledger_oldest_first", "validations_oldest_first"]);
 }
 
 #[test]

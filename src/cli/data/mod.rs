@@ -157,7 +157,8 @@ impl From<DataError> for CliError {
             DataError::TooLarge { .. }
             | DataError::Faults { .. }
             | DataError::Splits { .. }
-            | DataError::NoAsset { .. } => ExitCode::Data,
+            | DataError::NoAsset { .. }
+            | DataError::News { .. } => ExitCode::Data,
         };
         let message = error.to_string();
         match error {
@@ -165,7 +166,9 @@ impl From<DataError> for CliError {
             // The faults are what the user must read: they belong to the message, a line each.
             DataError::Faults { source, .. } => Self::new(code, format!("{message}\n{source}")),
             DataError::Splits { source } => Self::new(code, message).caused_by(source),
-            DataError::TooLarge { .. } | DataError::NoAsset { .. } => Self::new(code, message),
+            DataError::TooLarge { .. } | DataError::NoAsset { .. } | DataError::News { .. } => {
+                Self::new(code, message)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use conclave_actors::consensus::Patience;
 use conclave_actors::council::{AgentSetup, Carried, Council, CouncilSetup, World};
+use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::testkit::clock::ManualClock;
 use conclave_actors::testkit::memory_safety::MemorySafety;
@@ -67,6 +68,7 @@ async fn stage() -> Stage {
         patience: Patience::Deadline(Duration::from_secs(5)),
         settle: Settle::Early,
         long_only: true,
+        news: NewsSetup::default(),
         carried: Carried::default(),
     };
     let world = World {

@@ -34,7 +34,7 @@ use acts::Act;
 
 use super::inside::Room;
 use super::prepare::{Prepared, refuse_live};
-use super::recipe::{CONFIG_FILE, DataSource, Recipe, SourceFile};
+use super::recipe::{CONFIG_FILE, Recipe};
 use crate::cli::audit::log_dir;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{self, Config};
@@ -121,9 +121,7 @@ impl Source {
         let recipe = Recipe::read(dir)?;
         let config_file = dir.join(CONFIG_FILE);
         let config = configured(&config_file, &[])?;
-        if let DataSource::Files { files, splits } = &recipe.data {
-            files.iter().chain(splits).try_for_each(SourceFile::check)?;
-        }
+        recipe.check_files()?;
         let prepared = Prepared::of(recipe.clone(), config)?;
         for (what, said, found) in [
             ("configuration", &recipe.config_hash, &prepared.config_hash),
