@@ -150,6 +150,42 @@ pub const METRICS: &[Metric] = &[
         &[],
         "News items that seem to talk to their reader; their praise counts for nothing.",
     ),
+    metric(
+        "conclave_llm_abstentions_total",
+        Kind::Counter,
+        &["agent"],
+        "Consultations of models that brought no answer.",
+    ),
+    metric(
+        "conclave_llm_breaker_state",
+        Kind::Gauge,
+        &["provider", "family"],
+        "0 while models of a family are asked, 1 while one probe is, 2 while they are left alone.",
+    ),
+    metric(
+        "conclave_llm_cost_usd",
+        Kind::Gauge,
+        &["model"],
+        "What calls to a model have cost since the start, or may have, US dollars.",
+    ),
+    metric(
+        "conclave_llm_latency_seconds",
+        Kind::Histogram,
+        &["provider"],
+        "How long calls to a provider took.",
+    ),
+    metric(
+        "conclave_llm_requests_total",
+        Kind::Counter,
+        &["agent", "provider", "model", "outcome"],
+        "Calls to models that have ended, by what came of them.",
+    ),
+    metric(
+        "conclave_llm_tokens_total",
+        Kind::Counter,
+        &["model", "kind"],
+        "Tokens that providers have counted, those of failed calls included.",
+    ),
     metric("conclave_mailbox_depth", Kind::Gauge, &["actor"], "Messages that wait or are in work."),
     metric(
         "conclave_orders_total",

@@ -15,7 +15,7 @@
 //! - The guardian is asked first. Its veto closes the round, raises the fence and drops the calls in
 //!   flight before this returns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -189,6 +189,8 @@ struct Collector<'a, B> {
     lives: BTreeMap<usize, ActorId>,
     revivals: Vec<Revival>,
     answers: Vec<Option<Answer>>,
+    /// Who was late in the run that is being given again: nobody waits for them.
+    late: BTreeSet<AgentName>,
 }
 
 impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
@@ -219,6 +221,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
             lives: BTreeMap::new(),
             revivals: Vec::new(),
             answers: request.members.iter().map(|_| None).collect(),
+            late: BTreeSet::new(),
         }
     }
 
@@ -247,7 +250,10 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
                     }
                     self.look_at_fence();
                 }
-                Some(heard) = self.heard.recv() => self.hear(heard),
+                Some(heard) = self.heard.recv() => {
+                    self.hear(heard);
+                    self.leave_the_late();
+                }
                 (seat, life) = next_revival(&mut self.revivals) => match life {
                     Ok(()) => self.ask(seat),
                     Err(GivenUp) => self.failed(seat, WENT_AWAY),
@@ -367,6 +373,9 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
         match heard {
             Heard::NotTaken { seat } => self.await_revival(seat, self.lives.get(&seat).copied()),
             Heard::Lost { seat, why } => self.failed(seat, why),
+            Heard::Answer { answer, .. } if answer.outcome == Err(ConsultError::Late) => {
+                self.late.insert(answer.agent);
+            }
             Heard::Answer { seat, answer } => {
                 let agent = answer.agent;
                 let event = match &answer.outcome {
@@ -384,6 +393,14 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
                 }
                 self.tally.apply(event);
             }
+        }
+    }
+
+    /// Lets the deadline fall as soon as nobody is awaited but those who were late when the run was
+    /// recorded: what had closed the round then is heard before.
+    fn leave_the_late(&mut self) {
+        if !self.late.is_empty() && self.tally.awaited().all(|agent| self.late.contains(agent)) {
+            self.tally.apply(Event::Deadline);
         }
     }
 

@@ -108,6 +108,10 @@ pub enum ConsultError {
         /// The budget's code.
         code: Code,
     },
+    /// The call was cut off because its round was over, in the run that is being given again: the round
+    /// waits for nobody who says this.
+    #[error("the answer came too late")]
+    Late,
     /// What an earlier run failed with, word for word.
     #[error("{text}")]
     Recorded {

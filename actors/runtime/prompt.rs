@@ -28,11 +28,15 @@ impl<B: Serialize> Entry<B> {
         system(&self.role, &(self.instructions)(limits), &(self.schema)().to_value(), limits)
     }
 
+    /// The part of the prompt that is the brief.
+    pub fn told(&self, brief: &B) -> String {
+        // A brief holds plain data with text keys, so it always has a JSON form.
+        user(serde_json::to_value(brief).unwrap_or(Value::Null))
+    }
+
     /// The whole prompt for one brief.
     pub fn prompt(&self, brief: &B, limits: &Limits) -> Prompt {
-        // A brief holds plain data with text keys, so it always has a JSON form.
-        let told = serde_json::to_value(brief).unwrap_or(Value::Null);
-        Prompt { system: self.system(limits), user: user(told) }
+        Prompt { system: self.system(limits), user: self.told(brief) }
     }
 }
 

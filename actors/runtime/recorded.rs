@@ -217,7 +217,7 @@ impl Brain<TradingBrief> for RecordedBrain {
 }
 
 /// The same failure as then; those that are more than a text to whoever hears them are told apart.
-fn again(text: String) -> ConsultError {
+pub(crate) fn again(text: String) -> ConsultError {
     if text == ConsultError::Shed.to_string() {
         return ConsultError::Shed;
     }

@@ -40,6 +40,8 @@ pub struct DeskSetup<B: 'static> {
     pub intensity: Intensity,
     /// One brain per agent; whoever has none here gets a free one that follows the rules.
     pub brains: Vec<(&'static str, ScriptedBrain)>,
+    /// Brains of other kinds, in the place of those.
+    pub others: Vec<(&'static str, Arc<dyn Brain<B>>)>,
     /// The disk that safety writes to: hand over a former desk's for a restart.
     pub store: Arc<MemorySafety>,
     /// The clocks.
@@ -56,6 +58,7 @@ impl<B> DeskSetup<B> {
             permits: shell::PERMITS,
             intensity: Intensity::default(),
             brains: Vec::new(),
+            others: Vec::new(),
             store: Arc::default(),
             clock: Arc::default(),
         }
@@ -98,9 +101,11 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             let scripted = setup.brains.iter().position(|(name, _)| *name == entry.role.name);
             let brain = scripted.map(|index| setup.brains.swap_remove(index).1);
             let brain = Arc::new(brain.unwrap_or_default());
+            let other = setup.others.iter().find(|(name, _)| *name == entry.role.name);
+            let scripted = Arc::clone(&brain) as Arc<dyn Brain<B>>;
             let (child, handle) = shell::agent(AgentSpec {
                 entry: *entry,
-                brain: Arc::clone(&brain) as Arc<dyn Brain<B>>,
+                brain: other.map_or(scripted, |(_, other)| Arc::clone(other)),
                 limits: Arc::clone(&limits),
                 faults: Arc::clone(&faults),
                 permits: setup.permits,

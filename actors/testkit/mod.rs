@@ -9,4 +9,5 @@ pub mod memory_audit;
 pub mod memory_journal;
 pub mod memory_safety;
 pub mod memory_store;
+pub mod models;
 pub mod told;

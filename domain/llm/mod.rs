@@ -3,7 +3,12 @@
 //! Pure: prices are a table, failures a match, time an argument. The wire is in `actors/models`, the
 //! network in the binary's adapters.
 
+pub mod backoff;
 pub mod billed;
+pub mod breaker;
+pub mod bucket;
+pub mod hedge;
+pub mod key;
 pub mod price;
 pub mod trouble;
 pub mod usage;

@@ -80,9 +80,13 @@ impl Trouble {
         }
     }
 
-    /// Whether the attempt may be billed although it brought nothing, by an amount that is not known.
+    /// Whether the attempt may be billed although it brought nothing, by an amount that is not known
+    /// where the reply does not say it.
     pub const fn may_be_billed(&self) -> bool {
-        matches!(self, Self::Unknown | Self::Timeout | Self::Malformed)
+        matches!(
+            self,
+            Self::Unknown | Self::Timeout | Self::Malformed | Self::Truncated | Self::Declined
+        )
     }
 
     /// The word in metrics, records and on the tape.

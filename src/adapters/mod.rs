@@ -13,6 +13,8 @@ pub mod lock;
 pub mod model_http;
 pub mod notify;
 pub mod openai_http;
+pub mod prices_file;
 pub mod safety_store;
 pub mod store_reopen;
 pub mod store_writer;
+pub mod tape_files;

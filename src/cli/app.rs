@@ -10,8 +10,8 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, audit, backtest, chaos, config, data, doctor, logging, metrics, replay, report, status,
-    watch,
+    agents, audit, backtest, budgets, chaos, config, data, doctor, logging, metrics, replay,
+    report, status, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -59,7 +59,7 @@ pub enum Verb {
     Resume(WhyArgs),
     /// Closes every position.
     Flatten(WhyArgs),
-    /// Budgets: limit, spent, remaining.
+    /// Budgets: limit, reserved, spent, remaining; out of the store where no process runs.
     Budgets(Where),
     /// The account and its open positions.
     Positions(Where),
@@ -110,7 +110,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
             agents::run(&args, &loaded.config, format, out)
         }
         Verb::Status(args) => block_on(status::run(&args, format, out)),
-        Verb::Budgets(place) => block_on(control::plain(Plain::Budgets, &place, format, out)),
+        Verb::Budgets(place) => block_on(budgets::run(&place, format, out)),
         Verb::Positions(place) => block_on(control::plain(Plain::Positions, &place, format, out)),
         Verb::Orders(place) => block_on(control::plain(Plain::Orders, &place, format, out)),
         Verb::Rounds(args) => block_on(control::rounds(&args, format, out)),

@@ -134,10 +134,17 @@ fn schema(format: Format, out: &mut dyn Write) -> Result<(), CliError> {
         for key in &keys {
             table.row([key.path.clone(), key.kind.bound()]);
         }
+        for (name, kind) in config::TABLES {
+            table.row([format!("{name}.NAME"), kind.bound()]);
+        }
         write!(out, "{table}")?;
         return Ok(());
     }
-    let accepts: serde_json::Map<String, Value> =
-        keys.iter().map(|key| (key.path.clone(), Value::from(key.kind.bound()))).collect();
+    let tables = config::TABLES.map(|(name, kind)| (format!("{name}.NAME"), kind.bound().into()));
+    let accepts: serde_json::Map<String, Value> = keys
+        .iter()
+        .map(|key| (key.path.clone(), Value::from(key.kind.bound())))
+        .chain(tables)
+        .collect();
     write_json(&json!({"schema": "config-schema/1", "keys": accepts}), format, out)
 }

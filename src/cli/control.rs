@@ -1,5 +1,5 @@
-//! Verbs that speak to a running process: status, rounds, approvals, budgets, positions, orders, mode,
-//! halt, reduce, resume and flatten.
+//! Verbs that speak to a running process: status, rounds, approvals, positions, orders, mode, halt,
+//! reduce, resume and flatten.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -117,8 +117,6 @@ pub enum Plain {
     Status,
     /// `agents`.
     Agents,
-    /// `budgets`.
-    Budgets,
     /// `positions`.
     Positions,
     /// `orders`.
@@ -151,7 +149,6 @@ pub async fn plain(
     let name = match view {
         Plain::Status => "status",
         Plain::Agents => "agents",
-        Plain::Budgets => "budgets",
         Plain::Positions => "positions",
         Plain::Orders => "orders",
     };

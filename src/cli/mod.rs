@@ -4,6 +4,7 @@ pub mod agents;
 pub mod app;
 pub mod audit;
 pub mod backtest;
+pub mod budgets;
 pub mod chaos;
 pub mod config;
 pub mod control;

@@ -6,6 +6,7 @@
 
 mod keys;
 mod layers;
+mod money;
 mod relations;
 mod sections;
 mod settings;
@@ -20,6 +21,7 @@ use toml::Value;
 
 pub use keys::{Key, keys};
 pub use layers::{ENV_PREFIX, Layer, Source};
+pub use money::TABLES;
 pub use settings::*;
 pub use value::{Kind, Setting};
 
@@ -109,7 +111,8 @@ fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
     let mut config = Config::default();
     let mut errors = Vec::new();
     for (path, (value, source)) in &layer {
-        match keys.iter().find(|key| key.path == *path) {
+        let of_table = money::of_table(path);
+        match keys.iter().find(|key| key.path == *path).or(of_table.as_ref()) {
             None => errors.push(ConfigError {
                 key: path.clone(),
                 value: shown(value),

@@ -108,3 +108,29 @@ fn a_bound_is_narrowed_and_never_widened() {
         assert!(load_text(&format!("[bounds]\nsize_multiplier = {wide}\n")).is_err(), "{wide}");
     }
 }
+
+#[test]
+fn caps_by_agent_and_model_are_tables_whose_names_are_checked() {
+    let text = "[budgets.usd_per_day_by_agent]\nposition_sizer = \"1\"\n\
+                [budgets.usd_per_day_by_model]\n\"openai/gpt-6.1-terra\" = \"2.5\"\nopus = 3\n\
+                [models]\nstep_down = [0.1, 0.4]\nwhen_spent = \"abstain\"\n\
+                [budgets]\nguardian_reserve = 0.25\n";
+    let loaded = load_text(text).unwrap();
+    let budgets = &loaded.config.budgets;
+    let money = |text: &str| text.parse::<conclave_domain::fixed::Money>().unwrap();
+    assert_eq!(budgets.usd_per_day_by_agent["position_sizer"], money("1"));
+    assert_eq!(budgets.usd_per_day_by_model["openai/gpt-6.1-terra"], money("2.5"));
+    assert_eq!(budgets.usd_per_day_by_model["opus"], money("3"));
+    let shares =
+        [budgets.guardian_reserve, budgets.step_down.second_below, budgets.step_down.third_below];
+    assert_eq!(shares.map(conclave_domain::fixed::Bp::as_hundredths), [250_000, 400_000, 100_000]);
+    assert_eq!(budgets.when_spent, conclave_domain::budget::WhenSpent::Abstain);
+    for bad in [
+        "[budgets.usd_per_day_by_agent]\nnobody = \"1\"\n",
+        "[budgets.usd_per_day_by_model]\nopus = \"1001\"\n",
+        "[models]\nstep_down = [0.5, 0.2]\n",
+        "[budgets]\nguardian_reserve = 0.6\n",
+    ] {
+        assert!(load_text(bad).is_err(), "{bad}");
+    }
+}

@@ -4,6 +4,7 @@
 //! - O-3: a halt is in force before anything else is done about it, whatever becomes of its record.
 //! - O-4: closing positions waits for nobody: neither for the audit nor for safety.
 
+pub mod budgets;
 mod commands;
 mod outside;
 mod views;

@@ -27,6 +27,21 @@ fn left(running: &Running<'_>) -> [f64; 2] {
     BUDGETS.map(|name| running.budget(name))
 }
 
+/// What `budgets` reads out of the store while no process runs.
+fn left_behind(world: &World) -> [f64; 2] {
+    let said = world.verb(&["budgets", "--store", "r", "--format", "json"]);
+    let view: serde_json::Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("json");
+    assert!(crate::rig::text(&view["state"]).starts_with("no process runs"), "{view}");
+    BUDGETS.map(|name| {
+        let rows = view["budgets"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["budget"] == name).expect("such a budget");
+        let figure = |of: &str| row[of].as_f64().expect("a number");
+        let sum = figure("reserved") + figure("spent") + figure("remaining");
+        assert!((sum - figure("limit")).abs() < 1e-9, "{row}");
+        figure("remaining")
+    })
+}
+
 /// A run that stays, when it has played everything.
 fn played<'a>(world: &'a World, how: &str) -> Running<'a> {
     let _ = std::fs::remove_file(world.path("r/summary.json"));
@@ -44,6 +59,8 @@ fn a_restart_gives_nothing_back_and_a_kill_costs_one_block_at_most() {
     let before = left(&running);
     assert!(before[0] < 50.0, "something was spent: {before:?}");
     assert!(running.terminate().success());
+    let behind = left_behind(&world);
+    assert!(behind.into_iter().zip(before).all(|(now, then)| (now - then).abs() < 1e-9));
 
     let running = played(&world, "--resume");
     let same = left(&running).into_iter().zip(before).all(|(now, then)| (now - then).abs() < 1e-9);
@@ -60,6 +77,9 @@ fn a_restart_gives_nothing_back_and_a_kill_costs_one_block_at_most() {
         }
         former = now;
         running.kill();
+        for (behind, former) in left_behind(&world).iter().zip(former) {
+            assert!(*behind <= former && *behind >= former - BLOCK, "{behind} after {former}");
+        }
     }
     world.verify("r");
 }

@@ -10,8 +10,13 @@ use super::{Failed, Question, Read, Said, Thinking, convert, name, status};
 use crate::models::envelope;
 use crate::models::port::{Dialect, Reply};
 
-/// Codes of limits of money: no pause helps.
-const SPEND_LIMITS: [&str; 2] = ["enforced_spend_limit_reached", "contract_spend_limit_reached"];
+/// How the codes of limits of money end: enforced, of a contract, of a linked organization. No pause
+/// helps.
+const SPEND_LIMIT: &str = "spend_limit_reached";
+/// A code of the same kind that ends otherwise.
+const NO_BILLING: &str = "linked_organization_billing_unavailable";
+/// The account is closed for now: only an operator can help.
+const ON_HOLD: &str = "organization_on_hold";
 
 pub(super) fn body(question: &Question) -> String {
     let schema = convert::to_claude(envelope::schema(&question.wire, None));
@@ -73,9 +78,11 @@ pub(super) fn read(reply: &Reply) -> Read {
 /// Why a question was refused.
 fn refusal(reply: &Reply, body: &Value) -> Trouble {
     let kind = body["error"]["type"].as_str();
-    let code = body["error"]["details"]["error_code"].as_str();
-    if code.is_some_and(|code| SPEND_LIMITS.contains(&code)) {
-        return Trouble::SpendLimit;
+    match body["error"]["details"]["error_code"].as_str() {
+        Some(code) if code.ends_with(SPEND_LIMIT) => return Trouble::SpendLimit,
+        Some(NO_BILLING) => return Trouble::SpendLimit,
+        Some(ON_HOLD) => return Trouble::Auth,
+        _ => {}
     }
     // An error can come under a good status too; then its type is all there is.
     let status = match (reply.status, kind) {

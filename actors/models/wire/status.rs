@@ -36,7 +36,7 @@ pub(super) fn by_status(status: u16, is_typed: bool, reply: &Reply) -> Trouble {
     match status {
         401 | 403 => Trouble::Auth,
         402 => Trouble::SpendLimit,
-        404 => Trouble::NoModel,
+        404 | 410 => Trouble::NoModel,
         413 => Trouble::TooLarge,
         429 => rate_limited(reply),
         503 | 529 if retry_after_ms(reply).is_some() => rate_limited(reply),

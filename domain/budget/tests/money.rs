@@ -129,8 +129,10 @@ fn what_is_reserved_becomes_what_it_cost_or_stays_spent() {
     );
     drop(kept);
     // The store knows the same, and a restart turns what is reserved into what is spent.
-    let stored = Budgets::durable(config(), Some(&budgets.checkpoint()), at(3)).unwrap();
+    let checkpoint = budgets.checkpoint();
+    let stored = Budgets::durable(config(), Some(&checkpoint), at(3)).unwrap();
     assert_eq!(row(&stored, "usd_per_day", at(3)), (0.0, 0.31, 9.69));
+    assert_eq!(checkpoint.seen(&config(), at(3).wall).unwrap(), stored.remaining(at(3)));
 }
 
 /// G-2: a call that cost more than it could is written down.

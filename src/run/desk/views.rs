@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use conclave_actors::safety::BudgetReport;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::role::Team;
 use conclave_domain::stats::Stats;
 use serde_json::{Value, json};
 
-use super::{DeskParts, Inner};
+use super::{DeskParts, Inner, budgets};
 use crate::cli::audit::log_dir;
 use crate::http::desk::{Refusal, View};
 use crate::run::rounds::{self, RoundsError};
@@ -38,7 +37,8 @@ impl Inner {
             View::Budgets => {
                 let report = council.safety.report().await.ok_or_else(absent)?;
                 let free = &report.free;
-                Ok(json!({"schema": "budgets/1", "budgets": budgets(&report), "free": free}))
+                let rows = budgets::rows(&report.remaining);
+                Ok(json!({"schema": "budgets/1", "budgets": rows, "free": free}))
             }
             View::Positions => {
                 let account = self.account();
@@ -89,7 +89,7 @@ impl Inner {
             "last_refusal": council.score.last_refusal(),
             "agents": self.agents(&counted),
             "actors": self.actors(),
-            "budgets": report.as_ref().map(budgets).unwrap_or_default(),
+            "budgets": report.map(|report| budgets::rows(&report.remaining)).unwrap_or_default(),
             "audit": {
                 "decisions": head.decisions.count,
                 "observations": head.observations.count,
@@ -166,14 +166,6 @@ impl Inner {
             Err(_) => Err(Refusal::Unavailable("reading the audit broke".to_owned())),
         }
     }
-}
-
-fn budgets(report: &BudgetReport) -> Vec<Value> {
-    let row = |row: &conclave_domain::budget::Remaining| {
-        let spent = (row.limit.get() - row.left.get()).max(0.0);
-        json!({"budget": row.budget, "limit": row.limit, "spent": spent, "remaining": row.left})
-    };
-    report.remaining.iter().map(row).collect()
 }
 
 fn item(pending: &Pending) -> Value {

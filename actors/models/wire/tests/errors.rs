@@ -13,58 +13,70 @@ const SOON: &[(&str, &str)] = &[("retry-after", "3")];
 const AGAIN: &[(&str, &str)] = &[("x-should-retry", "true")];
 const NEVER: &[(&str, &str)] = &[("x-should-retry", "false")];
 
-/// One row: status, type, code, headers, what it is.
-type Row =
-    (u16, &'static str, Option<&'static str>, &'static [(&'static str, &'static str)], Trouble);
+/// One row: status, type, headers, what it is.
+type Row = (u16, &'static str, &'static [(&'static str, &'static str)], Trouble);
+
+/// A refusal of Anthropic's: its message says the contrary of everything.
+fn refusal(status: u16, kind: &str, code: Option<&str>, headers: &[(&str, &str)]) -> Reply {
+    let mut error = json!({"type": kind, "message": "spend limit! try again! 529"});
+    if let Some(code) = code {
+        error["details"] = json!({"error_code": code});
+    }
+    let body = json!({"type": "error", "error": error, "request_id": "req_7"});
+    reply(status, headers, &body)
+}
 
 #[test]
-fn every_error_of_anthropic_is_what_its_status_type_and_code_say() {
+fn every_error_of_anthropic_is_what_its_status_and_type_say() {
     let server = |status| Trouble::Server { status };
     let rows: Vec<Row> = vec![
-        (400, "invalid_request_error", None, &[], Trouble::BadRequest),
-        (
-            400,
-            "invalid_request_error",
-            Some("enforced_spend_limit_reached"),
-            &[],
-            Trouble::SpendLimit,
-        ),
-        (401, "authentication_error", None, &[], Trouble::Auth),
-        (403, "permission_error", None, &[], Trouble::Auth),
-        (402, "billing_error", None, &[], Trouble::SpendLimit),
-        (404, "not_found_error", None, &[], Trouble::NoModel),
-        (408, "timeout_error", None, &[], server(408)),
-        (409, "conflict_error", None, &[], server(409)),
-        (413, "request_too_large", None, &[], Trouble::TooLarge),
-        (429, "rate_limit_error", None, SOON, patience(Some(3_000))),
-        (429, "rate_limit_error", None, &[], patience(None)),
-        (429, "rate_limit_error", Some("ramp_limit_exceeded"), SOON, patience(Some(3_000))),
-        (429, "rate_limit_error", Some("enforced_spend_limit_reached"), &[], Trouble::SpendLimit),
-        (429, "rate_limit_error", Some("contract_spend_limit_reached"), AGAIN, Trouble::SpendLimit),
-        (500, "api_error", None, &[], server(500)),
-        (504, "timeout_error", None, &[], server(504)),
-        (529, "overloaded_error", None, &[], server(529)),
-        (529, "overloaded_error", None, SOON, patience(Some(3_000))),
-        (500, "api_error", None, NEVER, Trouble::Refused { status: 500 }),
-        (429, "rate_limit_error", None, NEVER, Trouble::Refused { status: 429 }),
-        (400, "invalid_request_error", None, AGAIN, server(400)),
-        (418, "teapot_error", None, &[], Trouble::BadRequest),
-        (301, "moved", None, &[], Trouble::BadRequest),
-        (200, "overloaded_error", None, &[], server(529)),
-        (200, "rate_limit_error", None, SOON, patience(Some(3_000))),
-        (200, "api_error", None, &[], server(500)),
+        (400, "invalid_request_error", &[], Trouble::BadRequest),
+        (401, "authentication_error", &[], Trouble::Auth),
+        (403, "permission_error", &[], Trouble::Auth),
+        (402, "billing_error", &[], Trouble::SpendLimit),
+        (404, "not_found_error", &[], Trouble::NoModel),
+        (410, "not_found_error", &[], Trouble::NoModel),
+        (408, "timeout_error", &[], server(408)),
+        (409, "conflict_error", &[], server(409)),
+        (413, "request_too_large", &[], Trouble::TooLarge),
+        (429, "rate_limit_error", SOON, patience(Some(3_000))),
+        (429, "rate_limit_error", &[], patience(None)),
+        (500, "api_error", &[], server(500)),
+        (504, "timeout_error", &[], server(504)),
+        (529, "overloaded_error", &[], server(529)),
+        (529, "overloaded_error", SOON, patience(Some(3_000))),
+        (500, "api_error", NEVER, Trouble::Refused { status: 500 }),
+        (429, "rate_limit_error", NEVER, Trouble::Refused { status: 429 }),
+        (400, "invalid_request_error", AGAIN, server(400)),
+        (418, "teapot_error", &[], Trouble::BadRequest),
+        (301, "moved", &[], Trouble::BadRequest),
+        (200, "overloaded_error", &[], server(529)),
+        (200, "rate_limit_error", SOON, patience(Some(3_000))),
+        (200, "api_error", &[], server(500)),
     ];
-    for (status, kind, code, headers, expected) in rows {
-        let mut error = json!({"type": kind, "message": "spend limit! try again! 529"});
-        if let Some(code) = code {
-            error["details"] = json!({"error_code": code});
-        }
-        let body = json!({"type": "error", "error": error, "request_id": "req_7"});
-        let reply = reply(status, headers, &body);
+    for (status, kind, headers, expected) in rows {
+        let reply = refusal(status, kind, None, headers);
         check(Dialect::Anthropic, &reply, &expected);
         let failed = read(Dialect::Anthropic, &reply).unwrap_err();
         assert_eq!(failed.request_id.as_deref(), Some("req_7"));
         assert_eq!((failed.usage, failed.cost), (None, None), "an error is not billed");
+    }
+}
+
+/// Goal: nobody's word to try again makes money. Method: each code comes with such a word.
+#[test]
+fn a_code_of_anthropic_says_more_than_its_status() {
+    for (status, code, expected) in [
+        (429, "enforced_spend_limit_reached", Trouble::SpendLimit),
+        (429, "contract_spend_limit_reached", Trouble::SpendLimit),
+        (400, "enforced_spend_limit_reached", Trouble::SpendLimit),
+        (403, "linked_organization_spend_limit_reached", Trouble::SpendLimit),
+        (403, "linked_organization_billing_unavailable", Trouble::SpendLimit),
+        (403, "organization_on_hold", Trouble::Auth),
+        (429, "ramp_limit_exceeded", patience(Some(3_000))),
+    ] {
+        let headers = [SOON, AGAIN].concat();
+        check(Dialect::Anthropic, &refusal(status, "any", Some(code), &headers), &expected);
     }
 }
 

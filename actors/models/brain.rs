@@ -1,0 +1,220 @@
+//! The brain that is a language model.
+//!
+//! It says what a question can cost at most, on each rung of its ladder, and asks the one that was
+//! granted. What is done about failures is in [`super::consult`].
+//!
+//! - G-3: money is reserved before a call: what is granted covers a few attempts at their worst, and
+//!   no attempt leaves that it does not cover.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use conclave_domain::budget::{Paid, Rung};
+use conclave_domain::code::Code;
+use conclave_domain::fixed::Money;
+use conclave_domain::limits::Limits;
+use conclave_domain::llm::bucket::Lane;
+use conclave_domain::llm::price::PriceTable;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::DecisionId;
+use conclave_domain::role::AgentName;
+use conclave_domain::time::Time;
+use serde::Serialize;
+
+use super::consult::{Consultation, Route};
+use super::gateway::Gateway;
+use super::port::Model;
+use super::purse::Purse;
+use super::question::{BrainError, Questions};
+use super::rung::{RouteSpec, RungSpec};
+use super::tape::{ConsultLog, End, Recorder};
+use super::wire;
+use crate::runtime::agent::{ConsultError, Entry};
+use crate::runtime::brain::{Ask, Brain, Thinking, Thought};
+
+/// What all model brains of a process share.
+#[derive(Clone, Debug)]
+pub struct Models {
+    /// The providers, by their names.
+    pub providers: BTreeMap<String, Arc<dyn Model>>,
+    /// What stands between the agents and them.
+    pub gateway: Arc<Gateway>,
+    /// What their models cost.
+    pub prices: Arc<PriceTable>,
+    /// Where exchanges are recorded, if they are.
+    pub tape: Option<Arc<Recorder>>,
+    /// How many attempts at their worst a permit covers, at least 1.
+    pub attempts_paid: u32,
+    /// Whether the agent's rules answer where no model is granted because something is spent.
+    pub has_rules: bool,
+}
+
+/// A language model as the brain of one agent.
+#[derive(Debug)]
+pub struct ModelBrain<B>(Arc<Inner<B>>);
+
+#[derive(Debug)]
+struct Inner<B> {
+    questions: Questions<B>,
+    /// By rung and route.
+    routes: Vec<Vec<Route>>,
+    models: Models,
+    lane: Lane,
+}
+
+/// Bytes by which the body of a question may be longer than the one that its price is computed from:
+/// another decision's name, another provider's framing, the words of a refusal.
+const BODY_MARGIN: usize = 4_096;
+
+impl<B: Serialize> ModelBrain<B> {
+    /// The brain of an agent under these limits; `rungs` from the best model to the cheapest.
+    ///
+    /// # Errors
+    /// When a provider or a price is missing, or the agent has no schema for a model.
+    pub fn new(
+        entry: Entry<B>,
+        limits: &Limits,
+        rungs: Vec<RungSpec>,
+        models: &Models,
+    ) -> Result<Self, BrainError> {
+        let agent = entry.role.name;
+        let questions = Questions::new(entry, limits, rungs)?;
+        let route = |spec: &RouteSpec| {
+            let provider = spec.provider.clone();
+            let model = models.providers.get(&provider);
+            let model = model.ok_or(BrainError::NoProvider { agent, provider })?;
+            let price = models.prices.price(&spec.model);
+            let price =
+                price.ok_or_else(|| BrainError::NoPrice { agent, model: spec.model.clone() })?;
+            let door = models.gateway.door(&spec.provider);
+            let (spec, model, price) = (spec.clone(), Arc::clone(model), price.clone());
+            Ok(Route { spec, model, price, door })
+        };
+        let routes = questions.rungs.iter().map(|rung| rung.routes.iter().map(route).collect());
+        let routes = routes.collect::<Result<Vec<Vec<Route>>, BrainError>>()?;
+        // The guardian's lane is for whoever may veto: without its word no round acts.
+        let may_veto = questions.entry.role.authority.may_veto();
+        let lane = if may_veto { Lane::Guardian } else { Lane::Common };
+        Ok(Self(Arc::new(Inner { questions, routes, models: models.clone(), lane })))
+    }
+}
+
+impl<B: Serialize> Inner<B> {
+    /// The most that a consultation can cost on one rung: its dearest route, for every attempt that is
+    /// paid. `None` where a price is not known.
+    fn at_most(&self, rung: &RungSpec, routes: &[Route], bytes: usize) -> Option<Money> {
+        let tokens = rung.max_tokens.max(wire::MAX_TOKENS_MIN);
+        let mut dearest = Money::ZERO;
+        for route in routes {
+            dearest = dearest.max(route.worst(bytes, tokens)?);
+        }
+        let attempts = i64::from(self.models.attempts_paid.max(1));
+        dearest.raw().checked_mul(attempts).map(Money::from_raw)
+    }
+
+    /// How long the body of a question about this brief is, at most.
+    fn bytes(&self, brief: &B, limits: &Limits) -> Option<usize> {
+        let rung = self.questions.rungs.first()?;
+        let route = self.routes.first()?.first()?;
+        let any = Symbol::new("ANY").ok()?;
+        let decision = DecisionId::new(&any, Time::EPOCH, "position");
+        let asked = self.questions.ask(rung, &decision, brief, limits).ok()?;
+        let body = wire::body(route.model.dialect(), &asked.on(&route.spec));
+        body.len().checked_add(BODY_MARGIN)
+    }
+
+    fn granted(&self, granted: &Rung) -> Option<(&RungSpec, &[Route], Money)> {
+        let index = self.questions.rungs.iter().position(|rung| rung.model == granted.model)?;
+        let (rung, routes) = (self.questions.rungs.get(index)?, self.routes.get(index)?);
+        Some((rung, routes, granted.at_most?))
+    }
+
+    /// Answers by the agent's rules, because nothing was granted.
+    async fn by_rules(&self, ask: &Ask<B>) -> Thought {
+        ask.spent.set(Money::ZERO);
+        self.log(ask, None).end(End::Rules { refused: ask.refused }).await;
+        Thought::in_place_of_a_model(ask)
+    }
+
+    fn log(&self, ask: &Ask<B>, purse: Option<Arc<Purse>>) -> Arc<ConsultLog> {
+        let place = (ask.decision.clone(), ask.round, ask.entry.role.name);
+        ConsultLog::new(self.models.tape.clone(), place, purse)
+    }
+
+    async fn think(&self, ask: Ask<B>) -> Result<Thought, ConsultError> {
+        let Some(granted) = &ask.granted else { return Ok(self.by_rules(&ask).await) };
+        let Some((rung, routes, at_most)) = self.granted(granted) else {
+            let why = format!("`{}` was granted and is no model of this agent", granted.model);
+            return Err(ConsultError::Brain { why });
+        };
+        let purse = Purse::new(at_most, ask.spent.clone());
+        let log = self.log(&ask, Some(Arc::clone(&purse)));
+        let asked = self.questions.ask(rung, &ask.decision, &ask.brief, &ask.limits);
+        let thought = match asked {
+            Err(error) => Err(error),
+            Ok(asked) => {
+                let consultation = Consultation {
+                    entry: &self.questions.entry,
+                    rung,
+                    routes,
+                    asked,
+                    lane: self.lane,
+                    purse: Arc::clone(&purse),
+                    log: Arc::clone(&log),
+                };
+                consultation.run((&ask.decision, ask.round)).await
+            }
+        };
+        let cost = purse.spent();
+        match thought {
+            Ok(answered) => {
+                let by = Some(answered.by).filter(|by| by != self.questions.name());
+                let end = End::Answered { step: answered.step, by: by.clone(), cost };
+                log.end(end).await;
+                Ok(Thought { cost, by, ..Thought::free(answered.raw) })
+            }
+            Err(error) => {
+                let agent = self.questions.entry.role.name;
+                metrics::counter!("conclave_llm_abstentions_total", "agent" => agent).increment(1);
+                log.end(End::Failed { text: error.to_string(), cost }).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<B: Serialize + Debug + Send + Sync + 'static> Brain<B> for ModelBrain<B> {
+    fn name(&self) -> &str {
+        self.0.questions.name()
+    }
+
+    fn is_free(&self) -> bool {
+        false
+    }
+
+    fn paid(&self, brief: &B, limits: &Limits) -> Option<Paid> {
+        let inner = &self.0;
+        // A question that cannot be written has no price, and what has no price is refused.
+        let bytes = inner.bytes(brief, limits);
+        let rungs = inner.questions.rungs.iter().zip(&inner.routes).map(|(rung, routes)| Rung {
+            model: rung.model.clone(),
+            provider: routes.first().map(|route| route.spec.provider.clone()),
+            at_most: bytes.and_then(|bytes| inner.at_most(rung, routes, bytes)),
+        });
+        let paid = Paid::ladder(rungs);
+        Some(if inner.models.has_rules { paid.or_rules() } else { paid })
+    }
+
+    fn passed_over(&self, decision: &DecisionId, round: u64, agent: AgentName, why: Code) {
+        let place = (decision.clone(), round, agent);
+        ConsultLog::new(self.0.models.tape.clone(), place, None).denied(why);
+    }
+
+    fn think(&self, ask: Ask<B>) -> Thinking {
+        // Nothing is spent before it is asked for the first time, and it may never be.
+        ask.spent.set(Money::ZERO);
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.think(ask).await })
+    }
+}

@@ -1,0 +1,183 @@
+//! Whole rounds of model brains: what a veto cuts off, and what a tape gives again.
+
+use conclave_domain::code::Code;
+use conclave_domain::role::RISK_GUARDIAN;
+use conclave_domain::tally::{Outcome, Verdict};
+
+use super::*;
+use crate::consensus::{Patience, Round, open_round};
+use crate::models::tape::read::Tape;
+use crate::models::tape::recorded::RecordedByTape;
+use crate::models::tape::shelf::Shelf;
+use crate::models::tape::{Header, TapeLine};
+use crate::testkit::desk::{Desk, DeskSetup};
+use crate::trading::TEAM;
+
+/// What each of the five says on the wire.
+fn said(agent: &str) -> Value {
+    let mut answer = json!({"reasoning": "calm", "vote": "for", "confidence": 800});
+    let more = match agent {
+        "signal_analyst" => json!({"confidence_multiplier": 1_000, "recommendation": "PROCEED"}),
+        "position_sizer" => json!({"size_multiplier": 9_999}),
+        "execution_timer" => {
+            json!({"order_type": "MARKET", "limit_offset_bp": 0, "time_in_force": "day"})
+        }
+        "exit_strategist" => {
+            json!({"stop_distance": 500, "target_distance": 1_000, "action": "HOLD"})
+        }
+        _ => return unworried(),
+    };
+    for (name, value) in more.as_object().unwrap() {
+        answer[name] = value.clone();
+    }
+    answer
+}
+
+/// One provider for all five, and a second for none.
+fn world() -> World {
+    let world = World::new();
+    world.one.always(secs(1), Does::answers(said));
+    world
+}
+
+fn only() -> Vec<RungSpec> {
+    vec![RungSpec { routes: vec![route("one", FIRST)], ..rung() }]
+}
+
+async fn live(world: &World) -> Desk<TradingBrief> {
+    let brain = |entry: &Entry<TradingBrief>| {
+        let brain = ModelBrain::new(*entry, &world.limits, only(), &world.models).unwrap();
+        (entry.role.name, Arc::new(brain) as Arc<dyn Brain<TradingBrief>>)
+    };
+    let others = TEAM.iter().map(brain).collect();
+    Desk::start(DeskSetup { others, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+async fn again(world: &World, shelf: &Arc<Shelf>) -> Desk<TradingBrief> {
+    let brain = |entry: &Entry<TradingBrief>| {
+        let shelf = Arc::clone(shelf);
+        let brain = RecordedByTape::new(*entry, &world.limits, only(), shelf).unwrap();
+        (entry.role.name, Arc::new(brain) as Arc<dyn Brain<TradingBrief>>)
+    };
+    let others = TEAM.iter().map(brain).collect();
+    Desk::start(DeskSetup { others, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+fn decision(nth: u64) -> DecisionId {
+    let at = Time::from_ms(i64::try_from(nth).unwrap() * 1_000);
+    DecisionId::new(&Symbol::new("AAPL").unwrap(), at, "entry")
+}
+
+async fn round(desk: &Desk<TradingBrief>, nth: u64) -> Round {
+    let mut request = desk.request(decision(nth), nth, &Arc::new(sample::entry()));
+    // In a replay nobody is late.
+    request.settle = conclave_domain::tally::Settle::All;
+    open_round(request, &desk.safety).await.unwrap()
+}
+
+/// What of a round is in the records of decisions.
+fn recorded(round: &Round) -> Vec<String> {
+    let answers = round.answers.iter().map(|answer| {
+        let outcome = answer.outcome.as_ref().map_err(ToString::to_string);
+        format!("{} {} {:?} {outcome:?}", answer.agent, answer.brain, answer.raw)
+    });
+    std::iter::once(format!("{:?}", round.report)).chain(answers).collect()
+}
+
+/// B-1: a number of a model that is out of bounds is clamped, and counted as such.
+#[tokio::test(start_paused = true)]
+async fn five_models_decide_and_what_is_out_of_bounds_is_clamped() {
+    let world = world();
+    let desk = live(&world).await;
+    let closed = round(&desk, 1).await;
+    assert_eq!(closed.report.verdict, Verdict::Act, "{:?}", closed.report);
+    let clamps: usize =
+        closed.answers.iter().map(|answer| answer.outcome.as_ref().unwrap().clamps.len()).sum();
+    assert_eq!((clamps, world.arrived()), (1, (5, 0)));
+    let cost: i64 = closed.answers.iter().map(|answer| answer.cost.raw()).sum();
+    assert_eq!(cost, world.billed().raw());
+    desk.stop().await;
+}
+
+/// Goal: a veto cuts off the requests of the others, and they stay booked for what they may cost.
+#[tokio::test(start_paused = true)]
+async fn a_veto_cuts_off_the_requests_in_flight_and_books_them() {
+    let world = world();
+    let objection = json!({"reasoning": "no", "confidence": 900,
+        "objections": [{"code": "guardian.judgement", "text": "it smells"}]});
+    world.one.always(secs(4), Does::answers(said));
+    // The guardian is asked first.
+    world.one.once(secs(1), Does::answers(move |_| objection.clone()));
+    let desk = live(&world).await;
+    let closed = round(&desk, 1).await;
+    assert!(matches!(closed.report.verdict, Verdict::Vetoed { by: RISK_GUARDIAN, .. }));
+    drop(closed);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((world.one.arrived(), world.one.aborted()), (5, 4));
+    let rows = desk.safety.report().await.unwrap().remaining;
+    let run = rows.iter().find(|row| row.budget == "usd_per_run").unwrap();
+    assert!(run.spent.get() >= world.billed().to_f64(), "{run:?} of {}", world.billed());
+    assert!(run.reserved.get() < 1e-9, "nothing is in flight any more: {run:?}");
+    desk.stop().await;
+}
+
+/// Goal: D-1: rounds given again from a tape are the ones that were recorded, without waiting for anybody.
+/// Method: a good round, one in which a voter is late, one in which the guardian is, one with a veto and
+/// one of unreadable and failing answers; then the same again from the tape, under a watchdog.
+#[tokio::test(start_paused = true)]
+async fn recorded_rounds_come_again_as_they_were() {
+    let world = world();
+    let desk = live(&world).await;
+    let ends = |first: Does, others: Does| [(first, 1), (others, 4)];
+    let veto = Does::answers(|_| {
+        json!({"reasoning": "no", "confidence": 900,
+            "objections": [{"code": "guardian.crash", "text": "it smells"}]})
+    });
+    let prose = Does::Says("no idea".to_owned());
+    let bad = Does::fails_with(400, "invalid_request_error");
+    let good = || Does::answers(said);
+    let scripts = [
+        vec![(good(), 5)],
+        vec![(good(), 1), (Does::Hangs, 1), (good(), 3)],
+        vec![(Does::Hangs, 1), (good(), 4)],
+        ends(veto, good()).to_vec(),
+        vec![(good(), 1), (prose, 1), (bad, 1), (good(), 2)],
+    ];
+    let mut then = Vec::new();
+    for (nth, script) in scripts.into_iter().enumerate() {
+        for (does, times) in script {
+            for _ in 0..times {
+                world.one.once(secs(1), does.clone());
+            }
+        }
+        then.push(recorded(&round(&desk, nth as u64 + 1).await));
+        tokio::time::sleep(secs(30)).await;
+    }
+    desk.stop().await;
+
+    let mut tape = Tape::default();
+    tape.take(&serde_json::to_string(&TapeLine::Tape(Header::now())).unwrap()).unwrap();
+    world.tape.lines().iter().for_each(|line| tape.take(line).unwrap());
+    let shelf = tape.share();
+    let desk = again(&world, &shelf).await;
+    let (started_at, asked) = (tokio::time::Instant::now(), world.one.arrived());
+    let mut late = 0;
+    for (nth, then) in then.iter().enumerate() {
+        let nth = nth as u64 + 1;
+        let mut request = desk.request(decision(nth), nth, &Arc::new(sample::entry()));
+        request.settle = conclave_domain::tally::Settle::All;
+        request.patience = Patience::Watchdog(secs(60));
+        let now = open_round(request, &desk.safety).await.unwrap();
+        assert_eq!(&recorded(&now), then, "round {nth}");
+        late += TEAM
+            .iter()
+            .filter(|entry| now.report.outcome(entry.role.name) == Some(&Outcome::Late))
+            .count();
+        if nth == 3 {
+            assert_eq!(now.report.verdict, Verdict::Hold { code: Code::GuardSilent });
+        }
+    }
+    assert_eq!((started_at.elapsed(), world.one.arrived()), (Duration::ZERO, asked));
+    assert_eq!((late, shelf.fault(), shelf.left()), (2, None, 0));
+    desk.stop().await;
+}
