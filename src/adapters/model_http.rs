@@ -98,7 +98,7 @@ impl Key {
     /// The header that carries it, after `before`; it is marked so that no log of a library shows it.
     pub(super) fn header(&self, before: &str) -> Result<HeaderValue, ModelError> {
         let value = HeaderValue::try_from(format!("{before}{}", self.0));
-        let mut value = value.map_err(|_| ModelError::Key { name: "the key".to_owned() })?;
+        let mut value = value.map_err(|_| ModelError::Key { name: "a header".to_owned() })?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -203,7 +203,8 @@ async fn exchange(
     Ok(Reply { status, headers, body })
 }
 
-/// The headers that matter, in the order of their names.
+/// The headers that matter: those that are known by name first, so that a crowd of others pushes none of
+/// them out; then in the order of their names.
 fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
     let is_kept =
         |name: &str| KEPT.contains(&name) || KEPT_FROM.iter().any(|from| name.starts_with(from));
@@ -212,8 +213,11 @@ fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
         let value: String = value.to_str().ok()?.chars().take(HEADER_MAX).collect();
         Some((name.as_str().to_owned(), value))
     };
-    let mut kept: Vec<_> = matter.filter_map(text).take(HEADERS_MAX).collect();
-    kept.sort();
+    let mut kept: Vec<_> = matter.filter_map(text).collect();
+    kept.sort_by_cached_key(|(name, value)| {
+        (!KEPT.contains(&name.as_str()), name.clone(), value.clone())
+    });
+    kept.truncate(HEADERS_MAX);
     kept
 }
 

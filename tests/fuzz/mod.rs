@@ -176,6 +176,20 @@ fn mutated_requests_are_answered_or_refused() {
     mutate("http");
 }
 
+/// Goal: mutations begin at replies that are answers, or they would only show that noise is none.
+#[test]
+fn the_good_replies_of_the_corpus_are_answers() {
+    let good = corpus("reply").into_iter().filter(|(name, _)| name.contains("good"));
+    let answers: Vec<usize> = good.map(|(_, bytes)| targets::came_through(&bytes)).collect();
+    assert!(answers.len() >= 3 && answers.iter().all(|count| *count >= 1), "{answers:?}");
+}
+
+/// B-1: every number that leaves an agent is finite and within its bounds, whatever a provider sends.
+#[test]
+fn mutated_replies_are_read_or_refused() {
+    mutate("reply");
+}
+
 /// Goal: work and memory are bounded by the input's size, and inputs have a largest size.
 /// Method: megabytes of the shapes that make readers recurse, copy, or look back.
 #[test]
@@ -187,7 +201,7 @@ fn inputs_without_measure_are_survived() {
         "{bars}1971-01-04T14:30:00Z,1,1,1,1,1\n1971-01-04T14:31:00Z,1,1,1,1,1\n\
                        9990-01-05T14:30:00Z,1,1,1,1,1\n"
     );
-    let cases: [(&str, Vec<u8>); 16] = [
+    let cases: [(&str, Vec<u8>); 18] = [
         ("csv", repeated("timestamp,", mebibyte)),
         ("csv", [bars.as_bytes(), &repeated("\"", mebibyte)].concat()),
         ("csv", [bars.as_bytes(), &repeated("2013-01-07,1,1,1,1,x\n", mebibyte)].concat()),
@@ -211,6 +225,8 @@ fn inputs_without_measure_are_survived() {
             .concat(),
         ),
         ("http", [b"GET /".to_vec(), repeated("a/", mebibyte)].concat()),
+        ("reply", repeated("{\"choices\":[", mebibyte)),
+        ("reply", [b"\n\n{\"content\":[".to_vec(), repeated("{},", mebibyte)].concat()),
     ];
     for (nth, (door, bytes)) in cases.iter().enumerate() {
         let (_, run) = TARGETS.into_iter().find(|(name, _)| name == door).expect("a door");

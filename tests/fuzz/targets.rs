@@ -13,6 +13,10 @@ use conclave::http::auth::Token;
 use conclave::http::desk::{Answer, Command, Desk, Refusal, Text, View};
 use conclave::http::rate::Rate;
 use conclave::http::{Shared, router};
+use conclave_actors::models::envelope::{self, Echo};
+use conclave_actors::models::port::{Capabilities, Dialect, Reply};
+use conclave_actors::models::schema::Wire;
+use conclave_actors::models::wire;
 use conclave_actors::runtime::agent::Entry;
 use conclave_actors::{selection, trading, training};
 use conclave_domain::advice::{Advice, Lever};
@@ -26,7 +30,9 @@ use conclave_domain::market::csv::{CsvOptions, read_csv};
 use conclave_domain::market::door::Door;
 use conclave_domain::market::splits::read_splits;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Stream};
+use conclave_domain::time::Time;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -35,8 +41,14 @@ use tower::ServiceExt as _;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every door.
-pub(crate) const TARGETS: [Target; 5] =
-    [("csv", csv), ("config", config), ("advice", advice), ("audit", audit), ("http", http)];
+pub(crate) const TARGETS: [Target; 6] = [
+    ("csv", csv),
+    ("config", config),
+    ("advice", advice),
+    ("audit", audit),
+    ("http", http),
+    ("reply", reply),
+];
 
 /// The longest text with which anything may be refused, bytes: an error quotes, it does not repeat.
 const REFUSAL_MAX: usize = 1 << 16;
@@ -149,6 +161,69 @@ fn within(number: Bounded, bounds: &Bounds) {
         "{number} is no {}",
         bounds.parameter()
     );
+}
+
+/// What a provider of models sends back: an answer that comes through is finished, of this question, and
+/// its numbers are finite and within their bounds (B-1); whatever else came through is short.
+///
+/// The bytes are headers, one on a line, an empty line, and the body.
+pub(crate) fn reply(bytes: &[u8]) {
+    came_through(bytes);
+}
+
+/// The answers that came through, counted over dialects and agents.
+pub(crate) fn came_through(bytes: &[u8]) -> usize {
+    let mut answers = 0;
+    let text = String::from_utf8_lossy(bytes);
+    let (heads, body) = text.split_once("\n\n").unwrap_or(("", &text));
+    let head = |line: &str| {
+        line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+    };
+    let headers: Vec<(String, String)> = heads.lines().filter_map(head).collect();
+    let local = Dialect::OpenAi(Capabilities { json_schema: true, usage: true });
+    for dialect in [Dialect::Anthropic, Dialect::OpenRouter, local] {
+        for status in [200, 307, 400, 402, 429, 500, 504] {
+            let reply = Reply { status, headers: headers.clone(), body: body.to_owned() };
+            let (model, id) = match wire::read(dialect, &reply) {
+                Ok(said) => {
+                    assert_eq!(status, 200, "an answer under a bad status");
+                    answers += answered(&said.text);
+                    (said.model, said.request_id)
+                }
+                Err(failed) => {
+                    // Whatever it is, somebody knows what to do about it.
+                    let _ = failed.trouble.remedy();
+                    (failed.model, failed.request_id)
+                }
+            };
+            for name in [model, id].into_iter().flatten() {
+                assert!(name.chars().count() <= 100 && !name.contains('\n'), "{name}");
+            }
+        }
+    }
+    answers
+}
+
+/// The text of an answer, read as that of each agent of the trading team: how many it is one of.
+fn answered(text: &str) -> usize {
+    let mut answers = 0;
+    let limits = Limits::default();
+    let asked: TradingBrief = brief(include_str!("../briefs/trading_entry.json"));
+    let decision = DecisionId::new(&Symbol::new("FUZZ").expect("a symbol"), Time::EPOCH, "entry");
+    let echo = Echo::of(&decision, &asked);
+    for entry in trading::TEAM {
+        let wire = Wire::of(entry, &limits).expect("a schema for the wire");
+        match envelope::read(text, &echo, &wire, entry) {
+            Ok(raw) => {
+                answers += 1;
+                if let Ok(advice) = (entry.read)(&raw, &asked, &limits) {
+                    check(&advice);
+                }
+            }
+            Err(error) => assert!(error.to_string().len() < REFUSAL_MAX, "{}", entry.role.name),
+        }
+    }
+    answers
 }
 
 /// The audit's reader: what opens verifies, and whatever does not is refused with its place.

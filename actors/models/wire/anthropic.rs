@@ -6,7 +6,7 @@
 use conclave_domain::llm::{Trouble, Usage};
 use serde_json::{Value, json};
 
-use super::{Failed, Question, Read, Said, Thinking, convert, name, status};
+use super::{Effort, Failed, Question, Read, Said, Thinking, convert, name, status};
 use crate::models::envelope;
 use crate::models::port::{Dialect, Reply};
 
@@ -33,7 +33,8 @@ pub(super) fn body(question: &Question) -> String {
         "metadata": {"user_id": format!("agent:{}", question.agent)},
         "stream": false,
     });
-    if let Some(effort) = question.effort {
+    let most = if question.thinking == Thinking::BetweenTools { Effort::High } else { Effort::Max };
+    if let Some(effort) = question.effort.map(|effort| effort.min(most)) {
         body["output_config"]["effort"] = json!(effort.name());
     }
     match question.thinking {

@@ -34,7 +34,7 @@ const NAME_MAX: usize = 100;
 const WHY_MAX: usize = 400;
 
 /// How hard a model thinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effort {
     /// Little.
@@ -80,7 +80,8 @@ pub enum Thinking {
     /// As much as it finds right.
     #[default]
     Adaptive,
-    /// Between tools only: without tools, not at all. Not for the largest models.
+    /// Between tools only: without tools, not at all. Not for the largest models, and known up to a high
+    /// effort; more is asked for as high.
     BetweenTools,
     /// Nothing is said about it: for models that do not know the parameter.
     Unset,

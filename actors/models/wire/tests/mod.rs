@@ -81,6 +81,11 @@ fn a_question_to_anthropic_is_the_golden_body() {
         assert!(!text.contains(&format!("\"{word}\"")), "{word} is refused: {text}");
     }
     assert!(text.contains("From 300 to 2000."), "{text}");
+    asked.thinking = Thinking::BetweenTools;
+    asked.effort = Some(Effort::Max);
+    let brief: Value = serde_json::from_str(&super::body(Dialect::Anthropic, &asked)).unwrap();
+    assert_eq!(brief["thinking"], json!({"type": "between_tools"}));
+    assert_eq!(brief["output_config"]["effort"], "high", "more is refused without thinking");
     asked.thinking = Thinking::Unset;
     asked.cache = None;
     asked.effort = None;
