@@ -373,27 +373,34 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
         match heard {
             Heard::NotTaken { seat } => self.await_revival(seat, self.lives.get(&seat).copied()),
             Heard::Lost { seat, why } => self.failed(seat, why),
-            Heard::Answer { answer, .. } if answer.outcome == Err(ConsultError::Late) => {
-                self.late.insert(answer.agent);
-            }
-            Heard::Answer { seat, answer } => {
-                let agent = answer.agent;
-                let event = match &answer.outcome {
-                    Ok(advice) => Event::of(agent, &advice.stance),
-                    Err(ConsultError::Shed) => Event::Shed { agent },
-                    Err(ConsultError::Denied { code }) => Event::Denied { agent, code: *code },
-                    Err(error) => Event::Failed { agent, why: error.to_string() },
-                };
-                // The first answer stands, as in the tally; only a guardian may still turn to a veto.
-                if self.answers[seat].is_none() || self.is_veto(&event) {
-                    self.answers[seat] = Some(*answer);
-                }
-                if self.is_veto(&event) {
-                    self.safety.fence().veto(&self.request.scope);
-                }
-                self.tally.apply(event);
-            }
+            Heard::Answer { seat, answer } => self.answered(seat, *answer),
         }
+    }
+
+    fn answered(&mut self, seat: usize, answer: Answer) {
+        let agent = answer.agent;
+        let event = match &answer.outcome {
+            Ok(advice) => Event::of(agent, &advice.stance),
+            Err(ConsultError::Shed) => Event::Shed { agent },
+            Err(ConsultError::Late) => {
+                self.late.insert(agent);
+                return;
+            }
+            Err(ConsultError::Denied { code }) => {
+                // Nobody had been asked, so there is no answer to show.
+                self.tally.apply(Event::Denied { agent, code: *code });
+                return;
+            }
+            Err(error) => Event::Failed { agent, why: error.to_string() },
+        };
+        // The first answer stands, as in the tally; only a guardian may still turn to a veto.
+        if self.answers[seat].is_none() || self.is_veto(&event) {
+            self.answers[seat] = Some(answer);
+        }
+        if self.is_veto(&event) {
+            self.safety.fence().veto(&self.request.scope);
+        }
+        self.tally.apply(event);
     }
 
     /// Lets the deadline fall as soon as nobody is awaited but those who were late when the run was

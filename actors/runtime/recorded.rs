@@ -37,6 +37,10 @@ enum Recorded {
     Said(Thought),
     /// The text of the reason why there was none.
     Failed(String),
+    /// The code of the budget that refused to ask.
+    Denied(Code),
+    /// Nothing, to a question about a position: of those nobody writes down why.
+    Silent,
 }
 
 /// The decision, whether it was asked on appeal, the agent.
@@ -56,6 +60,8 @@ pub struct Recording {
 struct Open {
     on_appeal: bool,
     answered: Vec<String>,
+    /// Who was asked about a position.
+    position: Option<(DecisionId, Vec<String>)>,
 }
 
 /// Why a line cannot be taken.
@@ -71,6 +77,10 @@ pub struct RecordingError {
 #[derive(Deserialize)]
 struct Consulted {
     brief: Appealed,
+    #[serde(default)]
+    round: u64,
+    #[serde(default)]
+    asked: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +113,8 @@ struct Seated {
     outcome: String,
     #[serde(default)]
     why: Option<String>,
+    #[serde(default)]
+    code: Option<Code>,
 }
 
 impl Recording {
@@ -113,18 +125,24 @@ impl Recording {
     pub fn take(&mut self, line: &Line<'_>) -> Result<(), RecordingError> {
         let unreadable = |source| RecordingError { seq: line.seq, step: line.step, source };
         match (line.step, &line.decision) {
-            (Step::ConsultSent, _) => {
+            (Step::ConsultSent, decision) => {
                 let consulted: Consulted = serde_json::from_str(line.body).map_err(unreadable)?;
-                let on_appeal = consulted.brief.appeal.is_some();
-                self.round = Open { on_appeal, answered: Vec::new() };
+                self.fall_silent();
+                let Consulted { brief, round, asked } = consulted;
+                let position = decision.clone().filter(|_| round == 0);
+                self.round = Open {
+                    on_appeal: brief.appeal.is_some(),
+                    answered: Vec::new(),
+                    position: position.map(|decision| (decision, asked)),
+                };
             }
             (Step::AdviceClamped, Some(decision)) => {
                 let advised = serde_json::from_str(line.body).map_err(unreadable)?;
                 self.answered(decision, advised);
             }
-            (Step::RoundClosed, _) => {
+            (Step::RoundClosed, decision) => {
                 let closed = serde_json::from_str(line.body).map_err(unreadable)?;
-                self.closed(closed);
+                self.closed(decision.as_ref(), closed);
             }
             _ => {}
         }
@@ -134,21 +152,40 @@ impl Recording {
     fn answered(&mut self, decision: &DecisionId, advised: Advised) {
         let Advised { agent, brain, raw, error, refused } = advised;
         self.round.answered.push(agent.clone());
-        self.brains.entry(agent.clone()).or_insert_with(|| brain.clone());
-        let recorded = match (raw, error) {
-            (Some(raw), _) => {
-                Recorded::Said(Thought { by: Some(brain), refused, ..Thought::free(raw) })
-            }
-            (None, error) => Recorded::Failed(error.unwrap_or_default()),
+        let recorded = if let Some(raw) = raw {
+            self.brains.entry(agent.clone()).or_insert_with(|| brain.clone());
+            Recorded::Said(Thought { by: Some(brain), refused, ..Thought::free(raw) })
+        } else {
+            // Who fails bears the brain's name; an answer may be a cheaper model's, or the rules'.
+            self.brains.insert(agent.clone(), brain);
+            Recorded::Failed(error.unwrap_or_default())
         };
-        let question = (decision.clone(), self.round.on_appeal, agent);
+        self.push(decision.clone(), agent, recorded);
+    }
+
+    fn push(&mut self, decision: DecisionId, agent: String, recorded: Recorded) {
+        let question = (decision, self.round.on_appeal, agent);
         self.answers.entry(question).or_default().push_back(recorded);
     }
 
-    fn closed(&mut self, closed: Closed) {
+    /// Whoever was asked about a position and is not heard in the log had brought nothing.
+    fn fall_silent(&mut self) {
+        let Some((decision, asked)) = self.round.position.take() else { return };
+        for agent in asked {
+            if !self.round.answered.contains(&agent) {
+                self.push(decision.clone(), agent, Recorded::Silent);
+            }
+        }
+    }
+
+    fn closed(&mut self, decision: Option<&DecisionId>, closed: Closed) {
         let answered = std::mem::take(&mut self.round.answered);
         let Closed { round, seats } = closed;
-        for Seated { agent, outcome, why } in seats {
+        for Seated { agent, outcome, why, code } in seats {
+            if let ("denied", Some(decision), Some(code)) = (outcome.as_str(), decision, code) {
+                self.push(decision.clone(), agent, Recorded::Denied(code));
+                continue;
+            }
             let fault = match (outcome.as_str(), why.as_deref()) {
                 ("failed", Some(PANICKED)) => Fault::Panic,
                 ("failed", Some(WENT_AWAY)) => Fault::Kill,
@@ -171,7 +208,8 @@ impl Recording {
     }
 
     /// Lets brains answer out of this.
-    pub fn share(self) -> Arc<Mutex<Self>> {
+    pub fn share(mut self) -> Arc<Mutex<Self>> {
+        self.fall_silent();
         Arc::new(Mutex::new(self))
     }
 
@@ -210,6 +248,8 @@ impl Brain<TradingBrief> for RecordedBrain {
         let thought = match recording.next(&question) {
             Some(Recorded::Said(thought)) => Ok(thought),
             Some(Recorded::Failed(text)) => Err(again(text)),
+            Some(Recorded::Denied(code)) => Err(ConsultError::Denied { code }),
+            Some(Recorded::Silent) => Err(ConsultError::Late),
             None => Err(ConsultError::Brain { why: NOT_RECORDED.to_owned() }),
         };
         Box::pin(async move { thought })
@@ -327,6 +367,27 @@ mod tests {
         assert_eq!(asked(&mut recording, false), said(json!(1)));
         assert_eq!(recording.brain("position_sizer"), Some("rules"));
         assert_eq!(recording.brain("signal_analyst"), None);
+    }
+
+    /// What no budget allowed then is not asked now, and who said nothing of a position says nothing.
+    #[test]
+    fn a_refused_permit_and_silence_about_a_position_come_again() {
+        let seats = json!([{"agent": "position_sizer", "part": "voter", "outcome": "denied",
+            "code": Code::SafetyAllHour}]);
+        let body = json!({"round": 0, "asked": ["position_sizer", "exit_strategist"],
+            "brief": {}});
+        let mut recording = read(&[
+            consulted(&Value::Null),
+            written(Step::RoundClosed, &json!({"round": 1, "seats": seats})),
+            written(Step::ConsultSent, &body),
+            advised("exit_strategist", &json!(1), &Value::Null),
+        ]);
+        recording.fall_silent();
+        let denied = Some(Recorded::Denied(Code::SafetyAllHour));
+        assert_eq!(asked(&mut recording, false), denied);
+        assert_eq!(asked(&mut recording, false), Some(Recorded::Silent));
+        assert_eq!(asked(&mut recording, false), None);
+        assert!(!recording.faults().hangs());
     }
 
     #[test]

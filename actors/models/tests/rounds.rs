@@ -1,15 +1,18 @@
 //! Whole rounds of model brains: what a veto cuts off, and what a tape gives again.
 
+use conclave_domain::budget::BudgetConfig;
 use conclave_domain::code::Code;
 use conclave_domain::role::RISK_GUARDIAN;
 use conclave_domain::tally::{Outcome, Verdict};
 
 use super::*;
 use crate::consensus::{Patience, Round, open_round};
+use crate::models::port::{CallError, Reply};
 use crate::models::tape::read::Tape;
 use crate::models::tape::recorded::RecordedByTape;
 use crate::models::tape::shelf::Shelf;
 use crate::models::tape::{Header, TapeLine};
+use crate::runtime::shell::Answer;
 use crate::testkit::desk::{Desk, DeskSetup};
 use crate::trading::TEAM;
 
@@ -45,12 +48,23 @@ fn only() -> Vec<RungSpec> {
 }
 
 async fn live(world: &World) -> Desk<TradingBrief> {
+    live_with(world, BudgetConfig::default()).await
+}
+
+async fn live_with(world: &World, budgets: BudgetConfig) -> Desk<TradingBrief> {
     let brain = |entry: &Entry<TradingBrief>| {
         let brain = ModelBrain::new(*entry, &world.limits, only(), &world.models).unwrap();
         (entry.role.name, Arc::new(brain) as Arc<dyn Brain<TradingBrief>>)
     };
     let others = TEAM.iter().map(brain).collect();
-    Desk::start(DeskSetup { others, ..DeskSetup::of(TEAM) }).await.unwrap()
+    Desk::start(DeskSetup { budgets, others, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+fn shelf(world: &World) -> Arc<Shelf> {
+    let mut tape = Tape::default();
+    tape.take(&serde_json::to_string(&TapeLine::Tape(Header::now())).unwrap()).unwrap();
+    world.tape.lines().iter().for_each(|line| tape.take(line).unwrap());
+    tape.share()
 }
 
 async fn again(world: &World, shelf: &Arc<Shelf>) -> Desk<TradingBrief> {
@@ -79,7 +93,8 @@ async fn round(desk: &Desk<TradingBrief>, nth: u64) -> Round {
 fn recorded(round: &Round) -> Vec<String> {
     let answers = round.answers.iter().map(|answer| {
         let outcome = answer.outcome.as_ref().map_err(ToString::to_string);
-        format!("{} {} {:?} {outcome:?}", answer.agent, answer.brain, answer.raw)
+        let Answer { agent, brain, raw, refused, .. } = answer;
+        format!("{agent} {brain} {raw:?} {outcome:?} {refused:?}")
     });
     std::iter::once(format!("{:?}", round.report)).chain(answers).collect()
 }
@@ -155,10 +170,7 @@ async fn recorded_rounds_come_again_as_they_were() {
     }
     desk.stop().await;
 
-    let mut tape = Tape::default();
-    tape.take(&serde_json::to_string(&TapeLine::Tape(Header::now())).unwrap()).unwrap();
-    world.tape.lines().iter().for_each(|line| tape.take(line).unwrap());
-    let shelf = tape.share();
+    let shelf = shelf(&world);
     let desk = again(&world, &shelf).await;
     let (started_at, asked) = (tokio::time::Instant::now(), world.one.arrived());
     let mut late = 0;
@@ -180,4 +192,101 @@ async fn recorded_rounds_come_again_as_they_were() {
     assert_eq!((started_at.elapsed(), world.one.arrived()), (Duration::ZERO, asked));
     assert_eq!((late, shelf.fault(), shelf.left()), (2, None, 0));
     desk.stop().await;
+}
+
+/// Goal: D-1: what budgets refused comes again without a budget, whether nobody answered or rules did.
+/// Method: money for the reservations of some, for agents with and without rules to fall back on.
+#[tokio::test(start_paused = true)]
+async fn what_budgets_refused_comes_again() {
+    for has_rules in [false, true] {
+        let mut world = world();
+        world.models.has_rules = has_rules;
+        let usd_per_run = Money::from_raw(Money::SCALE * 3 / 10);
+        let budgets = BudgetConfig { usd_per_run, ..BudgetConfig::default() };
+        let desk = live_with(&world, budgets).await;
+        let (mut then, mut refused) = (Vec::new(), 0);
+        for nth in 1..=4 {
+            let closed = round(&desk, nth).await;
+            let counts = &closed.report.counts;
+            let by_rules = closed.answers.iter().filter(|answer| answer.refused.is_some());
+            refused += counts.denied as usize + by_rules.count();
+            then.push(recorded(&closed));
+        }
+        desk.stop().await;
+        assert!(refused > 0 && world.arrived().0 > 0, "{refused}");
+        let shelf = shelf(&world);
+        let desk = again(&world, &shelf).await;
+        for (nth, then) in then.iter().enumerate() {
+            assert_eq!(&recorded(&round(&desk, nth as u64 + 1).await), then, "{has_rules}");
+        }
+        assert_eq!((shelf.fault(), shelf.left()), (None, 0));
+        desk.stop().await;
+    }
+}
+
+/// What a provider in trouble does to the nth request: a fifth asks for patience, a tenth fails, a
+/// tenth breaks the connection, a tenth is not JSON.
+fn chaos(nth: u64) -> Does {
+    let dice = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    match dice % 10 {
+        0 | 1 => Does::asks_for_patience(dice % 3),
+        2 => Does::fails_with(500, "api_error"),
+        3 => Does::Fails(CallError::Broken { why: "reset".to_owned() }),
+        4 => Does::Replies(Reply { status: 200, headers: Vec::new(), body: "<html>".to_owned() }),
+        _ => Does::answers(said),
+    }
+}
+
+/// Goal: G-3, T-3, T-4: under chaos every round ends within its deadline, none acts without the
+/// guardian, and what is booked passes no cap and is not less than what was billed.
+#[tokio::test(start_paused = true)]
+async fn under_chaos_every_round_ends_in_time_and_no_cap_is_passed() {
+    let world = world();
+    for nth in 0..3_000 {
+        world.one.once(Duration::from_millis(300), chaos(nth));
+    }
+    let cap = Money::from_raw(Money::SCALE * 3 / 2);
+    let budgets = BudgetConfig { usd_per_run: cap, ..BudgetConfig::default() };
+    let desk = live_with(&world, budgets).await;
+    let (mut acted, mut answered) = (0, 0);
+    for nth in 1..=60 {
+        let started_at = tokio::time::Instant::now();
+        let closed = round(&desk, nth).await;
+        assert!(started_at.elapsed() <= secs(5), "round {nth}");
+        if closed.report.acts() {
+            acted += 1;
+            assert_eq!(closed.report.outcome(RISK_GUARDIAN), Some(&Outcome::NoObjection));
+        }
+        answered += closed.answers.iter().filter(|answer| answer.outcome.is_ok()).count();
+        tokio::time::sleep(secs(20)).await;
+    }
+    assert!(acted > 5 && answered > 60, "{acted} rounds and {answered} answers");
+    let rows = desk.safety.report().await.unwrap().remaining;
+    let run = rows.iter().find(|row| row.budget == "usd_per_run").unwrap();
+    assert!(run.spent.get() <= cap.to_f64(), "{run:?}");
+    assert!(run.spent.get() >= world.billed().to_f64(), "{run:?} of {}", world.billed());
+    desk.stop().await;
+}
+
+/// A hundred symbols with five models each take the time of one call.
+#[tokio::test(start_paused = true)]
+async fn five_hundred_calls_take_the_time_of_one() {
+    let world = World::with(ProviderSettings { per_minute: None, in_flight: 640 });
+    world.one.always(Duration::from_millis(200), Does::answers(said));
+    let brains: Vec<ModelBrain<TradingBrief>> = TEAM
+        .iter()
+        .map(|entry| ModelBrain::new(*entry, &world.limits, only(), &world.models).unwrap())
+        .collect();
+    let started_at = tokio::time::Instant::now();
+    let mut all = tokio::task::JoinSet::new();
+    for nth in 0..100 {
+        for (entry, brain) in TEAM.iter().zip(&brains) {
+            let mut question = world.question(brain, *entry);
+            question.ask.round = nth + 1;
+            all.spawn(brain.think(question.ask));
+        }
+    }
+    let thoughts = all.join_all().await;
+    assert!(thoughts.iter().all(Result::is_ok));
+    assert_eq!((started_at.elapsed().as_millis(), world.one.in_flight_max()), (200, 500));
 }
