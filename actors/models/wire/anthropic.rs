@@ -108,6 +108,10 @@ fn refusal(reply: &Reply, body: &Value) -> Trouble {
 fn usage(told: &Value) -> Option<Usage> {
     // A count that is absent is none; one that is no count makes the whole unknown.
     let count = |value: &Value| if value.is_null() { Some(0) } else { value.as_u64() };
+    // Nobody asked for speed, whose price is another one.
+    if told["speed"].as_str().is_some_and(|speed| speed != "standard") {
+        return None;
+    }
     let input = told["input_tokens"].as_u64()?;
     let output = told["output_tokens"].as_u64()?;
     let cache_read = count(&told["cache_read_input_tokens"])?;

@@ -67,6 +67,8 @@ fn tokens_that_nobody_counted_are_unknown_and_not_none() {
     assert_eq!(usage(json!({"input_tokens": -5, "output_tokens": 1})), None);
     assert_eq!(usage(json!({"input_tokens": 5.5, "output_tokens": 1})), None);
     assert_eq!(usage(json!({"input_tokens": 5})), None);
+    let fast = json!({"input_tokens": 5, "output_tokens": 1, "speed": "fast"});
+    assert_eq!(usage(fast), None, "the table has no price for it");
     let odd = json!({"input_tokens": 5, "output_tokens": 1, "cache_read_input_tokens": "many"});
     assert_eq!(usage(odd), None);
     let unsplit = json!({"input_tokens": 5, "output_tokens": 1, "cache_creation_input_tokens": 70});
