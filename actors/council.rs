@@ -32,7 +32,7 @@ use crate::checkpoint::Hurry;
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
 use crate::market::{MarketHandle, market};
-use crate::news::{NewsSetup, Newsroom};
+use crate::news::{Leave, NewsSetup, Newsroom};
 use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
 use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
@@ -332,7 +332,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         approvals: approvals.clone(),
         score: score.clone(),
-        news: Newsroom::new(setup.news, Arc::clone(&setup.limits)),
+        news: newsroom(setup.news, &setup.limits, &safety, (&recall, &audit, &world.clock)),
         limits: setup.limits,
         patience: setup.patience,
         settle: setup.settle,
@@ -377,20 +377,39 @@ fn guarded(
     })
 }
 
+/// What an answer that was paid for is remembered by.
+type Memory<'a> = (&'a Arc<Recall>, &'a AuditHandle, &'a Arc<dyn Clock>);
+
+/// A brain that costs something says nothing twice; what costs nothing is asked again.
+fn remembering<B: fmt::Debug + Send + Sync + 'static>(
+    brain: &Arc<dyn Brain<B>>,
+    (recall, audit, clock): Memory<'_>,
+) -> Arc<dyn Brain<B>> {
+    let brain = Arc::clone(brain);
+    if brain.is_free() {
+        return brain;
+    }
+    let (recall, audit) = (Arc::clone(recall), audit.clone());
+    Arc::new(Recalling { brain, recall, audit, clock: Arc::clone(clock) })
+}
+
+fn newsroom(
+    setup: NewsSetup,
+    limits: &Arc<Limits>,
+    safety: &SafetyHandle,
+    memory: Memory<'_>,
+) -> Newsroom {
+    let reader = remembering(&setup.reader, memory);
+    let leave = Leave { safety: safety.clone(), recall: Arc::clone(memory.0) };
+    Newsroom::new(NewsSetup { reader, ..setup }, Arc::clone(limits), Some(leave))
+}
+
 fn trading_team(
     setup: &CouncilSetup,
     audit: &AuditHandle,
     clock: &Arc<dyn Clock>,
 ) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
-    // What costs nothing is asked again.
-    let remembering = |brain: &Arc<dyn Brain<TradingBrief>>| -> Arc<dyn Brain<TradingBrief>> {
-        let brain = Arc::clone(brain);
-        if brain.is_free() {
-            return brain;
-        }
-        let (recall, audit) = (Arc::clone(&setup.carried.recall), audit.clone());
-        Arc::new(Recalling { brain, recall, audit, clock: Arc::clone(clock) })
-    };
+    let memory = (&setup.carried.recall, audit, clock);
     let enabled = trading::TEAM
         .iter()
         .filter_map(|entry| setup.agents.get(entry.role.name).map(|settings| (entry, settings)));
@@ -398,7 +417,7 @@ fn trading_team(
         .map(|(entry, settings)| {
             agent(AgentSpec {
                 entry: *entry,
-                brain: remembering(&settings.brain),
+                brain: remembering(&settings.brain, memory),
                 limits: Arc::clone(&setup.limits),
                 faults: Arc::clone(&setup.faults),
                 permits: settings.permits,

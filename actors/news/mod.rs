@@ -5,38 +5,53 @@
 //!
 //! # Invariants
 //!
+//! - G-3: money is reserved before a call: a reader that costs something reads under a permit of
+//!   safety's, like any agent, and where something is spent the dictionary reads.
 //! - L-1: nothing with `known_at` after the as-of time reaches a brief.
 
 pub mod reader;
 
 use std::sync::Arc;
 
+use conclave_domain::budget::Request;
+use conclave_domain::code::Code;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::news::door::{Item, Press};
+use conclave_domain::news::lexicon;
 use conclave_domain::news::reading::Reading;
 use conclave_domain::news::view::{NewsView, Seen};
 use conclave_domain::order::DecisionId;
 use conclave_domain::time::Time;
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
-use crate::runtime::agent::Entry;
+use crate::runtime::agent::{Agent as _, ConsultError, Entry};
 use crate::runtime::brain::{Ask, Brain, RulesBrain, Spent};
+use crate::runtime::recall::Recall;
+use crate::runtime::shell::Lease;
+use crate::safety::SafetyHandle;
 use reader::{NewsReader, ReaderBrief, reading_of};
+
+/// The items of one brief that a model reads; the dictionary reads the older ones. A brief looks back
+/// on up to forty, and the agents that decide need the consultations too.
+pub const READ_BY_MODEL_MAX: usize = 4;
 
 /// What a newsroom is set up with.
 #[derive(Clone, Debug)]
 pub struct NewsSetup {
     /// The items of the run.
     pub press: Arc<Press>,
-    /// Who reads them.
+    /// Who reads the newest of them; the dictionary reads the others.
     pub reader: Arc<dyn Brain<ReaderBrief>>,
+    /// How many items of one brief the reader is asked about.
+    pub asked_max: usize,
 }
 
 impl Default for NewsSetup {
     /// No news.
     fn default() -> Self {
-        Self { press: Arc::default(), reader: Arc::new(RulesBrain) }
+        Self { press: Arc::default(), reader: Arc::new(RulesBrain), asked_max: READ_BY_MODEL_MAX }
     }
 }
 
@@ -44,11 +59,20 @@ impl Default for NewsSetup {
 #[derive(Clone, Debug)]
 pub struct Newsroom(Arc<Inner>);
 
+/// Who gives the leave to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Leave {
+    pub(crate) safety: SafetyHandle,
+    /// What was read before the process ended: it was paid for.
+    pub(crate) recall: Arc<Recall>,
+}
+
 #[derive(Debug)]
 struct Inner {
-    press: Arc<Press>,
-    reader: Arc<dyn Brain<ReaderBrief>>,
+    setup: NewsSetup,
     limits: Arc<Limits>,
+    /// Without it only free readers are asked.
+    leave: Option<Leave>,
     /// What was read of each item; `None` where it could not be read. It stays unread then, so that a
     /// run does not depend on how often an item was asked for.
     readings: Vec<OnceCell<Option<Reading>>>,
@@ -56,47 +80,47 @@ struct Inner {
 
 impl Newsroom {
     /// A newsroom in which nothing was read yet.
-    pub fn new(setup: NewsSetup, limits: Arc<Limits>) -> Self {
-        let NewsSetup { press, reader } = setup;
-        let readings = press.items().iter().map(|_| OnceCell::new()).collect();
-        Self(Arc::new(Inner { press, reader, limits, readings }))
+    pub(crate) fn new(setup: NewsSetup, limits: Arc<Limits>, leave: Option<Leave>) -> Self {
+        let readings = setup.press.items().iter().map(|_| OnceCell::new()).collect();
+        Self(Arc::new(Inner { setup, limits, leave, readings }))
     }
 
     /// What is to be told about a symbol at a time; `None` where nothing was known.
+    ///
+    /// The newest items are read at the same time, as far as they were not read before.
     pub async fn view(&self, symbol: &Symbol, as_of: Time) -> Option<NewsView> {
-        let window = self.0.press.window(symbol, as_of);
-        let mut seen = Vec::with_capacity(window.len());
-        for &place in window {
-            if let Some(item) = self.0.press.items().get(place) {
-                let reading = self.reading(place, item).await;
-                seen.push(Seen { known_at: item.known_at(), reading });
+        let Inner { setup, readings, .. } = self.0.as_ref();
+        let window = setup.press.window(symbol, as_of);
+        let asked_from = window.len().saturating_sub(setup.asked_max);
+        // Dropped with the decision: then the calls in flight end.
+        let mut reading = JoinSet::new();
+        for (nth, &place) in window.iter().enumerate() {
+            let room = self.clone();
+            if nth < asked_from {
+                room.reading(place, false).await;
+            } else if readings.get(place).is_some_and(|cell| !cell.initialized()) {
+                reading.spawn(async move { room.reading(place, true).await });
             }
         }
+        while reading.join_next().await.is_some() {}
+        let seen = window.iter().filter_map(|&place| {
+            let known_at = setup.press.items().get(place)?.known_at();
+            let reading = readings.get(place).and_then(|cell| cell.get().copied().flatten());
+            Some(Seen { known_at, reading })
+        });
         NewsView::of(seen, as_of)
     }
 
-    /// What one item says; it is read when it is first asked for.
-    async fn reading(&self, place: usize, item: &Item) -> Option<Reading> {
-        let cell = self.0.readings.get(place)?;
-        *cell.get_or_init(|| self.read(item)).await
+    /// Reads one item when it is first asked for.
+    async fn reading(&self, place: usize, by_reader: bool) {
+        let (cell, item) = (self.0.readings.get(place), self.0.setup.press.items().get(place));
+        let (Some(cell), Some(item)) = (cell, item) else { return };
+        cell.get_or_init(|| self.read(item, by_reader)).await;
     }
 
-    async fn read(&self, item: &Item) -> Option<Reading> {
-        let brief = ReaderBrief::of(item)?;
-        let what = format!("news-{}", item.id());
-        let ask = Ask {
-            entry: Entry::of::<NewsReader>(),
-            decision: DecisionId::new(&brief.symbol, item.known_at(), &what),
-            brief: Arc::new(brief),
-            limits: Arc::clone(&self.0.limits),
-            round: 0,
-            granted: None,
-            refused: None,
-            spent: Spent::default(),
-        };
-        let thought = self.0.reader.think(ask).await;
+    async fn read(&self, item: &Item, by_reader: bool) -> Option<Reading> {
+        let read = if by_reader { self.ask(item).await } else { Ok(lexicon::read(item)) };
         // A reader that was talked into praise is not believed either: our own look at the text counts.
-        let read = thought.and_then(|thought| reading_of(&thought.raw));
         let read = read.map(|reading| reading.suspected_if(item.signs().is_any()));
         match &read {
             Ok(reading) if reading.injection_suspected => {
@@ -109,6 +133,60 @@ impl Newsroom {
             }
         }
         read.ok()
+    }
+
+    /// Asks the reader, once it has leave to.
+    async fn ask(&self, item: &Item) -> Result<Reading, ConsultError> {
+        let Some(brief) = ReaderBrief::of(item) else { return Ok(lexicon::read(item)) };
+        let what = format!("news-{}", item.id());
+        let decision = DecisionId::new(&brief.symbol, item.known_at(), &what);
+        let spent = Spent::default();
+        let may = self.leave(&brief, &decision, &spent).await;
+        let (lease, refused) = may.map_err(|code| ConsultError::Denied { code })?;
+        let ask = Ask {
+            entry: Entry::of::<NewsReader>(),
+            decision,
+            brief: Arc::new(brief),
+            limits: Arc::clone(&self.0.limits),
+            round: 0,
+            granted: lease.as_ref().and_then(Lease::granted),
+            refused,
+            spent,
+        };
+        let thought = self.0.setup.reader.think(ask).await;
+        // Settled for what it has cost, here and wherever this is dropped.
+        drop(lease);
+        reading_of(&thought?.raw)
+    }
+
+    /// The permit of a reading that costs something; or why the reader must do without its model.
+    async fn leave(
+        &self,
+        brief: &ReaderBrief,
+        decision: &DecisionId,
+        spent: &Spent,
+    ) -> Result<(Option<Lease>, Option<Code>), Code> {
+        let Inner { setup, limits, leave, .. } = self.0.as_ref();
+        if setup.reader.is_free() {
+            return Ok((None, None));
+        }
+        let name = NewsReader::ROLE.name;
+        let Some(Leave { safety, recall }) = leave else { return Err(Code::SafetyAbsent) };
+        if recall.answer(decision, 0, name).is_some() {
+            return Ok((None, None));
+        }
+        let paid = setup.reader.paid(brief, limits);
+        let request = Request::consultation(&NewsReader::ROLE, paid.clone());
+        match safety.permit(request).await {
+            Ok(permit) => Ok((Some(Lease::new(permit, safety.clone(), spent.clone())), None)),
+            Err(code) if paid.is_some_and(|paid| paid.falls_to_rules(code)) => {
+                Ok((None, Some(code)))
+            }
+            Err(code) => {
+                setup.reader.passed_over(decision, 0, name, code);
+                Err(code)
+            }
+        }
     }
 }
 

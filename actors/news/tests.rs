@@ -11,6 +11,8 @@ use crate::runtime::agent::ConsultError;
 use crate::runtime::brain::{Thinking, Thought};
 use crate::trading::{self, sample};
 
+mod model;
+
 /// A reader that always says the same, and counts how often it was asked.
 #[derive(Debug)]
 struct Says(Result<Value, ConsultError>, AtomicUsize);
@@ -48,8 +50,9 @@ fn press(headlines: &[&str]) -> Arc<Press> {
 
 fn room(headlines: &[&str], said: Result<Value, ConsultError>) -> (Newsroom, Arc<Says>) {
     let reader = Arc::new(Says(said, AtomicUsize::new(0)));
-    let setup = NewsSetup { press: press(headlines), reader: reader.clone() };
-    (Newsroom::new(setup, Arc::default()), reader)
+    let setup =
+        NewsSetup { press: press(headlines), reader: reader.clone(), ..NewsSetup::default() };
+    (Newsroom::new(setup, Arc::default(), None), reader)
 }
 
 fn praise() -> Value {
@@ -99,7 +102,7 @@ async fn the_rules_read_without_a_model() {
         press: press(&["AAPL plunges after fraud probe", "AAPL: quarterly report"]),
         ..NewsSetup::default()
     };
-    let room = Newsroom::new(setup, Arc::default());
+    let room = Newsroom::new(setup, Arc::default(), None);
     let view = room.view(&symbol(), at(2)).await.unwrap();
     assert_eq!((view.items, view.sentiment, view.relevance, view.suspected), (2, -1, 3, 0));
 }
@@ -152,8 +155,10 @@ async fn no_hostile_headline_moves_a_vote_a_bound_or_a_veto() {
     let mut lowered = 0;
     for (headline, body) in corpus() {
         for reader in &readers {
-            let setup = NewsSetup { press: hostile(&headline, &body), reader: Arc::clone(reader) };
-            let view = Newsroom::new(setup, Arc::default()).view(&symbol(), at(1)).await.unwrap();
+            let (press, reader) = (hostile(&headline, &body), Arc::clone(reader));
+            let setup = NewsSetup { press, reader, ..NewsSetup::default() };
+            let view =
+                Newsroom::new(setup, Arc::default(), None).view(&symbol(), at(1)).await.unwrap();
             assert!(view.sentiment <= 0 && view.suspected == 1, "{headline}: {view:?}");
             for (before, after) in without.iter().zip(advice(Some(view))) {
                 assert_eq!(before.stance, after.stance, "{headline}");
@@ -184,7 +189,7 @@ async fn no_prompt_of_an_agent_that_decides_holds_a_text_from_outside() {
     for (headline, body) in corpus() {
         let setup = NewsSetup { press: hostile(&headline, &body), ..NewsSetup::default() };
         let mut brief = sample::entry();
-        brief.news = Newsroom::new(setup, Arc::default()).view(&symbol(), at(1)).await;
+        brief.news = Newsroom::new(setup, Arc::default(), None).view(&symbol(), at(1)).await;
         assert!(brief.news.is_some());
         let text = format!("{headline} {body}");
         let words: Vec<&str> = text.split_whitespace().collect();

@@ -180,7 +180,7 @@ impl Lease {
     }
 
     /// The model that was granted.
-    fn granted(&self) -> Option<Rung> {
+    pub(crate) fn granted(&self) -> Option<Rung> {
         self.permit.as_ref()?.granted().cloned()
     }
 }
