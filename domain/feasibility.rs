@@ -5,23 +5,14 @@
 
 use serde::Serialize;
 
-use crate::budget::BudgetConfig;
+use crate::budget::{Asker, BudgetConfig, Budgets, Now, Paid, Request};
+use crate::code::Code;
 use crate::fixed::{FixedError, Money};
-use crate::role::{AgentName, Team};
-
-/// What one consultation of an agent costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// Nothing: a rules or recorded brain.
-    Free,
-    /// At most this.
-    AtMost(Money),
-    /// Nobody knows: it will be refused.
-    Unknown,
-}
+use crate::role::{AgentName, RISK_GUARDIAN, Team};
+use crate::time::Time;
 
 /// One enabled agent of the job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentPlan {
     /// Who.
     pub agent: AgentName,
@@ -30,8 +21,22 @@ pub struct AgentPlan {
     /// How many occasions pass from one consultation to the next: validation cycles in training,
     /// candidates or selections elsewhere. At least 1.
     pub every: u32,
-    /// What a consultation costs.
-    pub cost: Cost,
+    /// What a consultation can cost; `None` for a rules or recorded brain.
+    pub paid: Option<Paid>,
+}
+
+impl AgentPlan {
+    /// The most that a consultation can cost: its best model.
+    fn dearest(&self) -> Money {
+        let best = self.paid.as_ref().and_then(|paid| paid.rungs.first());
+        best.and_then(|rung| rung.at_most).unwrap_or(Money::ZERO)
+    }
+
+    fn request(&self) -> Request {
+        let is_protected = self.agent == RISK_GUARDIAN;
+        let asker = Asker { agent: self.agent, team: self.team, is_protected };
+        Request::Consultation { asker, paid: self.paid.clone() }
+    }
 }
 
 /// What a job will do, as far as its agents are concerned.
@@ -85,8 +90,13 @@ pub struct Infeasible {
 pub struct Expected {
     /// Who.
     pub agent: AgentName,
+    /// Its best model; `None` where its rules think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Consultations expected.
     pub calls: u64,
+    /// The most that one of them can cost.
+    pub each: Money,
     /// Their highest cost.
     pub at_most: Money,
 }
@@ -111,21 +121,25 @@ pub fn prove(
     budgets: &BudgetConfig,
 ) -> Result<Proof, Vec<Infeasible>> {
     let mut errors = Vec::new();
-    let mut paid_before: Vec<(Team, u32)> = Vec::new();
-    let mut spent = Money::ZERO;
+    // The first question to everybody, under budgets that nobody has touched.
+    let mut fresh = match Budgets::new(budgets.clone()) {
+        Ok(fresh) => fresh,
+        Err(wrong) => {
+            let agent = agents.first().map_or("", |plan| plan.agent);
+            let refused = |error: crate::budget::BudgetError| {
+                let (why, setting) = (error.to_string(), error.key);
+                Infeasible { agent, why, setting }
+            };
+            return Err(wrong.into_iter().map(refused).collect());
+        }
+    };
+    let now = Now { wall: Time::EPOCH, trading: Time::EPOCH };
     for plan in agents {
-        let earlier = paid_before.iter().filter(|(team, _)| *team == plan.team).count();
-        let why = occasion_error(job, plan)
-            .or_else(|| count_error(plan, earlier, paid_before.len(), budgets))
-            .or_else(|| money_error(plan, spent, budgets));
-        match why {
-            Some((why, setting)) => errors.push(Infeasible { agent: plan.agent, why, setting }),
-            None => {
-                if let Cost::AtMost(price) = plan.cost {
-                    paid_before.push((plan.team, plan.every));
-                    spent = spent.plus(price).unwrap_or(spent);
-                }
-            }
+        let why = occasion_error(job, plan).or_else(|| {
+            fresh.permit(&plan.request(), now).err().map(|code| budget_error(plan, code))
+        });
+        if let Some((why, setting)) = why {
+            errors.push(Infeasible { agent: plan.agent, why, setting });
         }
     }
     if errors.is_empty() { Ok(expectation(job, agents, budgets)) } else { Err(errors) }
@@ -157,45 +171,35 @@ fn occasion_error(job: &JobPlan, plan: &AgentPlan) -> Why {
     })
 }
 
-fn count_error(plan: &AgentPlan, in_team: usize, in_all: usize, budgets: &BudgetConfig) -> Why {
-    if plan.cost == Cost::Free {
-        return None;
-    }
-    let spent_by = |earlier: usize, budget: u32| earlier >= budget as usize;
-    let why = |budget: u32| format!("{budget} paid consultations are spent before its turn");
-    let in_run = plan.team == Team::Training && spent_by(in_team, budgets.training_run);
-    match () {
-        () if spent_by(in_team, budgets.team_per_hour) => {
-            Some((why(budgets.team_per_hour), "budgets.team_per_hour".to_owned()))
+/// What the first question to an agent fails on, and the setting to change.
+fn budget_error(plan: &AgentPlan, code: Code) -> (String, String) {
+    let last = plan.paid.as_ref().and_then(|paid| paid.rungs.last());
+    let price = last.and_then(|rung| rung.at_most).unwrap_or(Money::ZERO);
+    let model = last.map_or("", |rung| rung.model.as_str());
+    let count = || "the paid consultations are spent before its turn".to_owned();
+    let money = || format!("a call of `{model}` costs up to ${price}, and less is left for it");
+    let (why, setting) = match code {
+        Code::SafetyTeamHour => (count(), "budgets.team_per_hour".to_owned()),
+        Code::SafetyAllHour => (count(), "budgets.all_per_hour".to_owned()),
+        Code::SafetyRunConsultations => (count(), "budgets.training_run".to_owned()),
+        Code::SafetyUnknownPrice => {
+            let rungs = plan.paid.iter().flat_map(|paid| &paid.rungs);
+            let unknown = rungs.filter(|rung| rung.at_most.is_none()).map(|rung| &rung.model);
+            let names: Vec<String> = unknown.map(|model| format!("`{model}`")).collect();
+            let why = format!("nobody knows what {} costs", names.join(" and "));
+            (why, "models.prices".to_owned())
         }
-        () if spent_by(in_all, budgets.all_per_hour) => {
-            Some((why(budgets.all_per_hour), "budgets.all_per_hour".to_owned()))
+        Code::SafetyMoneyCall => {
+            let why = format!("a call of `{model}` costs up to ${price}, more than a call may");
+            (why, "budgets.usd_per_call".to_owned())
         }
-        () if in_run => Some((why(budgets.training_run), "budgets.training_run".to_owned())),
-        () => None,
-    }
-}
-
-fn money_error(plan: &AgentPlan, spent: Money, budgets: &BudgetConfig) -> Why {
-    let price = match plan.cost {
-        Cost::Free => return None,
-        Cost::Unknown => {
-            let why = "the price of its model is not known".to_owned();
-            return Some((why, format!("agents.{}.model", plan.agent)));
-        }
-        Cost::AtMost(price) => price,
+        Code::SafetyMoneyDay => (money(), "budgets.usd_per_day".to_owned()),
+        Code::SafetyMoneyHour => (money(), "budgets.usd_per_hour".to_owned()),
+        Code::SafetyMoneyAgent => (money(), format!("budgets.usd_per_day_by_agent.{}", plan.agent)),
+        Code::SafetyMoneyModel => (money(), format!("budgets.usd_per_day_by_model.{model}")),
+        _ => (money(), "budgets.usd_per_run".to_owned()),
     };
-    let over = |budget: Money, key: &str| {
-        let total = spent.plus(price).ok().filter(|total| *total <= budget);
-        let why = || format!("a call costs up to ${price}, after ${spent} for the others");
-        total.is_none().then(|| (why(), key.to_owned()))
-    };
-    if price > budgets.usd_per_call {
-        let why = format!("a call costs up to ${price}, more than ${}", budgets.usd_per_call);
-        return Some((why, "budgets.usd_per_call".to_owned()));
-    }
-    over(budgets.usd_per_run, "budgets.usd_per_run")
-        .or_else(|| over(budgets.usd_per_day, "budgets.usd_per_day"))
+    (why, setting)
 }
 
 fn expectation(job: &JobPlan, agents: &[AgentPlan], budgets: &BudgetConfig) -> Proof {
@@ -203,29 +207,41 @@ fn expectation(job: &JobPlan, agents: &[AgentPlan], budgets: &BudgetConfig) -> P
         .iter()
         .map(|plan| {
             let calls = job.occasions() / u64::from(plan.every.max(1));
-            let price = if let Cost::AtMost(price) = plan.cost { price } else { Money::ZERO };
-            let at_most = times(price, calls).unwrap_or(Money::from_raw(i64::MAX));
-            Expected { agent: plan.agent, calls, at_most }
+            let each = plan.dearest();
+            let at_most = times(each, calls).unwrap_or(Money::from_raw(i64::MAX));
+            let best = plan.paid.as_ref().and_then(|paid| paid.rungs.first());
+            let model = best.map(|rung| rung.model.clone());
+            Expected { agent: plan.agent, model, calls, each, at_most }
         })
         .collect();
     let mut shortfalls = Vec::new();
     let total = expected.iter().try_fold(Money::ZERO, |sum, row| sum.plus(row.at_most));
-    if !total.as_ref().is_ok_and(|total| *total <= budgets.usd_per_run) {
-        let total = total.map_or("more than can be counted".to_owned(), |sum| format!("${sum}"));
-        let budget = budgets.usd_per_run;
-        shortfalls.push(format!("the run may cost {total}, `budgets.usd_per_run` is ${budget}"));
+    for (key, budget) in [
+        ("budgets.usd_per_run", budgets.usd_per_run),
+        ("budgets.usd_per_day", budgets.usd_per_day),
+        ("budgets.usd_per_hour", budgets.usd_per_hour),
+    ] {
+        if !total.as_ref().is_ok_and(|total| *total <= budget) {
+            let total = total.as_ref();
+            let total =
+                total.map_or("more than can be counted".to_owned(), |sum| format!("${sum}"));
+            shortfalls.push(format!("the run may cost {total}, `{key}` is ${budget}"));
+        }
     }
-    let paid_training: u64 = agents
-        .iter()
-        .zip(&expected)
-        .filter(|(plan, _)| plan.team == Team::Training && plan.cost != Cost::Free)
-        .map(|(_, row)| row.calls)
-        .fold(0, u64::saturating_add);
-    if paid_training > u64::from(budgets.training_run) {
-        let budget = budgets.training_run;
-        shortfalls.push(format!(
-            "the run would ask {paid_training} times, `budgets.training_run` is {budget}"
-        ));
+    let asks = |of: Option<Team>| {
+        let paid = agents.iter().zip(&expected).filter(|(plan, _)| plan.paid.is_some());
+        let of = paid.filter(|(plan, _)| of.is_none_or(|team| plan.team == team));
+        of.map(|(_, row)| row.calls).fold(0, u64::saturating_add)
+    };
+    let in_all = asks(Team::ALL.into_iter().max_by_key(|team| asks(Some(*team))));
+    for (key, calls, budget) in [
+        ("budgets.team_per_hour", in_all, budgets.team_per_hour),
+        ("budgets.all_per_hour", asks(None), budgets.all_per_hour),
+        ("budgets.training_run", asks(Some(Team::Training)), budgets.training_run),
+    ] {
+        if calls > u64::from(budget) {
+            shortfalls.push(format!("the run would ask {calls} times, `{key}` is {budget}"));
+        }
     }
     Proof { expected, shortfalls }
 }
@@ -241,8 +257,12 @@ fn times(price: Money, calls: u64) -> Result<Money, FixedError> {
 mod tests {
     use super::*;
 
-    fn plan(agent: AgentName, every: u32, cost: Cost) -> AgentPlan {
-        AgentPlan { agent, team: Team::Training, every, cost }
+    fn plan(agent: AgentName, every: u32, paid: impl Into<Option<Paid>>) -> AgentPlan {
+        AgentPlan { agent, team: Team::Training, every, paid: paid.into() }
+    }
+
+    fn cent(cents: i64) -> Paid {
+        Paid::one("m", Some(Money::from_raw(cents * Money::SCALE / 100)))
     }
 
     fn training(steps: u64) -> JobPlan {
@@ -256,9 +276,9 @@ mod tests {
         let job = training(50_000_000);
         assert_eq!(job.occasions(), 4);
         let agents = [
-            plan("hyperparameter_tuner", 5, Cost::Free),
-            plan("risk_analyst", 3, Cost::Free),
-            plan("reward_engineer", 10, Cost::Free),
+            plan("hyperparameter_tuner", 5, None),
+            plan("risk_analyst", 3, None),
+            plan("reward_engineer", 10, None),
         ];
         let errors = prove(&job, &agents, &BudgetConfig::default()).unwrap_err();
         let named: Vec<_> = errors.iter().map(|error| error.setting.as_str()).collect();
@@ -275,17 +295,20 @@ mod tests {
         let zero =
             JobPlan::Training { steps: 9, envs: 0, steps_per_update: 0, updates_per_validation: 0 };
         assert_eq!(zero.occasions(), 9);
-        let agents = [plan("risk_analyst", 0, Cost::Free)];
+        let agents = [plan("risk_analyst", 0, None)];
         let errors = prove(&training(1_000), &agents, &BudgetConfig::default()).unwrap_err();
         assert_eq!(errors[0].setting, "training.updates_per_validation");
     }
 
     #[test]
     fn a_budget_that_is_spent_before_an_agents_turn_is_named() {
-        let cent = |cents: i64| Cost::AtMost(Money::from_raw(cents * Money::SCALE / 100));
         let job = training(600_000_000);
-        let agents = [plan("a", 3, cent(10)), plan("b", 3, cent(10)), plan("c", 3, Cost::Free)];
+        let agents = [plan("a", 3, cent(10)), plan("b", 3, cent(10)), plan("c", 3, None)];
         let base = BudgetConfig::default;
+        let few = |name: &str| [(name.to_owned(), Money::from_raw(Money::SCALE / 8))].into();
+        let none = [("b".to_owned(), Money::ZERO)].into();
+        let by_agent = BudgetConfig { usd_per_day_by_agent: none, ..base() };
+        let by_model = BudgetConfig { usd_per_day_by_model: few("m"), ..base() };
         for (budgets, setting) in [
             (BudgetConfig { team_per_hour: 1, ..base() }, "budgets.team_per_hour"),
             (BudgetConfig { all_per_hour: 1, ..base() }, "budgets.all_per_hour"),
@@ -294,24 +317,38 @@ mod tests {
                 BudgetConfig { usd_per_run: Money::from_raw(Money::SCALE / 8), ..base() },
                 "budgets.usd_per_run",
             ),
+            (
+                BudgetConfig { usd_per_hour: Money::from_raw(Money::SCALE / 8), ..base() },
+                "budgets.usd_per_hour",
+            ),
+            (
+                BudgetConfig { usd_per_day: Money::from_raw(Money::SCALE / 8), ..base() },
+                "budgets.usd_per_day",
+            ),
+            (by_agent, "budgets.usd_per_day_by_agent.b"),
+            (by_model, "budgets.usd_per_day_by_model.m"),
         ] {
             let errors = prove(&job, &agents, &budgets).unwrap_err();
             let named: Vec<_> = errors.iter().map(|e| (e.agent, e.setting.as_str())).collect();
             assert_eq!(named, [("b", setting)]);
         }
-        let dear = [plan("a", 3, cent(51)), plan("b", 3, Cost::Unknown)];
+        let dear = [plan("a", 3, cent(51)), plan("b", 3, Some(Paid::one("new", None)))];
         let errors = prove(&job, &dear, &base()).unwrap_err();
         let named: Vec<_> = errors.iter().map(|error| error.setting.as_str()).collect();
-        assert_eq!(named, ["budgets.usd_per_call", "agents.b.model"]);
+        assert_eq!(named, ["budgets.usd_per_call", "models.prices"]);
+        assert!(errors[1].to_string().contains("`new`"), "{}", errors[1]);
     }
 
     #[test]
     fn a_budget_that_does_not_last_is_a_shortfall_and_not_an_error() {
-        let dime = Cost::AtMost(Money::from_raw(Money::SCALE / 10));
-        let agents = [plan("a", 1, dime), plan("b", 1, dime)];
+        let agents = [plan("a", 1, cent(10)), plan("b", 1, cent(10))];
         let proof = prove(&training(1_000_000_000), &agents, &BudgetConfig::default()).unwrap();
         assert_eq!(proof.expected[0].calls, 95);
         assert_eq!(proof.expected[0].at_most.to_string(), "9.5");
-        assert_eq!(proof.shortfalls.len(), 2);
+        // Its money in the run, the day and the hour, its count in the hour and in the run.
+        let named: Vec<_> =
+            proof.shortfalls.iter().map(|it| it.split('`').nth(1).unwrap()).collect();
+        let keys = ["usd_per_run", "usd_per_day", "usd_per_hour", "team_per_hour", "training_run"];
+        assert_eq!(named, keys.map(|key| format!("budgets.{key}")));
     }
 }

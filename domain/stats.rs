@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::advice::{Advice, Vote};
+use crate::advice::{Advice, Stance, Vote};
 use crate::brief::trading::{GateResult, TrackRecord};
 use crate::code::Code;
 use crate::gates::GateTally;
@@ -27,6 +27,9 @@ pub struct AgentStats {
     pub abstained: u64,
     /// Times its answer failed.
     pub failed: u64,
+    /// Times it was not asked, because no permit was given.
+    #[serde(default)]
+    pub denied: u64,
     /// Times it was late.
     pub late: u64,
     /// Times it had too much in flight.
@@ -37,6 +40,12 @@ pub struct AgentStats {
     pub vetoes: u64,
     /// Numbers that were out of bounds.
     pub clamps: u64,
+    /// Answers with such a number that had an opinion all the same.
+    #[serde(default)]
+    pub clamped: u64,
+    /// Times its rules answered in the place of its model.
+    #[serde(default)]
+    pub by_rules: u64,
     /// Times its vote was that of the verdict.
     pub agreed: u64,
     /// Votes for whose trade is over.
@@ -46,6 +55,16 @@ pub struct AgentStats {
 }
 
 impl AgentStats {
+    /// Answers with an opinion that were taken as they came.
+    pub const fn applied(&self) -> u64 {
+        self.answered.saturating_sub(self.abstained).saturating_sub(self.clamped)
+    }
+
+    /// Questions that brought nothing: an answer that could not be read or was forbidden, or no permit.
+    pub const fn refused(&self) -> u64 {
+        self.failed.saturating_add(self.denied)
+    }
+
     /// The record as the agent's next brief shows it; the hit rate is shrunken to one half as by ten
     /// outcomes, five of them won.
     pub fn track_record(&self) -> TrackRecord {
@@ -124,12 +143,31 @@ impl Stats {
         self.on_clamps(advice);
     }
 
+    /// Agents were asked outside of a round's vote; `advice` holds what those who answered said.
+    pub fn on_singles(&mut self, report: &RoundReport, advice: &[Advice]) {
+        for advice in advice {
+            self.on_single(advice);
+        }
+        for seat in report.seats.iter().filter(|seat| !seat.outcome.is_answer()) {
+            self.on_seat(seat.agent, &seat.outcome, false);
+        }
+    }
+
     fn on_clamps(&mut self, advice: &Advice) {
         for clamp in &advice.clamps {
             let name = format!("{}/{}", clamp.parameter, clamp.edge.name());
             *self.clamps.entry(name).or_default() += 1;
             self.agents.entry(advice.agent).or_default().clamps += 1;
         }
+        let is_opinion = advice.stance != Stance::Vote(Vote::Abstain);
+        if is_opinion && !advice.clamps.is_empty() {
+            self.agents.entry(advice.agent).or_default().clamped += 1;
+        }
+    }
+
+    /// An agent's rules answered in the place of its model.
+    pub fn on_rules(&mut self, agent: AgentName) {
+        self.agents.entry(agent).or_default().by_rules += 1;
     }
 
     fn on_seat(&mut self, agent: AgentName, outcome: &Outcome, acted: bool) {
@@ -150,7 +188,8 @@ impl Stats {
             Outcome::Voted { vote: Vote::Abstain } => stats.abstained += 1,
             Outcome::NoObjection => stats.agreed += u64::from(acted),
             Outcome::Vetoed => stats.vetoes += 1,
-            Outcome::Failed { .. } | Outcome::Denied { .. } => stats.failed += 1,
+            Outcome::Failed { .. } => stats.failed += 1,
+            Outcome::Denied { .. } => stats.denied += 1,
             Outcome::Late => stats.late += 1,
             Outcome::Shed => stats.shed += 1,
             Outcome::NotAwaited => stats.not_awaited += 1,
@@ -241,7 +280,7 @@ mod tests {
         assert_eq!(stats.vetoes, BTreeMap::from([(Code::GuardDrawdown, 1)]));
         assert_eq!(stats.consultations(), 15);
         for (agent, of) in &stats.agents {
-            let settled = of.answered + of.failed + of.late + of.shed + of.not_awaited;
+            let settled = of.answered + of.failed + of.denied + of.late + of.shed + of.not_awaited;
             assert_eq!((of.consulted, settled), (3, 3), "{agent}: {of:?}");
         }
         let guardian = &stats.agents[GUARDIAN];

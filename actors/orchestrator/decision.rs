@@ -190,7 +190,7 @@ impl Office {
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
         self.score.count(|stats| stats.on_round(&round.report, &advice));
-        self.count_forbidden(&round.answers);
+        self.count_odd(&round.answers);
         batch.answers(&round.answers);
         batch.closed(nth, &round.report);
         Ok((round, advice))
@@ -203,7 +203,11 @@ impl Office {
         self.recall.knows(decision, nth) && is_interrupted(raised_at, now, lasting)
     }
 
-    fn count_forbidden(&self, answers: &[Answer]) {
+    /// Counts who asked for what is forbidden, and whose rules stood in for a model.
+    fn count_odd(&self, answers: &[Answer]) {
+        for answer in answers.iter().filter(|answer| answer.refused.is_some()) {
+            self.score.count(|stats| stats.on_rules(answer.agent));
+        }
         let asked =
             |answer: &&Answer| matches!(answer.outcome, Err(ConsultError::Forbidden { .. }));
         for _ in answers.iter().filter(asked) {
@@ -379,11 +383,11 @@ impl Office {
             &self.safety,
         )
         .await?;
-        self.count_forbidden(&round.answers);
+        self.count_odd(&round.answers);
         batch.answers(&round.answers);
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
-        self.score.count(|stats| advice.iter().for_each(|advice| stats.on_single(advice)));
+        self.score.count(|stats| stats.on_singles(&round.report, &advice));
         let leave = advice.iter().any(|advice| advice.levers.contains(&Lever::ExitNow));
         if leave {
             batch.exit_advised(&symbol);

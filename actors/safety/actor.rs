@@ -418,7 +418,7 @@ impl State {
             metrics::gauge!("conclave_budget_remaining", "budget" => budget).set(row.left.get());
         }
         let free = Team::ALL.map(|team| (team, self.budgets.free_consultations(team)));
-        BudgetReport { remaining, free: free.into() }
+        BudgetReport { remaining, free: free.into(), costs: self.budgets.run_costs() }
     }
 
     fn follow(&mut self, remedy: Remedy) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::budget::{
     BudgetConfig, BudgetError, BudgetSnapshot, Budgets, LiveBudgets, Now, Permit, Remaining,
-    Request,
+    Request, RunCosts,
 };
 use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
@@ -123,6 +123,8 @@ pub struct BudgetReport {
     pub remaining: Vec<Remaining>,
     /// Consultations of brains that cost nothing since the start, by team; not limited.
     pub free: BTreeMap<Team, u64>,
+    /// What the run has cost so far.
+    pub costs: RunCosts,
 }
 
 /// Mode and trading state as they are now.

@@ -216,6 +216,11 @@ impl Meter {
         self.limit.saturating_sub(self.spent).max(0)
     }
 
+    /// What is spent and has not been forgotten.
+    pub(super) const fn spent(&self) -> i64 {
+        self.spent
+    }
+
     /// What is spent at a moment, without forgetting what has expired by then.
     pub(super) fn spent_at(&self, now: Time, window: Option<Duration>) -> i64 {
         let is_over = |spend: &&Spend| window.is_some_and(|of| now.since(spend.until) >= of);

@@ -71,6 +71,15 @@ pub struct Remaining {
     pub left: Ratio,
 }
 
+/// What a run has cost: calls that nobody settled, and what a crash had reserved, at their worst.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RunCosts {
+    /// In all.
+    pub total: Money,
+    /// By agent.
+    pub by_agent: BTreeMap<String, Money>,
+}
+
 /// Money that a call under way holds, for whoever looks.
 #[derive(Clone, Debug)]
 struct Held {
@@ -226,6 +235,20 @@ impl Budgets {
             }
         });
         rows.collect()
+    }
+
+    /// What the present run has cost so far.
+    pub fn run_costs(&self) -> RunCosts {
+        let mut costs = RunCosts::default();
+        for (line, meter) in &self.meters {
+            let spent = Money::from_raw(meter.spent());
+            match line {
+                Line::MoneyRun => costs.total = spent,
+                Line::AgentRun(agent) => drop(costs.by_agent.insert(agent.clone(), spent)),
+                _ => {}
+            }
+        }
+        costs
     }
 
     /// What calls under way hold of a line.

@@ -9,6 +9,7 @@ use conclave_actors::runtime::roster;
 use conclave_domain::book::{Book, BookError, Trade};
 use conclave_domain::code::Code;
 use conclave_domain::custody::{self, Closed, Custody};
+use conclave_domain::feasibility::Expected;
 use conclave_domain::fixed::{FixedError, Money};
 use conclave_domain::gates::GateCount;
 use conclave_domain::market::calendar::Calendar;
@@ -20,7 +21,10 @@ use conclave_domain::role::AgentName;
 use conclave_domain::stats::{AgentStats, Stats};
 use conclave_domain::time::Time;
 
-use super::{AgentRow, Counts, EquityPoint, GateRow, Header, OrderRow, PriceCurve, RunReport};
+use super::{
+    AgentRow, Costs, Counts, EquityPoint, ExpectedRow, GateRow, Header, OrderRow, PriceCurve,
+    RunReport,
+};
 use crate::cli::error::{CliError, ExitCode};
 
 /// What a run of a council leaves.
@@ -43,6 +47,8 @@ pub struct RunParts<'a> {
     pub cash: Money,
     /// The agents that were switched on: each has a row, asked or not.
     pub enabled: &'a BTreeSet<AgentName>,
+    /// What it cost; nothing without actors.
+    pub costs: Costs,
     /// Restarts by actor; empty without actors.
     pub restarts: BTreeMap<String, u64>,
     /// What a reader must know beside what is found here: a halt, a ruin.
@@ -112,13 +118,13 @@ pub fn assemble(parts: RunParts<'_>) -> Result<RunReport, CliError> {
     Ok(RunReport {
         header,
         metrics,
-        counts: counts(stats, parts.restarts.clone()),
+        counts: counts(stats, parts.restarts.clone(), parts.costs.spent.total),
         equity,
         trades,
         open: book.positions().clone().into_iter().collect(),
         orders,
         prices: prices(series),
-        agents: agents(stats, parts.enabled, &parts.restarts),
+        agents: agents(stats, parts.enabled, &parts.restarts, &parts.costs),
         gates: gates(stats),
         notes,
     })
@@ -256,7 +262,7 @@ fn bars_exposed(series: &[Series], book: &Book, trades: &[Trade], last: Option<T
     series.iter().map(of).sum()
 }
 
-fn counts(stats: &Stats, restarts: BTreeMap<String, u64>) -> Counts {
+fn counts(stats: &Stats, restarts: BTreeMap<String, u64>, spend_usd: Money) -> Counts {
     let by_code = |map: &BTreeMap<_, u64>| {
         let named = |(code, count): (&Code, &u64)| (code.as_str().to_owned(), *count);
         map.iter().map(named).collect()
@@ -272,6 +278,7 @@ fn counts(stats: &Stats, restarts: BTreeMap<String, u64>) -> Counts {
         ("answered", sum(|agent| agent.answered.saturating_sub(agent.abstained))),
         ("abstained", sum(|agent| agent.abstained)),
         ("failed", sum(|agent| agent.failed)),
+        ("denied", sum(|agent| agent.denied)),
         ("late", sum(|agent| agent.late)),
         ("shed", sum(|agent| agent.shed)),
         ("not_awaited", sum(|agent| agent.not_awaited)),
@@ -285,8 +292,7 @@ fn counts(stats: &Stats, restarts: BTreeMap<String, u64>) -> Counts {
         consultations: stats.consultations(),
         outcomes: outcomes.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         restarts,
-        // No brain that there is costs anything.
-        spend_usd: Money::ZERO,
+        spend_usd,
     }
 }
 
@@ -294,6 +300,7 @@ fn agents(
     stats: &Stats,
     enabled: &BTreeSet<AgentName>,
     restarts: &BTreeMap<String, u64>,
+    costs: &Costs,
 ) -> Vec<AgentRow> {
     let shown = roster::roster().into_iter().filter(|seat| {
         enabled.contains(seat.role.name) || stats.agents.contains_key(seat.role.name)
@@ -307,14 +314,23 @@ fn agents(
             answered: of.answered.saturating_sub(of.abstained),
             abstained: of.abstained,
             failed: of.failed,
+            applied: of.applied(),
+            clamped: of.clamped,
+            refused: of.refused(),
+            by_rules: of.by_rules,
             late: of.late,
             clamps: of.clamps,
             vetoes: of.vetoes,
             restarts: restarts.get(seat.role.name).copied().unwrap_or_default(),
-            cost_usd: Money::ZERO,
+            cost_usd: costs.spent.by_agent.get(seat.role.name).copied().unwrap_or_default(),
+            expected: costs.expected.iter().find(|row| row.agent == seat.role.name).map(expected),
         }
     };
     shown.map(row).collect()
+}
+
+fn expected(row: &Expected) -> ExpectedRow {
+    ExpectedRow { model: row.model.clone(), consultations: row.calls, cost_usd: row.at_most }
 }
 
 fn gates(stats: &Stats) -> Vec<GateRow> {

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 
 use conclave_domain::book::{Position, Trade};
+use conclave_domain::budget::RunCosts;
 use conclave_domain::code::Code;
+use conclave_domain::feasibility::Expected;
 use conclave_domain::fixed::{Money, Price, Qty};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::symbol::Symbol;
@@ -128,7 +130,7 @@ pub struct Counts {
     pub denials: BTreeMap<String, u64>,
     /// Agents asked.
     pub consultations: u64,
-    /// Consultations by outcome: `answered`, `failed`, `late`, `abstained`, `shed`.
+    /// Consultations by outcome: `answered`, `abstained`, `failed`, `denied`, `late`, `shed`, `not_awaited`.
     pub outcomes: BTreeMap<String, u64>,
     /// Restarts by actor.
     pub restarts: BTreeMap<String, u64>,
@@ -199,6 +201,14 @@ pub struct AgentRow {
     pub abstained: u64,
     /// How often its answer was none.
     pub failed: u64,
+    /// How often an opinion of its was taken as it came.
+    pub applied: u64,
+    /// How often an opinion of its was taken with a number clamped.
+    pub clamped: u64,
+    /// How often it brought nothing: an answer that was none, or no permit to ask it.
+    pub refused: u64,
+    /// How often its rules answered in the place of its model.
+    pub by_rules: u64,
     /// How often its answer came too late.
     pub late: u64,
     /// How many of its numbers were clamped.
@@ -210,6 +220,30 @@ pub struct AgentRow {
     /// What it cost, in USD.
     #[serde(serialize_with = "as_number")]
     pub cost_usd: Money,
+    /// What was expected of it before the run; nothing where no agent asks a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<ExpectedRow>,
+}
+
+/// What was expected of one agent before the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExpectedRow {
+    /// The best model that it may ask; `None` where its rules think.
+    pub model: Option<String>,
+    /// How often it would be asked.
+    pub consultations: u64,
+    /// What that costs at most, in USD.
+    #[serde(serialize_with = "as_number")]
+    pub cost_usd: Money,
+}
+
+/// What a run has cost, and what was expected.
+#[derive(Clone, Debug, Default)]
+pub struct Costs {
+    /// What was spent.
+    pub spent: RunCosts,
+    /// One row per agent; empty where no agent asks a model.
+    pub expected: Vec<Expected>,
 }
 
 /// How often a gate let a candidate pass.

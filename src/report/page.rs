@@ -285,22 +285,27 @@ fn open(report: &RunReport) -> Markup {
 }
 
 fn agents(report: &RunReport) -> Markup {
+    let is_paid = report.agents.iter().any(|row| row.expected.is_some());
     html! {
         @if !report.agents.is_empty() {
             h2 { "Agents" }
             div.wide {
                 table {
                     tr {
-                        th { "agent" } th { "team" } th { "consulted" } th { "answered" }
-                        th { "abstained" } th { "failed" } th { "late" } th { "clamps" }
-                        th { "vetoes" } th { "restarts" } th { "cost" }
+                        th { "agent" } th { "team" } th { "consulted" } th { "applied" }
+                        th { "clamped" } th { "refused" } th { "abstained" } th { "late" }
+                        th { "by rules" } th { "vetoes" } th { "restarts" } th { "cost" }
+                        @if is_paid { th { "expected" } th { "at most" } }
                     }
                     @for row in &report.agents {
                         tr {
                             td { (row.name) } td { (row.team) } td { (row.consultations) }
-                            td { (row.answered) } td { (row.abstained) } td { (row.failed) }
-                            td { (row.late) } td { (row.clamps) } td { (row.vetoes) }
-                            td { (row.restarts) } td { (usd(row.cost_usd)) }
+                            td { (row.applied) } td { (row.clamped) } td { (row.refused) }
+                            td { (row.abstained) } td { (row.late) } td { (row.by_rules) }
+                            td { (row.vetoes) } td { (row.restarts) } td { (usd(row.cost_usd)) }
+                            @if let Some(expected) = &row.expected {
+                                td { (expected.consultations) } td { (usd(expected.cost_usd)) }
+                            }
                         }
                     }
                 }

@@ -100,6 +100,7 @@ pub fn summary_table(report: &RunReport) -> String {
     table.row(["Trades", &trades]);
     if counts.rounds > 0 || counts.consultations > 0 {
         council(&mut table, counts);
+        paid_agents(&mut table, &report.agents);
     }
     for note in &report.notes {
         table.row(["Note", note]);
@@ -119,6 +120,33 @@ fn council(table: &mut Table, counts: &Counts) {
         table.row(["Restarts", &with_parts(counts.restarts.values().sum(), &counts.restarts)]);
     }
     table.row(["Spend", &super::tables::usd(counts.spend_usd)]);
+}
+
+/// What each agent that asks a model was asked, what became of it and what it cost, beside what was
+/// expected.
+fn paid_agents(table: &mut Table, agents: &[AgentRow]) {
+    use super::tables::usd;
+    for row in agents {
+        let Some(expected) = row.expected.as_ref().filter(|expected| expected.model.is_some())
+        else {
+            continue;
+        };
+        let told = format!(
+            "asked {} of {}, applied {}, clamped {}, refused {}, abstained {}, late {}, by rules {}, \
+             {} of {} at most",
+            row.consultations,
+            expected.consultations,
+            row.applied,
+            row.clamped,
+            row.refused,
+            row.abstained,
+            row.late,
+            row.by_rules,
+            usd(row.cost_usd),
+            usd(expected.cost_usd),
+        );
+        table.row([row.name.as_str(), &told]);
+    }
 }
 
 /// A total and what it is made of, the most frequent first.

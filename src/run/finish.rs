@@ -20,7 +20,7 @@ use crate::adapters::audit_files;
 use crate::adapters::journal_files::{JournalFiles, Left};
 use crate::cli::error::{CliError, ExitCode};
 use crate::report::from_run::{RunParts, assemble};
-use crate::report::{self, Header, MoneyKind, RunReport};
+use crate::report::{self, Costs, Header, MoneyKind, RunReport};
 
 /// How a replay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub(super) fn behind(dir: &Path, book: BookKind, account: &Account) -> Result<Le
 }
 
 /// Puts the report together.
-pub(super) fn report(
+pub(super) async fn report(
     prepared: &Prepared,
     council: &Council,
     (dir, accounts): (&Path, &BTreeMap<BookKind, Account>),
@@ -123,9 +123,18 @@ pub(super) fn report(
         series: &prepared.series,
         cash: prepared.config.run.cash,
         enabled: &prepared.enabled(),
+        costs: costs(prepared, council).await,
         restarts: restarts(council),
         notes,
     })
+}
+
+/// What the run cost, as safety has booked it: calls that were cancelled and what a crash had reserved
+/// are in it.
+async fn costs(prepared: &Prepared, council: &Council) -> Costs {
+    let report = council.safety.report().await;
+    let spent = report.map(|report| report.costs).unwrap_or_default();
+    Costs { spent, expected: prepared.expected.clone() }
 }
 
 /// How often each agent was started again, where it was.
@@ -176,7 +185,7 @@ pub(super) async fn again(
 ) -> Result<RunReport, CliError> {
     let anchor = council.audit.finish().await;
     let anchor = anchor.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    report(prepared, council, left, anchor)
+    report(prepared, council, left, anchor).await
 }
 
 /// Verifies the run's own chain against where it ended.

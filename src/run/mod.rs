@@ -4,6 +4,7 @@ mod args;
 mod checkpoint;
 mod clock;
 pub mod desk;
+mod expected;
 mod finish;
 mod hold;
 mod inside;
@@ -59,7 +60,7 @@ pub fn run(
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
-    let prepared = match args.place() {
+    let mut prepared = match args.place() {
         Some((dir, true)) => prepare::again(args, config, &dir)?,
         _ => prepare::prepare(args, config)?,
     };
@@ -78,6 +79,7 @@ pub fn run(
     };
     let clock = Arc::new(ReplayClock::default());
     let opened = open(args, &prepared, (&dir, resume), &clock)?;
+    expected::tell(&mut prepared)?;
     let start = Start::begin(&dir, &prepared.config.supervision, now())?;
     let (stop, stopped) = watch::channel(false);
     let interrupted = Arc::new(AtomicBool::new(false));

@@ -11,7 +11,7 @@ use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
-use conclave_domain::feasibility::{AgentPlan, Cost, JobPlan, prove};
+use conclave_domain::feasibility::{AgentPlan, Expected, JobPlan, prove};
 use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::digest::SessionDigest;
@@ -53,6 +53,8 @@ pub(crate) struct Prepared {
     pub(super) news: NewsSetup,
     /// What it was prepared from; a back-test has none and leaves none.
     pub(super) recipe: Option<Recipe>,
+    /// What its agents are expected to be asked and to cost; nothing where no agent asks a model.
+    pub(super) expected: Vec<Expected>,
 }
 
 impl Prepared {
@@ -91,6 +93,7 @@ impl Prepared {
             faults: FaultPlan::default(),
             news: NewsSetup::default(),
             recipe: None,
+            expected: Vec::new(),
         })
     }
 
@@ -437,10 +440,10 @@ fn prove_feasible(
         agent: name,
         team: Team::Trading,
         every: config.agents.get(name).and_then(|agent| agent.interval).unwrap_or(1),
-        cost: Cost::Free,
+        paid: None,
     };
     let plans: Vec<AgentPlan> = agents.keys().map(plan).collect();
-    // At least one round is expected of any run; rules brains cost nothing.
+    // At least one round is expected of any run; what models cost is proved once they are connected.
     let job = JobPlan::Rounds { expected: 1 };
     if let Err(infeasible) = prove(&job, &plans, &config.budgets) {
         faults.extend(infeasible.iter().map(ToString::to_string));

@@ -155,7 +155,8 @@ impl Session<'_> {
         of.taker.take_last(stations.halted_at(), Some(end)).await?;
         let (accounts, anchor) = finish::close(&council).await?;
         server.phase("writing the report");
-        let mut report = finish::report(of.prepared, &council, (self.dir, &accounts), anchor)?;
+        let mut report =
+            finish::report(of.prepared, &council, (self.dir, &accounts), anchor).await?;
         finish::write(&report, self.dir)?;
         finish::verify(self.dir, &anchor)?;
         let stays = self.args.stay && end == End::Data;

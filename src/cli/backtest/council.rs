@@ -26,7 +26,7 @@ use super::terms::costs;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::from_run::{RunParts, assemble};
-use crate::report::{Header, MoneyKind, RunReport};
+use crate::report::{Costs, Header, MoneyKind, RunReport};
 use crate::run::{Inside, Prepared, play_inside};
 
 /// Runs the council over series on the terms of the command line.
@@ -61,6 +61,7 @@ pub(super) fn report(
         series,
         cash: terms.cash,
         enabled: &enabled,
+        costs: Costs::default(),
         restarts: BTreeMap::new(),
         notes: Vec::new(),
     })
@@ -96,6 +97,7 @@ pub(super) fn report_through_actors(
         series,
         cash: terms.cash,
         enabled: &enabled,
+        costs: Costs::default(),
         restarts,
         notes: Vec::new(),
     })

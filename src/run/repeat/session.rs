@@ -136,7 +136,7 @@ async fn perform(
         taker.take_last(acting.stations.halted_at(), Some(end)).await?;
         acting.hand.keep_in_step(true).await;
         let (accounts, anchor) = finish::close(&council).await?;
-        report = Some(finish::report(&prepared, &council, (stage.dir, &accounts), anchor)?);
+        report = Some(finish::report(&prepared, &council, (stage.dir, &accounts), anchor).await?);
     }
     council.stop().await;
     Ok(report)
