@@ -284,19 +284,32 @@ impl Model for FakeProvider {
 
 /// A tape in memory.
 #[derive(Debug, Default)]
-pub struct MemoryTape(Mutex<Vec<String>>);
+pub struct MemoryTape {
+    lines: Mutex<Vec<String>>,
+    /// Who waits for a disk that hangs.
+    waiting: Mutex<Option<Vec<Done<(), StoreError>>>>,
+}
 
 impl MemoryTape {
     /// Its lines.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on lines are taken and never answered.
+    pub fn hangs(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get_or_insert_default();
     }
 }
 
 impl TapeSink for MemoryTape {
     fn write(&self, line: TapeLine, done: Done<(), StoreError>) {
         let text = serde_json::to_string(&line).unwrap_or_default();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-        done.answer(Ok(()));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        match &mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(waiting) => waiting.push(done),
+            None => done.answer(Ok(())),
+        }
     }
 }

@@ -42,6 +42,21 @@ pub enum TapeLine {
     Exchange(Box<Exchange>),
     /// One question to one agent.
     Consult(Consulted),
+    /// The last question at this place was cut off after all, while its line was being written.
+    Unheard(Unheard),
+}
+
+/// The place of a question whose answer nobody heard any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unheard {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The number of the round in the run; 0 for a question about a position.
+    pub round: u64,
+    /// The agent.
+    pub agent: String,
+    /// What it has cost all the same.
+    pub cost: Money,
 }
 
 /// What a tape is.

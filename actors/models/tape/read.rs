@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Consulted, Exchange, Header, Ordinals, Outcome, SCHEMA, TapeLine, key};
+use super::{Consulted, End, Exchange, Header, Ordinals, Outcome, SCHEMA, TapeLine, Unheard, key};
 use crate::models::port::Dialect;
 
 /// Why a line cannot be taken.
@@ -88,6 +88,14 @@ impl Tape {
                 let place =
                     (consult.decision.as_str().to_owned(), consult.round, consult.agent.clone());
                 self.consults.entry(place).or_default().push((self.lives, consult));
+            }
+            TapeLine::Unheard(Unheard { decision, round, agent, cost }) => {
+                let place = (decision.as_str().to_owned(), round, agent);
+                let last = self.consults.get_mut(&place).and_then(|all| all.last_mut());
+                // Without the line that it is about there is nothing to take back.
+                if let Some((_, consult)) = last {
+                    consult.end = End::Cancelled { cost };
+                }
             }
         }
         Ok(())

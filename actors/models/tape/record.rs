@@ -13,7 +13,9 @@ use conclave_domain::order::DecisionId;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Consulted, End, Exchange, Outcome, Step, TapeLine, TapeSink, What, kept, key};
+use super::{
+    Consulted, End, Exchange, Outcome, Step, TapeLine, TapeSink, Unheard, What, kept, key,
+};
 use crate::models::port::{CallError, Dialect, Reply};
 use crate::models::purse::Purse;
 use crate::runtime::ports::{Done, StoreError};
@@ -113,11 +115,18 @@ impl ConsultLog {
         Attempt { log: Arc::clone(self), sent: Some(sent), worst, began: Instant::now() }
     }
 
-    /// The consultation is over.
+    /// The consultation is over. Whoever is cut off while this is written says so behind it: its round
+    /// was over first.
     pub(crate) async fn end(&self, end: End) {
         if let (Some(tape), Some(line)) = (&self.tape, self.line(end)) {
+            let mut heard = Heard { log: self, is_heard: false };
             tape.written(line).await;
+            heard.is_heard = true;
         }
+    }
+
+    fn cost(&self) -> Money {
+        self.purse.as_ref().map_or(Money::ZERO, |purse| purse.spent())
     }
 
     /// The consultation was never begun: no permit was given.
@@ -178,9 +187,26 @@ impl ConsultLog {
 
 impl Drop for ConsultLog {
     fn drop(&mut self) {
-        let cost = self.purse.as_ref().map_or(Money::ZERO, |purse| purse.spent());
-        if let (Some(tape), Some(line)) = (&self.tape, self.line(End::Cancelled { cost })) {
+        let end = End::Cancelled { cost: self.cost() };
+        if let (Some(tape), Some(line)) = (&self.tape, self.line(end)) {
             tape.write(line);
+        }
+    }
+}
+
+/// A line that is being written; dropped before it is, its answer reaches nobody.
+struct Heard<'a> {
+    log: &'a ConsultLog,
+    is_heard: bool,
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        let ConsultLog { tape: Some(tape), decision, round, agent, .. } = self.log else { return };
+        if !self.is_heard {
+            let (decision, agent) = (decision.clone(), (*agent).to_owned());
+            let cost = self.log.cost();
+            tape.write(TapeLine::Unheard(Unheard { decision, round: *round, agent, cost }));
         }
     }
 }

@@ -219,6 +219,21 @@ async fn a_tape_holds_every_exchange_and_no_other_header() {
     assert!(exchanges.iter().any(|exchange| exchange.served_model.as_deref() == Some("served")));
 }
 
+/// Goal: an answer that came while its round was closing is one that nobody heard, then and now.
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_while_its_line_is_written_was_late() {
+    let world = World::new();
+    let brain = world.sizer();
+    world.tape.hangs();
+    let thought = tokio::time::timeout(secs(1), brain.think(world.question(&brain, entry()).ask));
+    assert!(thought.await.is_err());
+    let last = world.tape.lines().pop().unwrap();
+    assert!(matches!(serde_json::from_str(&last).unwrap(), TapeLine::Unheard(_)), "{last}");
+    let shelf = shelf(&world);
+    let given = recorded(&world, &shelf).think(world.ask(entry(), 1, None).ask).await;
+    assert_eq!((given, shelf.fault()), (Err(ConsultError::Late), None));
+}
+
 /// A process that went on has asked again what the killed one had not finished: its word counts.
 #[tokio::test(start_paused = true)]
 async fn the_last_process_that_asked_counts() {
