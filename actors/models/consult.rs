@@ -260,7 +260,12 @@ impl<B: Serialize> Consultation<'_, B> {
         let got = timeout_at(span.until, sending).await.unwrap_or(Err(CallError::Timeout));
         let (served, outcome) = weigh(route, &got, worst);
         held.settle(served.cost);
-        measure::attempt(self.entry.role.name, spec, &outcome, &served, passage.left_at());
+        let asked = measure::Asked {
+            agent: self.entry.role.name,
+            provider: &spec.provider,
+            model: &spec.model,
+        };
+        measure::ended(asked, &outcome, &served, passage.left_at());
         match outcome {
             Ok(said) => {
                 passage.answered();

@@ -1,37 +1,52 @@
 //! What is counted of calls to models.
 
+use conclave_domain::fixed::Money;
 use conclave_domain::llm::{Trouble, Usage};
 use conclave_domain::role::AgentName;
 use tokio::time::Instant;
 
-use super::rung::RouteSpec;
 use super::tape::Served;
 use super::wire::Said;
 
-/// Counts one attempt that has ended.
-pub(crate) fn attempt(
-    agent: AgentName,
-    route: &RouteSpec,
+/// What was asked, of whom and by whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) agent: AgentName,
+    pub(crate) provider: &'a str,
+    pub(crate) model: &'a str,
+}
+
+/// Counts an attempt that has ended.
+pub(crate) fn ended(
+    asked: Asked<'_>,
     outcome: &Result<Said, Trouble>,
     served: &Served,
     left_at: Instant,
 ) {
-    let RouteSpec { provider, model, .. } = route;
-    let word = outcome.as_ref().map_or_else(Trouble::name, |_| "answered");
+    count(asked, outcome.as_ref().map_or_else(Trouble::name, |_| "answered"), served.cost);
+    let labels = [("provider", asked.provider.to_owned())];
+    metrics::histogram!("conclave_llm_latency_seconds", &labels).record(left_at.elapsed());
+    if let Some(usage) = served.usage {
+        tokens(asked.model, usage);
+    }
+}
+
+/// Counts an attempt that was cut off, with what it may cost.
+pub(crate) fn cut_off(asked: Asked<'_>, worst: Money) {
+    count(asked, "cut_off", worst);
+}
+
+fn count(asked: Asked<'_>, outcome: &'static str, cost: Money) {
+    let Asked { agent, provider, model } = asked;
     let labels = [
         ("agent", agent.to_owned()),
-        ("provider", provider.clone()),
-        ("model", model.clone()),
-        ("outcome", word.to_owned()),
+        ("provider", provider.to_owned()),
+        ("model", model.to_owned()),
+        ("outcome", outcome.to_owned()),
     ];
     metrics::counter!("conclave_llm_requests_total", &labels).increment(1);
-    let labels = [("provider", provider.clone())];
-    metrics::histogram!("conclave_llm_latency_seconds", &labels).record(left_at.elapsed());
-    let labels = [("model", model.clone())];
-    metrics::gauge!("conclave_llm_cost_usd", &labels).increment(served.cost.to_f64());
-    if let Some(usage) = served.usage {
-        tokens(model, usage);
-    }
+    let labels = [("model", model.to_owned())];
+    metrics::gauge!("conclave_llm_cost_usd", &labels).increment(cost.to_f64());
 }
 
 fn tokens(model: &str, usage: Usage) {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{
     Consulted, End, Exchange, Outcome, Step, TapeLine, TapeSink, Unheard, What, kept, key,
 };
+use crate::models::measure;
 use crate::models::port::{CallError, Dialect, Reply};
 use crate::models::purse::Purse;
 use crate::runtime::ports::{Done, StoreError};
@@ -239,6 +240,9 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(sent) = self.sent.take() {
+            let Sent { provider, model, .. } = &sent;
+            let asked = measure::Asked { agent: self.log.agent, provider, model };
+            measure::cut_off(asked, self.worst);
             let served = Served { cost: self.worst, ..Served::default() };
             self.log.exchange(sent, Outcome::Dropped, served, self.took_ms());
         }
