@@ -244,3 +244,69 @@ async fn a_restart_storm_gives_the_agent_up_and_stops_new_risk() {
     );
     desk.stop().await;
 }
+
+/// G-2, G-3: calls that were under way when the process was killed are spent, in every cap, of their
+/// agent and of their model; what was settled cheaper since the last save counts as it was reserved.
+#[tokio::test(start_paused = true)]
+async fn money_of_calls_under_way_is_spent_after_a_kill() {
+    let desk = desk().await;
+    let paid = || Some(Paid::one("haiku", Some("0.10".parse().unwrap())));
+    let consultation = || Request::consultation(&TEAM[2].role, paid());
+    let first = desk.safety.permit(consultation()).await.unwrap();
+    let _under_way = desk.safety.permit(consultation()).await.unwrap();
+    desk.safety.settle(first, "0.01".parse().unwrap());
+    let rows = desk.safety.report().await.unwrap();
+    let run = rows.remaining.iter().find(|row| row.budget == "usd_per_run").unwrap();
+    let shown = (run.reserved.get(), run.spent.get(), run.left.get());
+    assert!((shown.0 - 0.1).abs() + (shown.1 - 0.01).abs() + (shown.2 - 4.89).abs() < 1e-9);
+    assert_eq!(rows.costs.by_agent["position_sizer"].to_string(), "0.11");
+    let (after_a_kill, store) = (desk.store.record(), Arc::clone(&desk.store));
+    desk.stop().await;
+    store.put(after_a_kill);
+    let killed = desk_on(store).await;
+    for name in [
+        "usd_per_run",
+        "usd_per_hour",
+        "usd_per_day",
+        "usd_per_day_by_agent.position_sizer",
+        "usd_per_day_by_model.haiku",
+    ] {
+        let rows = killed.safety.report().await.unwrap().remaining;
+        let row = rows.iter().find(|row| row.budget == name).unwrap();
+        let spent = row.spent.get();
+        assert!((0.2..0.8 + 1e-9).contains(&spent), "{name}: {spent}, a block of eight at most");
+        assert!(row.reserved.get() < 1e-9, "{row:?}");
+    }
+    killed.stop().await;
+}
+
+/// G-3: a call that cost more than it could is written down before the next one.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cost_more_than_was_reserved_survives_a_kill() {
+    let desk = desk().await;
+    let paid = Some(Paid::one("haiku", Some("0.10".parse().unwrap())));
+    let permit = desk.safety.permit(Request::consultation(&TEAM[2].role, paid)).await.unwrap();
+    desk.safety.settle(permit, "3".parse().unwrap());
+    assert!((left(&desk, "usd_per_run").await - 2.0).abs() < 1e-9);
+    let (after_a_kill, store) = (desk.store.record(), Arc::clone(&desk.store));
+    desk.stop().await;
+    store.put(after_a_kill);
+    let killed = desk_on(store).await;
+    assert!(left(&killed, "usd_per_run").await <= 2.0 + 1e-9);
+    killed.stop().await;
+}
+
+/// A permit whose asker has gone before it came is given back: no call was made.
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_nobody_waits_for_any_more_costs_nothing() {
+    let desk = desk().await;
+    desk.store.stall();
+    let paid = Some(Paid::one("haiku", Some("0.10".parse().unwrap())));
+    let asked = desk.safety.permit(Request::consultation(&TEAM[2].role, paid));
+    tokio::time::timeout(Duration::from_millis(5), asked).await.unwrap_err();
+    desk.store.go_on();
+    settle_down().await;
+    assert!((left(&desk, "usd_per_run").await - 5.0).abs() < 1e-9);
+    assert!((left(&desk, "all_per_hour").await - 199.0).abs() < 1e-9, "the count stays");
+    desk.stop().await;
+}

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use conclave_actors::news::reader::NewsReader;
+use conclave_actors::runtime::agent::Agent as _;
 use conclave_actors::runtime::roster;
 use conclave_domain::budget::WhenSpent;
 use conclave_domain::fixed::{Bp, Money};
+use conclave_domain::role::ORCHESTRATOR;
 
 use super::Config;
 use super::keys::{Key, dollars, key, word};
@@ -59,7 +62,8 @@ fn share_of(share: f64) -> Bp {
 pub(super) fn of_table(path: &str) -> Option<Key> {
     let within = |table: &str| path.strip_prefix(table)?.strip_prefix('.').map(str::to_owned);
     if let Some(agent) = within(BY_AGENT) {
-        let is_known = roster::seat(&agent).is_some();
+        let others = [ORCHESTRATOR, NewsReader::ROLE.name];
+        let is_known = roster::seat(&agent).is_some() || others.contains(&agent.as_str());
         return is_known
             .then(|| amount(path, agent, |config| &mut config.budgets.usd_per_day_by_agent));
     }

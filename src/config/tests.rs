@@ -111,7 +111,7 @@ fn a_bound_is_narrowed_and_never_widened() {
 
 #[test]
 fn caps_by_agent_and_model_are_tables_whose_names_are_checked() {
-    let text = "[budgets.usd_per_day_by_agent]\nposition_sizer = \"1\"\n\
+    let text = "[budgets.usd_per_day_by_agent]\nposition_sizer = \"1\"\nnews_reader = \"0.5\"\n\
                 [budgets.usd_per_day_by_model]\n\"openai/gpt-6.1-terra\" = \"2.5\"\nopus = 3\n\
                 [models]\nstep_down = [0.1, 0.4]\nwhen_spent = \"abstain\"\n\
                 [budgets]\nguardian_reserve = 0.25\n";

@@ -326,7 +326,14 @@ fn agents(
             expected: costs.expected.iter().find(|row| row.agent == seat.role.name).map(expected),
         }
     };
-    shown.map(row).collect()
+    // Whoever sits in no round but costs something all the same: the reader of news.
+    let others = costs.spent.by_agent.iter().filter(|(name, _)| roster::seat(name).is_none());
+    let other = |(name, &cost_usd): (&String, &Money)| AgentRow {
+        name: name.clone(),
+        cost_usd,
+        ..AgentRow::default()
+    };
+    shown.map(row).chain(others.map(other)).collect()
 }
 
 fn expected(row: &Expected) -> ExpectedRow {

@@ -12,7 +12,7 @@ use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use serde::Deserialize;
 
 use super::checkpoint::{self, Found};
-use crate::adapters::audit_files::{AuditFiles, LogError, LogOptions, has_log, lines};
+use crate::adapters::audit_files::{self, AuditFiles, LogError, LogOptions, has_log};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
@@ -203,16 +203,8 @@ pub(super) fn newest_safety(dir: &Path, config: &Config) -> Result<Option<Block>
     let _lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
     refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
-    let named = format!("\"step\":\"{}\"", Step::BudgetBlock);
-    let mut last_block = None;
-    for raw in lines(dir, Stream::Decisions).map_err(log_error)? {
-        let raw = raw.map_err(log_error)?;
-        // A line that was being written when the process was killed is none.
-        if raw.terminated && raw.text.contains(&named) {
-            let line = Line::read(&raw.text).ok().filter(|line| line.step == Step::BudgetBlock);
-            last_block = line.and_then(|line| serde_json::from_str(line.body).ok()).or(last_block);
-        }
-    }
+    let block = audit_files::last(dir, Step::BudgetBlock).map_err(log_error)?;
+    let last_block = block.and_then(|body| serde_json::from_str(&body).ok());
     newest(store.as_ref(), last_block).map_err(store_error)
 }
 

@@ -45,7 +45,7 @@ fn a_run_goes_on_with_its_own_bars_and_its_own_store_or_not_at_all() {
     let before = world.audit("r").len();
     world
         .verb(&["run", "--resume", "r", "--no-http", "--data", "AAA.csv"])
-        .refuses(8, "other bars");
+        .refuses(8, "other data");
     world.config("[store]\nengine = \"redb\"\n");
     world.run(&["--resume", "r", "--config", "c.toml"]).refuses(8, "begun under");
     assert_eq!(world.audit("r").len(), before, "a refusal leaves nothing");

@@ -36,7 +36,9 @@ use serde::Serialize;
 pub use head::HEAD_FILE;
 pub use pruned::PRUNED_FILE;
 use read::Anchors;
-pub use read::{Follower, Lines, LogError, RawLine, Report, first, has_log, lines, replay, verify};
+pub use read::{
+    Follower, Lines, LogError, RawLine, Report, first, has_log, last, lines, replay, verify,
+};
 use retain::{Floor, Ledger};
 use segment::Segment;
 use walk::{Walk, Wants};

@@ -162,6 +162,27 @@ pub fn first(dir: &Path, step: Step) -> Result<Option<String>, LogError> {
     Ok(None)
 }
 
+/// The body of the last decision of a step as it stands there, removed segments included: nothing is
+/// verified. A line that was being written when the process ended is none.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn last(dir: &Path, step: Step) -> Result<Option<String>, LogError> {
+    let all = lines(dir, Stream::Decisions)?;
+    let named = format!("\"step\":\"{step}\"");
+    let of_step = |line: &Line<'_>| (line.step == step).then(|| line.body.to_owned());
+    let kept = all.pruned().map(|gone| gone.kept.clone()).unwrap_or_default();
+    let mut last = kept.lines().iter().filter_map(of_step).next_back();
+    for raw in all {
+        let raw = raw?;
+        // Most lines are of other steps, and need not be parsed.
+        if raw.terminated && raw.text.contains(&named) {
+            last = Line::read(&raw.text).ok().as_ref().and_then(of_step).or(last);
+        }
+    }
+    Ok(last)
+}
+
 /// What a log is compared with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Anchors {

@@ -169,3 +169,15 @@ fn a_refused_group_is_no_part_of_what_retention_knows() {
     assert_eq!(head, pruned().1);
     assert_eq!(shown(&dir).len(), 3);
 }
+
+/// G-2: the last block of permits is found whether or not its segment is still there.
+#[test]
+fn the_last_block_is_found_behind_what_was_removed() {
+    let (dir, _) = pruned();
+    let shown = |nth| Some(format!("\"block {nth}\""));
+    assert_eq!(last(dir.path(), Step::BudgetBlock).unwrap(), shown(14));
+    let opened = AuditFiles::open(dir.path(), None, keeping()).unwrap();
+    append(&opened.files, vec![block(50)], Safety::Synced).unwrap();
+    assert_eq!(last(dir.path(), Step::BudgetBlock).unwrap(), shown(50));
+    assert_eq!(last(dir.path(), Step::HaltRaised).unwrap(), None);
+}
