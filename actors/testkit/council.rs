@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use conclave_domain::brief::trading::TradingState;
+use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::budget::BudgetConfig;
 use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Context, Update};
@@ -48,6 +48,7 @@ use crate::driver::{self, Played};
 use crate::news::NewsSetup;
 use crate::orchestrator::DecideError;
 use crate::pump::{Pump, PumpError, Rhythm};
+use crate::runtime::brain::Brain;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
 use crate::runtime::ports::{Clock as _, Journal};
@@ -71,6 +72,8 @@ pub struct CouncilPlan {
     pub faults: FaultPlan,
     /// One brain per agent; whoever has none here gets a free one that follows the rules.
     pub brains: Vec<(&'static str, ScriptedBrain)>,
+    /// Brains of other kinds, in the place of those.
+    pub others: Vec<(&'static str, Arc<dyn Brain<TradingBrief>>)>,
     /// When a round may close.
     pub settle: Settle,
     /// The context as a former process left it.
@@ -102,6 +105,7 @@ impl Default for CouncilPlan {
             budgets: BudgetConfig::default(),
             faults: FaultPlan::default(),
             brains: Vec::new(),
+            others: Vec::new(),
             settle: Settle::Early,
             context: Context::default(),
             series: market.series,
@@ -423,7 +427,9 @@ fn setup(
     brains: &BTreeMap<AgentName, Arc<ScriptedBrain>>,
 ) -> CouncilSetup {
     let agent = |(name, brain): (&AgentName, &Arc<ScriptedBrain>)| {
-        let brain: Arc<ScriptedBrain> = Arc::clone(brain);
+        let other = plan.others.iter().find(|(of, _)| of == name);
+        let scripted = Arc::clone(brain) as Arc<dyn Brain<TradingBrief>>;
+        let brain = other.map_or(scripted, |(_, other)| Arc::clone(other));
         (*name, AgentSetup { brain, permits: PERMITS })
     };
     let cash = Money::from_raw(100_000 * Money::SCALE);

@@ -27,6 +27,7 @@ use crate::trading::sample;
 
 mod asking;
 mod cancelling;
+mod councils;
 mod gateway;
 mod guardian;
 mod replaying;

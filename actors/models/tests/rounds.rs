@@ -37,13 +37,13 @@ fn said(agent: &str) -> Value {
 }
 
 /// One provider for all five, and a second for none.
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::new();
     world.one.always(secs(1), Does::answers(said));
     world
 }
 
-fn only() -> Vec<RungSpec> {
+pub(super) fn only() -> Vec<RungSpec> {
     vec![RungSpec { routes: vec![route("one", FIRST)], ..rung() }]
 }
 
@@ -51,30 +51,41 @@ async fn live(world: &World) -> Desk<TradingBrief> {
     live_with(world, BudgetConfig::default()).await
 }
 
-async fn live_with(world: &World, budgets: BudgetConfig) -> Desk<TradingBrief> {
+/// A brain of each of the five, of one kind.
+type Team = Vec<(&'static str, Arc<dyn Brain<TradingBrief>>)>;
+
+pub(super) fn models(world: &World) -> Team {
     let brain = |entry: &Entry<TradingBrief>| {
         let brain = ModelBrain::new(*entry, &world.limits, only(), &world.models).unwrap();
         (entry.role.name, Arc::new(brain) as Arc<dyn Brain<TradingBrief>>)
     };
-    let others = TEAM.iter().map(brain).collect();
-    Desk::start(DeskSetup { budgets, others, ..DeskSetup::of(TEAM) }).await.unwrap()
+    TEAM.iter().map(brain).collect()
 }
 
-fn shelf(world: &World) -> Arc<Shelf> {
-    let mut tape = Tape::default();
-    tape.take(&serde_json::to_string(&TapeLine::Tape(Header::now())).unwrap()).unwrap();
-    world.tape.lines().iter().for_each(|line| tape.take(line).unwrap());
-    tape.share()
-}
-
-async fn again(world: &World, shelf: &Arc<Shelf>) -> Desk<TradingBrief> {
+pub(super) fn recordings(world: &World, shelf: &Arc<Shelf>) -> Team {
     let brain = |entry: &Entry<TradingBrief>| {
         let shelf = Arc::clone(shelf);
         let brain = RecordedByTape::new(*entry, &world.limits, only(), shelf).unwrap();
         (entry.role.name, Arc::new(brain) as Arc<dyn Brain<TradingBrief>>)
     };
-    let others = TEAM.iter().map(brain).collect();
+    TEAM.iter().map(brain).collect()
+}
+
+async fn live_with(world: &World, budgets: BudgetConfig) -> Desk<TradingBrief> {
+    let others = models(world);
+    Desk::start(DeskSetup { budgets, others, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+async fn again(world: &World, shelf: &Arc<Shelf>) -> Desk<TradingBrief> {
+    let others = recordings(world, shelf);
     Desk::start(DeskSetup { others, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+pub(super) fn shelf(world: &World) -> Arc<Shelf> {
+    let mut tape = Tape::default();
+    tape.take(&serde_json::to_string(&TapeLine::Tape(Header::now())).unwrap()).unwrap();
+    world.tape.lines().iter().for_each(|line| tape.take(line).unwrap());
+    tape.share()
 }
 
 fn decision(nth: u64) -> DecisionId {
@@ -226,7 +237,7 @@ async fn what_budgets_refused_comes_again() {
 
 /// What a provider in trouble does to the nth request: a fifth asks for patience, a tenth fails, a
 /// tenth breaks the connection, a tenth is not JSON.
-fn chaos(nth: u64) -> Does {
+pub(super) fn chaos(nth: u64) -> Does {
     let dice = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     match dice % 10 {
         0 | 1 => Does::asks_for_patience(dice % 3),
