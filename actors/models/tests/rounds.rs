@@ -52,7 +52,7 @@ async fn live(world: &World) -> Desk<TradingBrief> {
 }
 
 /// A brain of each of the five, of one kind.
-type Team = Vec<(&'static str, Arc<dyn Brain<TradingBrief>>)>;
+pub(super) type Team = Vec<(&'static str, Arc<dyn Brain<TradingBrief>>)>;
 
 pub(super) fn models(world: &World) -> Team {
     let brain = |entry: &Entry<TradingBrief>| {
