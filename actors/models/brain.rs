@@ -1,7 +1,7 @@
 //! The brain that is a language model.
 //!
 //! It says what a question can cost at most, on each rung of its ladder, and asks the one that was
-//! granted. What is done about failures is in [`super::consult`].
+//! granted. What is done about failures is in `consult.rs`.
 //!
 //! - G-3: money is reserved before a call: what is granted covers a few attempts at their worst, and
 //!   no attempt leaves that it does not cover.
