@@ -33,7 +33,7 @@ impl OpenAiHttp {
         Ok(Self { name: "openrouter".to_owned(), dialect: Dialect::OpenRouter, door })
     }
 
-    /// A server of one's own, which does what [`probe`] found.
+    /// A server of one's own, which does what [`probe()`] found.
     ///
     /// # Errors
     /// As [`OpenAiHttp::openrouter`].
