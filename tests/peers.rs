@@ -1,4 +1,6 @@
-//! Programs of others read what we write: a real Prometheus scrapes a real run.
+//! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers.
+
+mod models;
 
 use std::path::Path;
 use std::process::Command;

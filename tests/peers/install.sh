@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the peers of the suite into a folder of their own: aimock (12 MB), which plays a provider of
+# models, and llama.cpp as a wheel (208 MB with numpy), which is one. Nothing outside the folder changes.
+# Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
+#
+# usage: install.sh FOLDER
+set -euo pipefail
+
+folder=${1:?usage: install.sh FOLDER}
+aimock=1.43.0
+xllamacpp=2026.10.11549
+gguf=0.19.0
+mkdir -p "$folder"
+cd "$folder"
+
+aimock() {
+    command -v node >/dev/null && command -v npm >/dev/null || { echo "no node and npm"; return 1; }
+    [ -e "aimock-$aimock" ] && return
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix . \
+        "@copilotkit/aimock@$aimock" >npm.log 2>&1 || { tail -n 1 npm.log; return 1; }
+    touch "aimock-$aimock"
+}
+
+llama() {
+    command -v python3 >/dev/null || { echo "no python3"; return 1; }
+    [ -e "llama-$xllamacpp" ] && return
+    python3 -m venv venv >venv.log 2>&1 || { echo "no venv"; return 1; }
+    venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: \
+        "xllamacpp==$xllamacpp" "gguf==$gguf" numpy >pip.log 2>&1 || { tail -n 1 pip.log; return 1; }
+    touch "llama-$xllamacpp"
+}
+
+for peer in aimock llama; do
+    if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
+done
