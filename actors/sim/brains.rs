@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use conclave_domain::brief::trading::TradingBrief;
-use conclave_domain::budget::Paid;
+use conclave_domain::budget::{Paid, Rung};
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::role::RISK_GUARDIAN;
@@ -14,11 +14,14 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::plan::Mind;
 use super::seen::{Journal, Seen};
-use crate::runtime::brain::{Ask, Brain, Thinking, Thought};
+use crate::runtime::brain::{Ask, Brain, RULES, Thinking, Thought};
 use crate::runtime::faults::ports::FaultyClock;
 
-/// The most that a call can cost: 20 cents.
-const AT_MOST: Money = Money::from_raw(Money::SCALE / 5);
+/// The most that a call can cost: 20 cents, and 4 of the cheaper model.
+const AT_MOST: [(&str, Money); 2] = [
+    ("simulated", Money::from_raw(Money::SCALE / 5)),
+    ("cheaper", Money::from_raw(Money::SCALE / 25)),
+];
 
 /// One agent's brain in one world. It survives the process, as a model does.
 #[derive(Debug)]
@@ -57,22 +60,27 @@ impl Brain<TradingBrief> for SimBrain {
     }
 
     fn paid(&self, _: &TradingBrief, _: &Limits) -> Option<Paid> {
-        self.mind.paid.then(|| Paid::one("simulated", Some(AT_MOST)))
+        let ladder = AT_MOST.map(|(model, most)| Rung::new(model, Some(most)));
+        let paid = self.mind.paid.then(|| Paid::ladder(ladder))?;
+        // In half of all worlds the rules answer where the money is spent.
+        Some(if self.seed % 2 == 0 { paid.or_rules() } else { paid })
     }
 
     fn think(&self, ask: Ask<TradingBrief>) -> Thinking {
         let nth = self.asked.fetch_add(1, Ordering::SeqCst);
         let lot = Dice::lot(self.seed, self.agent, nth);
         let (journal, is_guardian) = (Arc::clone(&self.journal), self.agent == RISK_GUARDIAN);
-        let call = self.mind.paid.then(|| self.calls.fetch_add(1, Ordering::SeqCst));
-        if let Some(call) = call {
-            let (at_most, wall_ms) = (AT_MOST.raw(), self.clock.reading().ms());
+        let most = ask.granted.as_ref().and_then(|rung| rung.at_most);
+        let call = most.map(|_| self.calls.fetch_add(1, Ordering::SeqCst));
+        if let (Some(call), Some(most)) = (call, most) {
+            let (at_most, wall_ms) = (most.raw(), self.clock.reading().ms());
             journal.note(Seen::Asked { call, team: ask.entry.role.team.name(), at_most, wall_ms });
         }
         let mut raw = (ask.entry.rules)(&ask.brief, &ask.limits);
         self.contradict(&mut raw, lot >> 8);
         let pause_ms = (lot >> 32).checked_rem(self.mind.latency_ms + 1).unwrap_or(0);
-        let cost = if call.is_some() { Money::from_raw(AT_MOST.raw() / 2) } else { Money::ZERO };
+        let cost = most.map_or(Money::ZERO, |most| Money::from_raw(most.raw() / 2));
+        let (by, refused) = (ask.refused.map(|_| RULES.to_owned()), ask.refused);
         Box::pin(async move {
             if pause_ms > 0 {
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
@@ -85,7 +93,7 @@ impl Brain<TradingBrief> for SimBrain {
                 let decision = ask.decision.to_string();
                 journal.note(Seen::Guarded { decision, objects });
             }
-            Ok(Thought { cost, ..Thought::free(raw) })
+            Ok(Thought { cost, by, refused, ..Thought::free(raw) })
         })
     }
 }
