@@ -63,7 +63,7 @@ impl Brain<TradingBrief> for SimBrain {
         let ladder = AT_MOST.map(|(model, most)| Rung::new(model, Some(most)));
         let paid = self.mind.paid.then(|| Paid::ladder(ladder))?;
         // In half of all worlds the rules answer where the money is spent.
-        Some(if self.seed % 2 == 0 { paid.or_rules() } else { paid })
+        Some(if self.seed.is_multiple_of(2) { paid.or_rules() } else { paid })
     }
 
     fn think(&self, ask: Ask<TradingBrief>) -> Thinking {
