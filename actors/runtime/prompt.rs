@@ -62,16 +62,22 @@ fn on_the_wire(schema: &Value, limits: &Limits) -> Value {
 /// The stable part: role, rules, limits, schema.
 pub(crate) fn system(role: &Role, instructions: &str, schema: &Value, limits: &Limits) -> String {
     let Role { title, team, purpose, authority, .. } = role;
+    // A reader of texts gives no reasons: nothing of what it has read may leave with its answer.
+    let gives_reasons = schema["properties"].get("reasoning").is_some();
+    let (authority, reasons) = if gives_reasons {
+        let reasons = "`reasoning` is one sentence with the figures that decided.\n";
+        (authority_in_words(*authority), reasons)
+    } else {
+        ("You decide nothing and have no vote.", "")
+    };
     let schema = on_the_wire(schema, limits);
-    let authority = authority_in_words(*authority);
     format!(
         "You are the {title} in the {team} team of a council around a trading system.\n\
          {purpose}\n{authority}\n\n# Rules\n\n{}\n\n# Answer\n\n\
          Answer with one JSON object that matches the schema, with nothing before or after it.\n\
          Every number is a whole number in the unit that its description names, while the rules \
          above name bounds in plain units; a number that is missing is never guessed.\n\
-         `reasoning` is one sentence with the figures that decided.\n\
-         A figure that is null in the brief is unknown: treat it as a risk, never as neutral.\n\n\
+         {reasons}A figure that is null in the brief is unknown: treat it as a risk, never as neutral.\n\n\
          {schema}\n",
         instructions.trim()
     )
