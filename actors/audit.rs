@@ -10,6 +10,7 @@
 //! After a restart it forgets nothing: the state is the sink's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use conclave_domain::order::DecisionId;
@@ -17,7 +18,7 @@ use conclave_domain::record::{Anchor, Record, RecordError, Step};
 use conclave_domain::time::Time;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
-use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
 
 use crate::runtime::ports::{AuditError, AuditSink, Batch, Committed, Done, Safety, Written};
 
@@ -105,6 +106,8 @@ struct Board {
     ends: watch::Sender<Ends>,
     /// Why the last batch could not be written; `None` while all is well.
     trouble: watch::Sender<Option<AuditError>>,
+    /// Records of what has happened that are not in the log and never will be.
+    lost: AtomicU64,
 }
 
 /// What an audit actor is started with, and started again after a failure.
@@ -117,6 +120,9 @@ pub struct AuditArgs {
 
 /// How long a caller waits for room before it hears that there is none.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a note that waits for room has the disk tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Lines that a slow watcher may lag behind before it misses some.
 const WATCHERS_LAG: usize = 1_024;
@@ -136,6 +142,7 @@ pub fn audit(sink: Arc<dyn AuditSink>, head: Anchor, capacity: usize) -> (AuditH
         lines: broadcast::Sender::new(WATCHERS_LAG),
         ends: ends_tx,
         trouble: watch::Sender::new(None),
+        lost: AtomicU64::new(0),
     });
     let handle = AuditHandle { actor, ends, board: Arc::clone(&board) };
     (handle, AuditArgs { sink, me, board })
@@ -152,11 +159,13 @@ impl AuditHandle {
     }
 
     /// Writes a record that rides in the next batch: it survives the end of the process at once and
-    /// the loss of power after the next [`AuditHandle::append`]. Returns when it has its place.
+    /// the loss of power after the next [`AuditHandle::append`]. Returns when it has its place: where a
+    /// full disk keeps as many as there is room for, it waits, because what has happened must not be
+    /// missing. So do the bars of a replay, behind whoever waits here.
     ///
     /// # Errors
-    /// When the audit is not running, or has had no room for [`PATIENCE`]. A failure of the disk is
-    /// counted and logged; the sink keeps the record and writes it before the next batch.
+    /// When the audit is not running, or is closed for good. A failure of the disk is counted and
+    /// logged; the sink keeps the record and writes it before the next batch.
     pub async fn note(&self, record: Record) -> Result<(), AuditError> {
         self.note_all(vec![record]).await
     }
@@ -166,18 +175,29 @@ impl AuditHandle {
     /// # Errors
     /// As [`AuditHandle::note`].
     pub async fn note_all(&self, records: Vec<Record>) -> Result<(), AuditError> {
-        self.send(records, Safety::Written, |_| ()).await
+        let count = records.len();
+        let permit = self.room_for_a_note().await.inspect_err(|_| self.board.lose(count))?;
+        let written = self.board.kept(count);
+        let done = Done::new(move |result| {
+            drop(permit);
+            written.answer(result);
+        });
+        self.cast(AuditMsg::Append { records, safety: Safety::Written, done })
     }
 
     /// Takes records from somebody who cannot wait: their place is certain when this returns, and they
     /// are synced with the next group. For what is rare: it asks nobody for room.
     ///
     /// # Errors
-    /// When the audit is not running. A failure of the disk is counted and logged.
+    /// When the audit is not running. A failure of the disk is counted and logged; the sink keeps the
+    /// records and writes them before the next batch.
     pub fn tell(&self, records: Vec<Record>) -> Result<(), AuditError> {
-        let (board, count) = (Arc::clone(&self.board), records.len());
-        let done = Done::new(move |result| drop(board.settle(result, count)));
-        self.cast(AuditMsg::Append { records, safety: Safety::Synced, done })
+        let done = self.board.kept(records.len());
+        // In two parts, so that a full disk refuses the sync and keeps what has happened.
+        self.cast(AuditMsg::Append { records, safety: Safety::Written, done })?;
+        let board = Arc::clone(&self.board);
+        let done = Done::new(move |result| drop(board.settle(result, 0)));
+        self.cast(AuditMsg::Append { records: Vec::new(), safety: Safety::Synced, done })
     }
 
     /// Waits until everything so far is on the disk.
@@ -211,6 +231,28 @@ impl AuditHandle {
         self.board.trouble.borrow().clone()
     }
 
+    /// Resolves when the log is closed for good, and says why. A log that may be written again, such as
+    /// one on a full disk, is waited for.
+    pub(crate) fn closed_for_good(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut trouble = self.board.trouble.subscribe();
+        async move {
+            loop {
+                if let Some(error @ AuditError::Broken { .. }) = &*trouble.borrow_and_update() {
+                    return error.to_string();
+                }
+                if trouble.changed().await.is_err() {
+                    // Nobody writes any more who could break anything.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// Records of what has happened that are missing in the log: an error that a run ends with.
+    pub fn lost(&self) -> u64 {
+        self.board.lost.load(Ordering::SeqCst)
+    }
+
     /// Every line from now on. A watcher that lags is told how many lines it missed.
     pub fn subscribe(&self) -> broadcast::Receiver<Published> {
         self.board.lines.subscribe()
@@ -223,27 +265,45 @@ impl AuditHandle {
     }
 
     async fn ask(&self, records: Vec<Record>, safety: Safety) -> Result<Ack, AuditError> {
+        let permit = self.room().await?;
         let (answer, waiting) = oneshot::channel();
-        self.send(records, safety, |committed| drop(answer.send(committed))).await?;
+        let (board, count) = (Arc::clone(&self.board), records.len());
+        let done = Done::new(move |result| {
+            drop(permit);
+            drop(answer.send(board.settle(result, count)));
+        });
+        self.cast(AuditMsg::Append { records, safety, done })?;
         waiting.await.unwrap_or(Err(AuditError::Closed))
     }
 
-    async fn send(
-        &self,
-        records: Vec<Record>,
-        safety: Safety,
-        answer: impl FnOnce(Result<Ack, AuditError>) + Send + 'static,
-    ) -> Result<(), AuditError> {
-        let board = Arc::clone(&self.board);
-        let room = if safety == Safety::Written { &board.noted } else { &board.asked };
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(room).acquire_owned()).await;
-        let permit = permit.map_err(|_| AuditError::Busy)?.map_err(|_| AuditError::Closed)?;
-        let count = records.len();
-        let done = Done::new(move |result| {
-            drop(permit);
-            answer(board.settle(result, count));
-        });
-        self.cast(AuditMsg::Append { records, safety, done })
+    async fn room(&self) -> Result<OwnedSemaphorePermit, AuditError> {
+        let free = Arc::clone(&self.board.asked).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, free).await;
+        permit.map_err(|_| AuditError::Busy)?.map_err(|_| AuditError::Closed)
+    }
+
+    /// Waits as long as it takes. A sink tries again what it owes when the next batch comes, and while
+    /// everybody waits here nobody else brings one.
+    async fn room_for_a_note(&self) -> Result<OwnedSemaphorePermit, AuditError> {
+        let mut has_told = false;
+        loop {
+            let free = Arc::clone(&self.board.noted).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(RETRY, free).await {
+                return permit.map_err(|_| AuditError::Closed);
+            }
+            if !has_told {
+                has_told = true;
+                let owed = self.board.capacity;
+                tracing::error!(
+                    owed,
+                    "the audit owes all that it may: waiting until it is written"
+                );
+            }
+            match self.sync().await {
+                Err(error @ (AuditError::Broken { .. } | AuditError::Closed)) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     fn cast(&self, message: AuditMsg) -> Result<(), AuditError> {
@@ -253,11 +313,31 @@ impl AuditHandle {
 }
 
 impl Board {
+    /// The answer to records that the sink keeps until it has written them.
+    fn kept(self: &Arc<Self>, records: usize) -> Done<Committed, AuditError> {
+        let board = Arc::clone(self);
+        Done::new(move |result| {
+            if result.is_err() {
+                board.lose(records);
+            }
+            drop(board.settle(result, records));
+        })
+    }
+
+    /// Counts what is missing in the log.
+    fn lose(&self, records: usize) {
+        self.lost.fetch_add(records as u64, Ordering::SeqCst);
+    }
+
     /// Says once what goes on and what does not, however many batches are refused.
     fn failed(&self, error: &AuditError, records: usize) {
         let is_news = self.trouble.send_if_modified(|trouble| {
-            let is_news = trouble.as_ref() != Some(error);
-            *trouble = Some(error.clone());
+            // What is closed for good stays so, whatever is said afterwards.
+            let is_closed = matches!(trouble, Some(AuditError::Broken { .. }));
+            let is_news = !is_closed && trouble.as_ref() != Some(error);
+            if is_news {
+                *trouble = Some(error.clone());
+            }
             is_news
         });
         let error = error as &dyn std::error::Error;
@@ -286,7 +366,10 @@ impl Board {
             }
         };
         // A batch without records may have had nothing to write.
-        if records > 0 && self.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
+        let ends = |trouble: &mut Option<AuditError>| {
+            !matches!(trouble, Some(AuditError::Broken { .. })) && trouble.take().is_some()
+        };
+        if records > 0 && self.trouble.send_if_modified(ends) {
             tracing::warn!("the audit is written again: new risk may be taken");
         }
         metrics::counter!("conclave_audit_records_total").increment(records as u64);
@@ -354,94 +437,4 @@ impl Actor for Audit {
 }
 
 #[cfg(test)]
-mod tests {
-    use conclave_domain::record::Stream;
-
-    use super::*;
-    use crate::testkit::memory_audit::MemoryAudit;
-
-    fn digest(nth: i64) -> Record {
-        record(Step::SessionDigest, None, Time::from_ms(nth), &nth).unwrap()
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
-    async fn started(capacity: usize) -> (Arc<MemoryAudit>, AuditHandle, ActorRef<AuditMsg>) {
-        let log = Arc::new(MemoryAudit::default());
-        let (handle, args) = audit(log.clone(), log.anchor(), capacity);
-        let (actor, _) = Actor::spawn(None, Audit, args).await.unwrap();
-        (log, handle, actor)
-    }
-
-    /// A-1: the steps of a decision are one batch with one sync, in the order they were given.
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_is_synced_once_and_what_was_noted_rides_along() {
-        let (log, handle, _) = started(8).await;
-        handle.note(digest(1)).await.unwrap();
-        let ack = handle.append(vec![digest(2), digest(3)]).await.unwrap();
-        assert_eq!((ack.seq, log.syncs()), (3, 1));
-        assert_eq!(handle.head(), handle.synced());
-        assert_eq!(handle.sync().await.unwrap().seq, 3);
-        assert_eq!(log.syncs(), 1, "there was nothing to sync");
-        assert!(log.is_sound());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn volatile_fields_go_to_the_other_stream() {
-        let (log, handle, _) = started(8).await;
-        let noted = volatile(digest(1), &serde_json::json!({ "wall_ms": 7 })).unwrap();
-        handle.append(vec![noted]).await.unwrap();
-        assert!(!log.lines(Stream::Decisions)[0].contains("wall_ms"));
-        let observed = log.lines(Stream::Observations);
-        assert!(
-            observed[0].starts_with(r#"{"seq":1,"of":1,"step":"session.digest""#),
-            "{observed:?}"
-        );
-        assert!(log.is_sound());
-    }
-
-    /// Goal: a full disk refuses decisions, loses no record of what has happened, and goes on.
-    /// Method: the disk fails between two appends; a note falls into the gap.
-    #[tokio::test(start_paused = true)]
-    async fn a_full_disk_refuses_appends_and_keeps_notes() {
-        let (log, handle, _) = started(1).await;
-        log.fail(Some(AuditError::DiskFull));
-        assert_eq!(handle.trouble(), None);
-        assert_eq!(handle.append(vec![digest(1)]).await, Err(AuditError::DiskFull));
-        assert_eq!(handle.trouble(), Some(AuditError::DiskFull));
-        handle.note(digest(2)).await.unwrap();
-        assert_eq!(handle.append(vec![digest(3)]).await, Err(AuditError::DiskFull));
-        assert_eq!(handle.note(digest(4)).await, Err(AuditError::Busy), "there is room for one");
-        log.fail(None);
-        assert_eq!(handle.append(vec![digest(5)]).await.unwrap().seq, 2);
-        assert_eq!(handle.trouble(), None);
-        let lines = log.lines(Stream::Decisions);
-        assert!(lines[0].contains(r#""body":2"#) && lines[1].contains(r#""body":5"#), "{lines:?}");
-        assert_eq!(handle.depth(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_watcher_sees_each_line_and_hears_how_many_it_missed() {
-        let (_, handle, _) = started(8).await;
-        let mut lines = handle.subscribe();
-        handle.append((0..2_000).map(digest).collect()).await.unwrap();
-        let missed = broadcast::error::RecvError::Lagged(2_000 - WATCHERS_LAG as u64);
-        assert_eq!(lines.recv().await, Err(missed));
-        assert_eq!(lines.recv().await.unwrap().seq, 977);
-    }
-
-    #[tokio::test(start_paused = true)]
-    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
-    async fn a_restart_forgets_nothing_and_the_handle_survives_it() {
-        let log = Arc::new(MemoryAudit::default());
-        let (handle, args) = audit(log.clone(), log.anchor(), 8);
-        assert_eq!(handle.append(vec![digest(0)]).await, Err(AuditError::Closed));
-        let (actor, _) = Actor::spawn(None, Audit, args.clone()).await.unwrap();
-        handle.append(vec![digest(1)]).await.unwrap();
-        actor.kill();
-        actor.wait(None).await.unwrap();
-        assert_eq!(handle.append(vec![digest(2)]).await, Err(AuditError::Closed));
-        Actor::spawn(None, Audit, args).await.unwrap();
-        assert_eq!(handle.append(vec![digest(2)]).await.unwrap().seq, 2);
-        assert!(log.is_sound());
-    }
-}
+mod tests;

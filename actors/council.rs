@@ -1,8 +1,8 @@
 //! The council: the root of the actor tree, and the handles to everything in it.
 //!
 //! Children start in the order of what they need: audit, context, safety (which starts the agents),
-//! market, broker, approvals, orchestrator; they stop in reverse. When one of them ends too often the
-//! council falls: the fence closes, and whoever runs it hears of it.
+//! market, broker, approvals, orchestrator; they stop in reverse. When one of them ends too often, or
+//! the log is closed for good, the council falls: the fence closes, and whoever runs it hears of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -213,7 +213,9 @@ impl Council {
         let faults = Arc::clone(&setup.faults);
         let hurry = setup.carried.hurry.clone();
         let (children, staff) = staff(setup, &world);
-        let root = Tree::start(children, world.runtime, world.fence).await?;
+        // nothing may go on that nobody can write down; a restart opens the log again.
+        let fatal = Box::pin(staff.audit.closed_for_good());
+        let root = Tree::start(children, world.runtime, world.fence, Some(fatal)).await?;
         let directory = root.directory.clone();
         Ok(Self {
             audit: staff.audit,
@@ -241,6 +243,11 @@ impl Council {
     /// Why the council has fallen, if it has.
     pub fn fallen(&self) -> Option<String> {
         self.root.fallen()
+    }
+
+    /// Resolves when the council has fallen, and says why.
+    pub async fn falls(&self) -> String {
+        self.root.falls().await
     }
 
     /// Writes down which faults were injected on request since this was last called.

@@ -73,10 +73,13 @@ impl<R: Rhythm> Stations for Pump<R> {
             return Err(PumpError::Fallen(why));
         }
         self.council.tell_faults().await;
-        // A pace is not waited for once somebody asks to stop: the bar in hand is the last one.
+        // A pace is not waited for once somebody asks to stop: the bar in hand is the last one. A council
+        // that has fallen plays none.
         tokio::select! {
+            biased;
             () = self.rhythm.before(chunk) => {}
             () = stopped(&mut self.stop) => {}
+            why = self.council.falls() => return Err(PumpError::Fallen(why)),
         }
         self.council.hurry.quiet().await;
         Ok(self.council.market.bars(Arc::clone(chunk)).await?)

@@ -72,7 +72,8 @@ pub async fn run(
     let account = RawAccount::new(terms.clone(), &instruments, tape.longest())?;
     let (market_spec, market) = market(watch, SessionDigest::default(), None);
     let (keeper_spec, keeper) = keeper(account);
-    let tree = Tree::start(vec![market_spec, keeper_spec], runtime, Fence::without_flag()).await?;
+    let children = vec![market_spec, keeper_spec];
+    let tree = Tree::start(children, runtime, Fence::without_flag(), None).await?;
     let mut stations = RawStations { market, keeper };
     let played = driver::play(&mut tape, slices, &mut stations).await;
     let result = match played {

@@ -1,16 +1,22 @@
 //! The root of an actor tree: it starts children in the order of their list, stops them in reverse,
-//! and falls when one of them ends too often. Then the fence closes, and whoever runs it hears of it.
+//! and falls when one of them ends too often, or when something ends for good that it cannot do
+//! without. Then the fence closes, and whoever runs it hears of it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::runtime::directory::Directory;
 use crate::runtime::fence::Fence;
 use crate::runtime::supervision::{ChildSpec, Intensity, Remedy, Started, Supervisor};
+
+/// Resolves, with the reason, when a tree cannot go on although every child lives.
+pub(crate) type Fatal = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// A running tree. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,7 +28,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Starts the children one after the other.
+    /// Starts the children one after the other. The tree falls when `fatal` resolves, if there is one.
     ///
     /// # Errors
     /// When one does not start; those that did are stopped.
@@ -31,10 +37,12 @@ impl Tree {
         children: Vec<ChildSpec>,
         runtime: Handle,
         fence: Arc<Fence>,
+        fatal: Option<Fatal>,
     ) -> Result<Self, SpawnErr> {
         let directory = Directory::default();
         let (fell, fallen) = watch::channel(None);
-        let arguments = RootArgs { children, runtime, directory: directory.clone(), fence, fell };
+        let arguments =
+            RootArgs { children, runtime, directory: directory.clone(), fence, fell, fatal };
         let (root, _) = Actor::spawn(None, Root, arguments).await?;
         Ok(Self { directory, fallen, root })
     }
@@ -42,6 +50,17 @@ impl Tree {
     /// Why the tree has fallen, if it has.
     pub(crate) fn fallen(&self) -> Option<String> {
         self.fallen.borrow().clone()
+    }
+
+    /// Resolves when the tree has fallen, and says why; never while somebody may still stop it.
+    pub(crate) async fn falls(&self) -> String {
+        let mut fallen = self.fallen.clone();
+        let why = fallen.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
+            // It was stopped in order: nobody falls any more.
+            None => std::future::pending().await,
+        }
     }
 
     /// The root itself, for tests that look at who lives.
@@ -66,6 +85,7 @@ struct Root;
 enum RootMsg {
     Restart(usize),
     Started(Started),
+    Fatal(String),
 }
 
 struct RootArgs {
@@ -74,12 +94,15 @@ struct RootArgs {
     directory: Directory,
     fence: Arc<Fence>,
     fell: watch::Sender<Option<String>>,
+    fatal: Option<Fatal>,
 }
 
 struct RootState {
     children: Supervisor,
     fence: Arc<Fence>,
     fell: watch::Sender<Option<String>>,
+    /// Waits for what is fatal; ends with the root.
+    _waiting: JoinSet<()>,
 }
 
 impl Actor for Root {
@@ -92,11 +115,19 @@ impl Actor for Root {
         me: ActorRef<RootMsg>,
         args: RootArgs,
     ) -> Result<RootState, ActorProcessingErr> {
-        let RootArgs { children, runtime, directory, fence, fell } = args;
+        let RootArgs { children, runtime, directory, fence, fell, fatal } = args;
         let intensity = Intensity::default();
-        let me = me.get_cell();
-        let children = Supervisor::start(me, runtime, intensity, directory, children).await?;
-        Ok(RootState { children, fence, fell })
+        let cell = me.get_cell();
+        let children = Supervisor::start(cell, runtime, intensity, directory, children).await?;
+        let mut waiting = JoinSet::new();
+        if let Some(fatal) = fatal {
+            waiting.spawn(async move {
+                let why = fatal.await;
+                // A root that is gone has fallen, or was stopped.
+                let _ = me.cast(RootMsg::Fatal(why));
+            });
+        }
+        Ok(RootState { children, fence, fell, _waiting: waiting })
     }
 
     async fn handle(
@@ -116,6 +147,7 @@ impl Actor for Root {
                 let remedy = state.children.started(started);
                 state.follow(&me, remedy);
             }
+            RootMsg::Fatal(why) => state.fall(&me, why),
         }
         Ok(())
     }
@@ -149,12 +181,15 @@ impl RootState {
                 me.send_after(pause, move || RootMsg::Restart(index));
             }
             Remedy::GaveUp(name, end) => {
-                self.fence.halt();
-                let why = format!("{name} ended too often: {}", end.text());
-                tracing::error!(why, "the council falls");
-                self.fell.send_replace(Some(why));
-                me.stop(None);
+                self.fall(me, format!("{name} ended too often: {}", end.text()));
             }
         }
+    }
+
+    fn fall(&self, me: &ActorRef<RootMsg>, why: String) {
+        self.fence.halt();
+        tracing::error!(why, "the council falls");
+        self.fell.send_replace(Some(why));
+        me.stop(None);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! `data/README.md` says where the embedded ones come from; `data/checksums.txt` says what they are.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,8 @@ use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::{Split, SplitError, adjust, read_splits};
 use conclave_domain::news::door::RawItem;
 use serde_json::error::Category;
+
+use crate::files;
 
 /// The embedded bars: a file per symbol, in symbol order.
 const BARS: [(&str, &str); 5] = [
@@ -212,7 +213,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
 
 fn bytes_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // One byte more than is allowed tells a full file from one that is too large.
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod docs;
+mod files;
 pub mod http;
 pub mod report;
 pub mod run;

@@ -274,10 +274,16 @@ impl Office {
             self.note(batch).await;
             return Ok(());
         }
+        let mut refused = batch.clone();
         batch.cleared(&conclusion, mode);
         if let Err(error) = self.audit.append(batch.into_records()).await {
             tracing::error!(error = &error as &dyn std::error::Error, "entry given up");
-            self.score.denied(&decision, Code::SafetyStore, Code::SafetyStore.cause());
+            let code = Code::SafetyStore;
+            // none of the batch is in the log. The verdict goes there as soon as there is room,
+            // with the end that it has come to.
+            refused.not_cleared(code);
+            self.score.denied(&decision, code, code.cause());
+            self.note(refused).await;
             return Ok(());
         }
         let (voters, reasoning) = (of.round.report.voters_for(), reasoning(&of.advice));

@@ -22,7 +22,7 @@ use crate::runtime::shell::Answer;
 
 /// The batch of one decision: its records in the order of their steps. A record that cannot be made
 /// is logged and left out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     decision: DecisionId,
     at: Time,

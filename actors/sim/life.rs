@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use super::disk::{Opened, Ports, SafetyDevice};
 use super::person;
 use super::seen::Seen;
-use super::stage::{Broke, Stage};
+use super::stage::{Broke, Stage, is_closed, note_rounds};
 use super::world::World;
 use crate::audit::record;
 use crate::broker::Account;
@@ -241,6 +241,9 @@ async fn finish(world: &World, council: &Council) -> End {
     let gave_up = |why: String| End::GaveUp(format!("the run did not end in order: {why}"));
     council.market.finish().await;
     if let Err(error) = council.broker.flatten(None, None, ExitReason::EndOfData).await {
+        if is_closed(council) {
+            return gave_up("the log is closed".to_owned());
+        }
         return End::Broke(format!("the last positions were not closed: {error:?}"));
     }
     if let Err(broke) = keep(world, council).await {
@@ -254,6 +257,7 @@ async fn finish(world: &World, council: &Council) -> End {
     if let Err(error) = council.audit.finish().await {
         return gave_up(error.to_string());
     }
+    note_rounds(world, council);
     match council.context.flush().await {
         Ok(()) => End::Data,
         Err(error) => gave_up(error.to_string()),

@@ -39,6 +39,8 @@ pub(super) enum Seen {
     Books { books: Value },
     /// How the budgets stand: name, limit, left.
     Budgets { rows: Vec<(String, f64, f64)>, wall_ms: i64, trading_ms: i64, fresh: bool },
+    /// The rounds that the council says it has held since its process began, all of them written.
+    Held { rounds: u64 },
     /// The accounts are about to be stored under this number.
     Keeping { serial: u64 },
     /// The accounts of this number are on the disk.

@@ -23,6 +23,7 @@ use crate::council::Council;
 use crate::driver::{Advanced, Played, Stations};
 use crate::inline::Attend;
 use crate::pump::{Pump, PumpError, Rhythm};
+use crate::runtime::ports::AuditError;
 
 /// Why a life does not go on.
 #[derive(Debug)]
@@ -72,7 +73,10 @@ impl<'a> Stage<'a> {
         let slice = world.next_slice();
         if world.faults.planned(Port::Process, slice, &[Fault::Stop]).is_some() {
             return match keep(world, &self.council).await {
-                Ok(()) => Err(Broke::Stop),
+                Ok(()) => {
+                    note_rounds(world, &self.council);
+                    Err(Broke::Stop)
+                }
                 Err(why) => Err(Broke::Disk(why)),
             };
         }
@@ -116,7 +120,7 @@ impl<'a> Stage<'a> {
     async fn look(&mut self) -> Result<(), Broke> {
         let world = self.world;
         if let Some(why) = self.council.fallen() {
-            return Err(Broke::Never(format!("the council has fallen: {why}")));
+            return Err(self.fell(format!("the council has fallen: {why}")));
         }
         world.report_budgets(&self.council, false).await;
         let context = in_time("the context", self.council.context.fresh()).await?;
@@ -137,6 +141,21 @@ impl<'a> Stage<'a> {
         self.settle().await
     }
 
+    /// A council falls when its log is closed for good, and never otherwise.
+    fn fell(&self, why: String) -> Broke {
+        if is_closed(&self.council) { Broke::Disk(why) } else { Broke::Never(why) }
+    }
+
+    fn broke(&self, error: &PumpError) -> Broke {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        self.fell(format!("the run could not go on: {text}"))
+    }
+
     fn note_slice(&self, chunk: &Chunk) {
         let Some(first) = chunk.ticks().first() else { return };
         let at = first.bar.close_time;
@@ -150,20 +169,21 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// Whether the council's log is closed until a restart.
+pub(super) fn is_closed(council: &Council) -> bool {
+    matches!(council.audit.trouble(), Some(AuditError::Broken { .. }))
+}
+
 /// Waits, but not for ever: what takes longer than anything may is stuck.
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> Result<T, Broke> {
     let waited = tokio::time::timeout(STUCK, work).await;
     waited.map_err(|_| Broke::Never(format!("stuck: {what} did not come to its end")))
 }
 
-fn never(error: &PumpError) -> Broke {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    Broke::Never(format!("the run could not go on: {text}"))
+/// Notes how many rounds the council says it has held, once everything that it wrote is in the log.
+pub(super) fn note_rounds(world: &World, council: &Council) {
+    let rounds = council.score.stats().rounds_total();
+    world.journal.note(Seen::Held { rounds });
 }
 
 impl Stations for Stage<'_> {
@@ -172,7 +192,7 @@ impl Stations for Stage<'_> {
 
     async fn watch(&mut self, chunk: &Arc<Chunk>) -> Result<Watched, Broke> {
         self.between(chunk).await?;
-        in_time("the market", self.pump.watch(chunk)).await?.map_err(|error| never(&error))
+        in_time("the market", self.pump.watch(chunk)).await?.map_err(|error| self.broke(&error))
     }
 
     async fn advance(
@@ -181,15 +201,15 @@ impl Stations for Stage<'_> {
         slices: Range<usize>,
     ) -> Result<Advanced<Self::Event>, Broke> {
         let advanced = in_time("the broker", self.pump.advance(played, slices)).await?;
-        advanced.map_err(|error| never(&error))
+        advanced.map_err(|error| self.broke(&error))
     }
 
     async fn attend(&mut self, event: Self::Event) -> Result<(), Broke> {
-        in_time("an event", self.pump.attend(event)).await?.map_err(|error| never(&error))
+        in_time("an event", self.pump.attend(event)).await?.map_err(|error| self.broke(&error))
     }
 
     async fn decide(&mut self, raised: Raised) -> Result<(), Broke> {
-        in_time("a decision", self.pump.decide(raised)).await?.map_err(|error| never(&error))
+        in_time("a decision", self.pump.decide(raised)).await?.map_err(|error| self.broke(&error))
     }
 
     fn is_stopped(&self) -> bool {

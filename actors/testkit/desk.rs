@@ -130,7 +130,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
             }),
             live: Arc::default(),
         });
-        let root = Tree::start(vec![child], Handle::current(), fence).await?;
+        let root = Tree::start(vec![child], Handle::current(), fence, None).await?;
         let DeskSetup { store, clock, .. } = setup;
         Ok(Self { safety, agents, brains, store, clock, limits, root, events })
     }

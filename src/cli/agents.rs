@@ -138,7 +138,7 @@ fn read_brief(path: &Path) -> Result<String, CliError> {
     if path == Path::new("-") {
         std::io::stdin().take(BRIEF_MAX + 1).read_to_end(&mut bytes)
     } else {
-        let file = std::fs::File::open(path).map_err(|error| failed(ExitCode::NotFound, error))?;
+        let file = crate::files::open(path).map_err(|error| failed(ExitCode::NotFound, error))?;
         file.take(BRIEF_MAX + 1).read_to_end(&mut bytes)
     }
     .map_err(|error| failed(ExitCode::Failure, error))?;

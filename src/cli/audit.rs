@@ -1,7 +1,6 @@
 //! `audit tail|verify|export`: looks at a log that lies on the disk; nothing needs to be running.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use serde::Deserialize;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, Table};
 use crate::adapters::audit_files::{Follower, HEAD_FILE, LogError, Report, has_log, lines, verify};
+use crate::files;
 
 /// Looks at the audit.
 #[derive(Args, Debug)]
@@ -101,7 +101,7 @@ pub fn run(args: &AuditArgs, format: Format, out: &mut dyn Write) -> Result<(), 
                 let text = format!("`{}` cannot be written", path.display());
                 CliError::new(ExitCode::Failure, text).caused_by(error)
             };
-            let mut file = io::BufWriter::new(fs::File::create(path).map_err(failed)?);
+            let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
             export(&log_dir(dir), format, &mut file)?;
             file.flush().map_err(failed)
         }
@@ -153,8 +153,8 @@ fn run_file(dir: &Path) -> Result<RunFile, CliError> {
         CliError::new(ExitCode::Data, format!("`{}` is unreadable", path.display()))
             .caused_by(error)
     };
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| bad(error.into())),
+    match files::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| bad(error.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(RunFile::default()),
         Err(error) => Err(bad(error.into())),
     }
@@ -314,6 +314,7 @@ impl From<LogError> for CliError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::Arc;
 
     use clap::Parser;

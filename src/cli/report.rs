@@ -16,7 +16,7 @@ use crate::adapters::control_http::store_dir;
 pub fn run(place: &Where, format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
     let dir = store_dir(place.store.as_deref())?;
     let path = dir.join("summary.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let text = crate::files::read_to_string(&path).map_err(|error| {
         let text = format!("{} has no report: it is written when a run ends", dir.display());
         CliError::new(ExitCode::NotFound, text).caused_by(error)
     })?;

@@ -74,8 +74,8 @@ pub(super) fn from_file(path: &Path) -> Result<Layer, ConfigError> {
         origin: source.to_string(),
     };
     let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
+    let read =
+        crate::files::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
     let bytes =
         read.map_err(|error| refused(error.to_string(), "a readable UTF-8 file".to_owned()))?;
     if bytes as u64 > FILE_MAX {

@@ -130,7 +130,7 @@ pub trait Desk: Send + Sync + 'static {
     /// Carries out one command, to its end even if nobody waits for the answer any more.
     fn command(&self, command: Command) -> Answer<'_>;
 
-    /// Whether the process can serve: every actor that new risk needs is alive.
+    /// Whether new risk could be taken: every actor that it needs is alive, and the audit is written.
     fn is_ready(&self) -> bool;
 
     /// The text of `/metrics`, in the exposition format of Prometheus.

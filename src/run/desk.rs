@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
 use outside::Outside;
+pub(super) use views::audit_state;
 
 /// What a desk is made of.
 #[derive(Clone)]
@@ -107,7 +108,9 @@ impl Desk for RunDesk {
         let council = &self.0.parts.council;
         let actors = council.directory.all();
         let guardian = council.safety.directory().get(RiskGuardian::ROLE.name);
+        // Without a log there is no new risk, whoever lives.
         council.fallen().is_none()
+            && council.audit.trouble().is_none()
             && !actors.is_empty()
             && actors.iter().all(|(_, entry)| entry.health == Health::Alive)
             && guardian.is_some_and(|entry| entry.health == Health::Alive)

@@ -100,6 +100,7 @@ pub(super) async fn report(
     notes.extend(prepared.faults.never_happened().iter().map(|planned| {
         format!("the planned fault {planned} never happened: this process had {rounds} rounds")
     }));
+    notes.extend(Some(council.audit.lost()).filter(|lost| *lost > 0).map(missing));
     // A run that is stopped before its first bar is reported on as well.
     if curve.is_empty() {
         curve.push(EquityPoint {
@@ -186,6 +187,18 @@ pub(super) async fn again(
     let anchor = council.audit.finish().await;
     let anchor = anchor.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     report(prepared, council, left, anchor).await
+}
+
+/// Whether everything that has happened is in the log.
+pub(super) fn complete(council: &Council) -> Result<(), CliError> {
+    match council.audit.lost() {
+        0 => Ok(()),
+        lost => Err(CliError::new(ExitCode::Failure, missing(lost))),
+    }
+}
+
+fn missing(records: u64) -> String {
+    format!("the log is incomplete: {records} records of what has happened could not be written")
 }
 
 /// Verifies the run's own chain against where it ended.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conclave_actors::audit::AuditHandle;
 use conclave_actors::runtime::ports::Clock;
 use conclave_actors::safety::SafetyHandle;
 use conclave_domain::role::Team;
@@ -16,6 +17,7 @@ use metrics::gauge;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::desk::audit_state;
 use crate::adapters::heartbeat::Heartbeat;
 use crate::adapters::notify::Notifier;
 use crate::http::desk::Desk;
@@ -39,6 +41,8 @@ pub(super) trait Heart: Send + Sync {
 pub(super) struct CouncilHeart {
     /// Who is asked.
     pub(super) safety: SafetyHandle,
+    /// Knows whether the log is written.
+    pub(super) audit: AuditHandle,
     /// Knows who is there.
     pub(super) desk: Arc<dyn Desk>,
     /// Knows the market's time.
@@ -57,7 +61,11 @@ impl Heart for CouncilHeart {
     fn status(&self) -> String {
         let standing = self.safety.standing();
         let (mode, state) = (standing.mode(Team::Trading), standing.trading_state.name());
-        format!("{mode}, {state}, market time {}", self.clock.trading())
+        let log = match audit_state(self.audit.trouble().as_ref()) {
+            "well" => String::new(),
+            trouble => format!(", audit {trouble}"),
+        };
+        format!("{mode}, {state}{log}, market time {}", self.clock.trading())
     }
 }
 

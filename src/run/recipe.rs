@@ -18,6 +18,7 @@ use toml::Value;
 use super::args::RunArgs;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer, Loaded};
+use crate::files;
 
 /// The effective configuration in a run's directory.
 pub const CONFIG_FILE: &str = "config.toml";
@@ -236,14 +237,14 @@ fn unreadable(path: &Path, error: io::Error) -> CliError {
 
 fn hash(path: &Path) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
+    io::copy(&mut files::open(path)?, &mut hasher)?;
     hasher.finalize().to_hex().parse().map_err(io::Error::other)
 }
 
 fn read(path: &Path) -> Result<String, CliError> {
     use io::Read as _;
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
+    let read = files::open(path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
     match read {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -173,9 +173,9 @@ async fn keep(
     });
     let manager = manager.map(Arc::new);
     let settings = &prepared.config.supervision;
-    let safety = council.safety.clone();
+    let (safety, audit) = (council.safety.clone(), council.audit.clone());
     let pulse = Pulse {
-        heart: Arc::new(CouncilHeart { safety, desk, clock: clock.clone() }),
+        heart: Arc::new(CouncilHeart { safety, audit, desk, clock: clock.clone() }),
         clock,
         dir: session.dir.to_owned(),
         every: settings.heartbeat,

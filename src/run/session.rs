@@ -162,7 +162,7 @@ impl Session<'_> {
         let stays = self.args.stay && end == End::Data;
         if stays {
             tell(&report, self.dir, format, out)?;
-            self.stay(&of.taker).await;
+            self.stay(&of.taker).await?;
             of.taker.take_last(stations.halted_at(), Some(end)).await?;
             // What people ordered meanwhile is in the audit too: its end has moved.
             report = finish::again(of.prepared, &council, (self.dir, &accounts)).await?;
@@ -170,6 +170,7 @@ impl Session<'_> {
         }
         serve::end(server).await;
         council.stop().await;
+        finish::complete(&council)?;
         Ok((report, stays))
     }
 
@@ -193,11 +194,14 @@ impl Session<'_> {
     }
 
     /// Serves until somebody asks to stop; what people do meanwhile is in a checkpoint soon.
-    async fn stay(&self, taker: &Taker) {
+    async fn stay(&self, taker: &Taker) -> Result<(), CliError> {
         let mut stop = std::pin::pin!(serve::wait(self.stopped.clone()));
         loop {
             tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => return Ok(()),
+                why = taker.council.falls() => {
+                    return Err(stopped_short(&taker.council, PumpError::Fallen(why)));
+                }
                 () = tokio::time::sleep(STAY_LOOK) => {}
             }
             if taker.council.hurry.is_wished() {

@@ -16,6 +16,7 @@ use crate::adapters::audit_files::{self, AuditFiles, LogError, LogOptions, has_l
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
 use crate::adapters::control_http::{HALT_FILE, LATEST_FILE};
+use crate::adapters::heartbeat::Heartbeat;
 use crate::adapters::journal_files::JournalFiles;
 use crate::adapters::lock::{LockError, MoneyKind, StoreDir};
 use crate::adapters::safety_store::{Block, Replayed, SafetyDisk, SafetyWriter, newest};
@@ -145,7 +146,7 @@ pub(super) fn open_through(
     through: impl FnOnce(Arc<dyn AuditSink>) -> Arc<dyn AuditSink>,
 ) -> Result<Opened, CliError> {
     agree(dir, resume)?;
-    let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+    let lock = hold(dir, clock.as_ref())?;
     refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
@@ -206,6 +207,16 @@ pub(super) fn newest_safety(dir: &Path, config: &Config) -> Result<Option<Block>
     let block = audit_files::last(dir, Step::BudgetBlock).map_err(log_error)?;
     let last_block = block.and_then(|body| serde_json::from_str(&body).ok());
     newest(store.as_ref(), last_block).map_err(store_error)
+}
+
+/// Takes the directory, and says so to whoever watches: the end of the process before this one must
+/// not be taken for the end of this one, whatever refuses from here on.
+fn hold(dir: &Path, clock: &dyn Clock) -> Result<StoreDir, CliError> {
+    let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+    if let Err(error) = Heartbeat::now(clock.wall(), false).write(dir) {
+        tracing::warn!(%error, "the first heartbeat was not written");
+    }
+    Ok(lock)
 }
 
 /// What the log tells when it is opened, in the one pass that verifies it.

@@ -33,7 +33,20 @@ fn only_what_the_schedule_says_goes_wrong() {
     assert!(faults.contains_key("crash"), "{summary}");
     let known = ["panic", "crash", "full"];
     assert!(faults.keys().all(|name| known.contains(&name.as_str())), "{summary}");
-    for (flag, text) in [("--seeds", "9..1"), ("--schedule", "nowhere.full@1")] {
+    for (flag, text) in [("--seeds", "9..1"), ("--schedule", "nowhere.full@1"), ("--kill", "0")] {
         world.verb(&["chaos", flag, text]).refuses(2, "error");
     }
+    let stranger = ["chaos", "--seeds", "7", "--schedule", "nobody=hang@1"];
+    world.verb(&stranger).refuses(2, "--schedule names `nobody`, but the team is ");
+}
+
+#[test]
+fn what_was_planned_and_never_happened_is_named_and_the_last_seed_of_all_is_one() {
+    let world = World::new();
+    let schedule = "risk-guardian=panic@1,position-sizer=kill@99999,audit.full@99999";
+    let seeds = "18446744073709551615";
+    let said = world.verb(&["chaos", "--seeds", seeds, "--schedule", schedule]);
+    let told = String::from_utf8_lossy(&said.succeeds().0.stdout).into_owned();
+    let wanted = "planned and never reached: position_sizer=kill@99999, audit.full@99999";
+    assert!(told.contains(wanted), "{told}");
 }

@@ -83,6 +83,9 @@ fn a_full_disk_stops_entries_and_no_exit_and_is_over_when_there_is_room() {
 
     disk.fill();
     running.wait("trouble", |running| is_in_trouble(running));
+    let ready = |running: &Running<'_>| running.http("GET", "/health/ready", None, "");
+    assert!(ready(&running).is_some_and(|(code, _)| code == 503), "no entry could leave");
+    assert_eq!(running.get("status").unwrap_or_default()["audit"]["state"], "full");
     assert!(running.metric("conclave_audit_failures_total", "").is_some_and(|count| count > 0.0));
     running.wait("every position closed", |running| count(running, "/account/positions") == 0);
     let (closed, refused) = (count(&running, "/account/trades"), denials(&running));
@@ -94,6 +97,7 @@ fn a_full_disk_stops_entries_and_no_exit_and_is_over_when_there_is_room() {
     fs::remove_file(disk.ballast()).expect("a file");
     running.wait("trading again", |running| count(running, "/account/positions") > 0);
     assert!(!is_in_trouble(&running));
+    assert!(ready(&running).is_some_and(|(code, _)| code == 200));
     assert!(running.terminate().success());
     let said = stderr(&world.path("r.log"));
     for part in ["no new risk is taken until it can, exits go on", "new risk may be taken"] {
@@ -106,4 +110,39 @@ fn a_full_disk_stops_entries_and_no_exit_and_is_over_when_there_is_room() {
     let closed = world.steps("r", "book.updated");
     let recorded = closed.iter().filter(|record| record["body"]["happened"] == "trade_closed");
     assert!(recorded.count() >= trades, "a trade is not in the log");
+}
+
+/// A-1: a disk that is full at one moment and has room at the next loses no verdict: the round whose
+/// entry was given up is in the log, with that end.
+#[test]
+fn a_disk_that_heals_at_once_loses_no_round() {
+    let world = World::new();
+    let faults: Vec<String> = (20..80).step_by(3).map(|nth| format!("audit.full@{nth}")).collect();
+    let mut args = vec!["--out", "r", "--mode", "autonomous"];
+    args.extend(faults.iter().flat_map(|fault| ["--fault", fault.as_str()]));
+    world.run(&args).succeeds();
+    world.verify("r");
+    let summary = world.summary("r");
+    let held = summary["rounds"].as_u64();
+    let closed = world.steps("r", "round.closed").len() as u64;
+    assert_eq!(held, Some(closed), "{summary:#}");
+    let cleared = world.steps("r", "order.cleared").into_iter();
+    let given_up = cleared.filter(|record| record["body"]["denied"] == "safety.store").count();
+    assert!(given_up > 0, "no entry met the full disk");
+}
+
+/// Goal: A-1, O-3: a process whose log is closed for good does not live on without one: it ends with
+/// what to do, halted, and goes on when it is started again. Method: one sync fails.
+#[test]
+fn a_failed_sync_ends_the_process_halted_and_a_restart_goes_on() {
+    let world = World::new();
+    let args = ["--out", "r", "--mode", "autonomous", "--fault", "audit.flush@40"];
+    let said = world.run(&args);
+    said.refuses(1, "the council has fallen: the audit is closed until a restart has checked it");
+    said.refuses(1, "start it again with --resume");
+    assert!(world.path("r/HALT").exists(), "whoever starts it again does not trade on");
+    // The next process has another fault, so that its disk syncs.
+    world.run(&["--resume", "r", "--fault", "store.full@99999"]).succeeds();
+    world.verify("r");
+    assert_eq!(world.steps("r", "run.ended").len(), 1);
 }

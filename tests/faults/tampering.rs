@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use crate::rig::{World, wait_for};
 
@@ -23,15 +24,30 @@ impl Log {
         Self::of(world)
     }
 
-    /// Of a run that was killed.
+    /// Of a run that was killed, between two groups of records: within one, while the disk syncs, the
+    /// head file names an older end.
     fn killed() -> Self {
-        let world = World::new();
-        let mut running = world.start("r", &["--out", "r", "--pace", "15ms"]);
-        running.wait("a decision", |_| world.steps("r", "round.closed").len() > 3);
-        // Long enough for records that are written and not yet synced.
-        wait_for(Duration::from_millis(300));
-        running.kill();
-        Self::of(world)
+        for _ in 0..20 {
+            let world = World::new();
+            let mut running = world.start("r", &["--out", "r", "--pace", "15ms"]);
+            running.wait("a decision", |_| world.steps("r", "round.closed").len() > 3);
+            // Long enough for records that are written and not yet synced.
+            wait_for(Duration::from_millis(300));
+            running.kill();
+            drop(running);
+            let log = Self::of(world);
+            if log.is_named_whole() {
+                return log;
+            }
+        }
+        panic!("every kill came while a group was written");
+    }
+
+    /// Whether the head file names the last record of each stream.
+    fn is_named_whole(&self) -> bool {
+        let head: Value = serde_json::from_str(&self.world.file("r", "head.json")).expect("json");
+        let named = |stream: &str| head["body"]["written"][stream]["count"].as_u64();
+        (0..self.files.len()).all(|file| named(self.files[file].0) == Some(self.lines(file).len() as u64))
     }
 
     fn of(world: World) -> Self {
@@ -133,4 +149,19 @@ fn half_a_record_is_cut_and_other_damage_stops_the_start() {
     let cut = log.world.steps("r", "log.cut");
     assert_eq!((cut.len(), &cut[0]["body"]["bytes"]), (1, &26.into()));
     log.world.verify("r");
+}
+
+/// A process that cannot start again is missed: the end of the one before it is not taken for its own.
+#[test]
+fn whoever_watches_hears_of_a_restart_that_fails() {
+    let world = World::of(&[("AAA", 0.0, 31.0)], 120);
+    world.run(&["--out", "r"]).succeeds();
+    let looks = ["watch", "r", "--once", "--stale", "1s"];
+    world.verb(&looks).refuses(4, "the process has ended in order");
+    let path = world.path("r/audit-000001.jsonl");
+    let log = fs::read_to_string(&path).expect("a segment");
+    fs::write(&path, log.replacen("session", "sessi0n", 1)).expect("a segment");
+    assert_eq!(world.run(&["--resume", "r"]).code(), Some(8));
+    wait_for(Duration::from_millis(1_100));
+    world.verb(&looks).refuses(7, "no heartbeat for");
 }

@@ -295,6 +295,10 @@ fn nothing_that_was_decided_by_a_day_depends_on_a_later_bar() {
         assert!(last > 100, "{store}: {last} records");
     }
     world.verb(&["replay", "swings", "--until", "1999-01-01"]).refuses(2, "no bar as early");
+    // Behind the last bar nothing is cut off: the end of the run is compared too.
+    let whole = world.verb(&["replay", "swings", "--until", "2099-01-01"]);
+    let said = String::from_utf8_lossy(&whole.succeeds().0.stdout).into_owned();
+    assert!(said.starts_with("identical: "), "{said}");
 }
 
 #[test]

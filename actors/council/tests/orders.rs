@@ -137,15 +137,37 @@ async fn an_audit_that_refuses_lets_no_entry_leave_and_every_exit() {
     assert_eq!(council.denials(Code::SafetyStore), 2);
     assert_eq!(council.orders(BookKind::Real).len(), 2);
 
-    // What has happened meanwhile was kept, and is written once there is room.
+    // What has happened meanwhile was kept, and is written once there is room: the two verdicts with
+    // their ends too.
     council.audit.fail(None);
     council.council.audit.sync().await.unwrap();
     let log = council.log();
+    let denied =
+        log.bodies("order.cleared").into_iter().filter(|it| it["denied"] == "safety.store");
+    assert_eq!(denied.count(), 2, "{log:#?}");
+    let (closed, rounds) = (log.bodies("round.closed").len(), council.council.score.stats());
+    assert_eq!(closed as u64, rounds.rounds_total(), "a round that was held is in the log");
     let exits = log
         .bodies("order.submitted")
         .into_iter()
         .filter(|body| body.to_string().contains("signal_flip"));
     assert!(exits.count() > 0, "{log:#?}");
+    council.stop().await;
+}
+
+/// Goal: A-1, O-3: a log that is closed for good fells the council: nothing goes on that nobody can
+/// write down. Method: the sync under an entry's batch fails.
+#[tokio::test(start_paused = true)]
+async fn an_audit_that_is_closed_for_good_fells_the_council() {
+    let council = holding(CouncilPlan::default()).await;
+    let broken = AuditError::Broken { what: "a sync failed".to_owned() };
+    council.audit.fail(Some(broken));
+    // The council may fall before it has answered.
+    let _ = council.decide(council.signal(1, Direction::Long)).await;
+    let fall = tokio::time::timeout(Duration::from_secs(1), council.council.falls()).await;
+    assert!(fall.unwrap().contains("closed until a restart has checked it"));
+    assert!(council.council.fallen().is_some() && council.fence.is_halted());
+    assert_eq!(council.orders(BookKind::Real).len(), 1, "no second entry");
     council.stop().await;
 }
 

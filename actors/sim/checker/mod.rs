@@ -212,6 +212,7 @@ impl Checker {
                 let entries = is_now.then(|| self.accounts.entries_within_the_hour(trading_ms));
                 self.budgets.report(&rows, wall_ms, entries, fresh, &mut self.findings);
             }
+            Seen::Held { rounds } => self.rounds.held(rounds, &mut self.findings),
             Seen::Keeping { serial } => drop(self.kept.insert(serial, self.accounts.clone())),
             Seen::Kept { serial } => self.acknowledged = self.acknowledged.max(serial),
         }

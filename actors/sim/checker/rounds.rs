@@ -55,6 +55,14 @@ impl Rounds {
         self.closed.clear();
     }
 
+    /// a verdict whose records are missing altogether is missed here.
+    pub(super) fn held(&self, rounds: u64, findings: &mut Findings) {
+        let closed = self.closed.len() as u64;
+        findings.check("A-1", closed == rounds, || {
+            format!("{rounds} rounds were held, {closed} are in the log")
+        });
+    }
+
     pub(super) fn line(&mut self, line: &Value, now: &Now, findings: &mut Findings) {
         let (decision, body) = (text(line, "decision").to_owned(), &line["body"]);
         match text(line, "step") {

@@ -31,6 +31,7 @@ pub struct ChaosArgs {
     pub schedule: Option<Schedule>,
     /// Instead: runs of this binary are killed this many times by SIGKILL, and go on after each.
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "schedule"])]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub kill: Option<u32>,
     /// Seed of the runs that are killed and of the moments at which they are.
     #[arg(long, value_name = "S", default_value_t = 1, requires = "kill")]

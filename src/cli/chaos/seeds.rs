@@ -1,13 +1,14 @@
 //! `chaos --seeds`: many small worlds on all cores, one table, and the way back to a failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use conclave_actors::sim::{self, Outcome};
-use conclave_domain::faults::{Fault, Schedule};
+use conclave_actors::trading;
+use conclave_domain::faults::{Fault, Item, Place, Schedule};
+use conclave_domain::role::AgentName;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -47,6 +48,8 @@ struct Summary {
     faults: BTreeMap<&'static str, u64>,
     /// How often each invariant was checked.
     checks: BTreeMap<&'static str, u64>,
+    /// What the schedule has planned and no world has come to.
+    never_reached: Vec<String>,
     failures: Vec<Failure>,
 }
 
@@ -84,6 +87,8 @@ pub(super) fn run(
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
+    let schedule = schedule.map(known).transpose()?;
+    let schedule = schedule.as_ref();
     let began = Instant::now();
     let progress = Progress::things((seeds.last - seeds.first).saturating_add(1), "seeds");
     let (summary, failed) = all(seeds, schedule, &progress);
@@ -105,6 +110,25 @@ pub(super) fn run(
     Ok(())
 }
 
+/// The schedule with its agents' names as the team spells them.
+///
+/// # Errors
+/// When it names an agent that is on no team that is simulated.
+fn known(schedule: &Schedule) -> Result<Schedule, CliError> {
+    let names = || trading::TEAM.iter().map(|entry| entry.role.name);
+    let spelt = |item: &Item| {
+        let Place::Agent(agent) = &item.place else { return Ok(item.clone()) };
+        let name = agent.replace('-', "_");
+        if names().any(|known| known == name) {
+            return Ok(Item::of_agent(&name, item.fault, item.nth));
+        }
+        let team: Vec<AgentName> = names().collect();
+        let text = format!("--schedule names `{agent}`, but the team is {}", team.join(", "));
+        Err(CliError::new(ExitCode::Usage, text))
+    };
+    Ok(Schedule::new(schedule.items().iter().map(spelt).collect::<Result<Vec<_>, _>>()?))
+}
+
 /// Every seed once, spread over the cores; the failures in the order of their seeds.
 fn all(seeds: Seeds, schedule: Option<&Schedule>, progress: &Progress) -> (Summary, Vec<Outcome>) {
     let summary = Summary {
@@ -117,19 +141,23 @@ fn all(seeds: Seeds, schedule: Option<&Schedule>, progress: &Progress) -> (Summa
         worlds: BTreeMap::new(),
         faults: BTreeMap::new(),
         checks: BTreeMap::new(),
+        never_reached: Vec::new(),
         failures: Vec::new(),
     };
-    let (next, shared) = (AtomicU64::new(seeds.first), Mutex::new((summary, Vec::new())));
+    let planned: BTreeSet<&Item> = schedule.iter().flat_map(|it| it.items()).collect();
+    let (next, shared) = (Mutex::new(seeds.first..=seeds.last), Mutex::new((summary, Vec::new())));
+    let unreached = Mutex::new(planned);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::SeqCst);
-                    if seed > seeds.last {
-                        return;
-                    }
+                    let seed = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some(seed) = seed else { return };
                     let outcome = sim::run(seed, schedule);
+                    let mut planned = unreached.lock().unwrap_or_else(PoisonError::into_inner);
+                    planned.retain(|item| !outcome.schedule.items().contains(item));
+                    drop(planned);
                     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     shared.0.add(&outcome);
                     if !outcome.is_good() {
@@ -141,7 +169,9 @@ fn all(seeds: Seeds, schedule: Option<&Schedule>, progress: &Progress) -> (Summa
             });
         }
     });
-    let (summary, mut failed) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut summary, mut failed) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let unreached = unreached.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summary.never_reached = unreached.into_iter().map(ToString::to_string).collect();
     failed.sort_by_key(|outcome| outcome.seed);
     (summary, failed)
 }
@@ -190,6 +220,10 @@ fn text(summary: &Summary) -> String {
         checks.row([(*id).to_owned(), count.to_string()]);
     }
     told.extend(["\n".to_owned(), checks.to_string()]);
+    if !summary.never_reached.is_empty() {
+        let items = summary.never_reached.join(", ");
+        told.extend([format!("\nplanned and never reached: {items}\n")]);
+    }
     for Failure { seed, violations, command, .. } in &summary.failures {
         told.extend([format!("\nseed {seed} broke an invariant:\n")]);
         told.extend(violations.iter().map(|violation| format!("  {violation}\n")));

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, Table, write_json};
+use crate::files;
 
 mod read;
 
@@ -151,7 +152,7 @@ fn load(path: &Path, columns: &[&str]) -> Result<Column, CliError> {
     if fs::metadata(path).map_err(cannot)?.len() > FILE_MAX {
         return Err(about(path, &format!("larger than {FILE_MAX} bytes")));
     }
-    let text = fs::read_to_string(path).map_err(cannot)?;
+    let text = files::read_to_string(path).map_err(cannot)?;
     Column::read(&text, columns).map_err(|error| about(path, &error))
 }
 

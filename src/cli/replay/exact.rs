@@ -27,6 +27,8 @@ pub(super) fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    // With nothing to cut off it is the whole run, and so is its end.
+    let until = until.filter(|until| source.has_bars_behind(*until));
     let (repeated, _) = source.repeat(until, metrics)?;
     if format == Format::Text {
         write!(out, "{}", text(&repeated, until))?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use conclave_actors::runtime::ports::AuditError;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::role::Team;
 use conclave_domain::stats::Stats;
@@ -95,9 +96,9 @@ impl Inner {
                 "observations": head.observations.count,
                 "on_disk": synced.decisions.count,
                 "head": head.decisions.hash,
-                "trouble": council.audit.trouble().map(|error| {
-                    format!("{error}: no new risk is taken until it can be written, exits go on")
-                }),
+                "state": audit_state(council.audit.trouble().as_ref()),
+                "lost": council.audit.lost(),
+                "trouble": council.audit.trouble().as_ref().map(trouble),
             },
         })
     }
@@ -166,6 +167,24 @@ impl Inner {
             Err(_) => Err(Refusal::Unavailable("reading the audit broke".to_owned())),
         }
     }
+}
+
+/// How the log is, in a word.
+pub(in crate::run) const fn audit_state(trouble: Option<&AuditError>) -> &'static str {
+    match trouble {
+        None => "well",
+        Some(AuditError::DiskFull) => "full",
+        Some(AuditError::Broken { .. } | AuditError::Closed) => "closed",
+        Some(_) => "failing",
+    }
+}
+
+fn trouble(error: &AuditError) -> String {
+    let what_follows = match error {
+        AuditError::Broken { .. } => "the process ends; start it again with --resume",
+        _ => "no new risk is taken until it can be written, exits go on",
+    };
+    format!("{error}: {what_follows}")
 }
 
 fn item(pending: &Pending) -> Value {

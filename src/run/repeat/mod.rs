@@ -141,6 +141,12 @@ impl Source {
         Ok(Self { log: log_dir(dir), recipe, prepared, config_file })
     }
 
+    /// Whether any bar opens behind a moment: otherwise nothing is cut off there.
+    pub(crate) fn has_bars_behind(&self, until: Time) -> bool {
+        let last = self.prepared.series.iter().filter_map(|one| one.bars.last());
+        last.map(|bar| bar.open_time).any(|opens| opens > until)
+    }
+
     /// Repeats the run as it was and compares every record. With `until`, the bars that open behind
     /// that moment are cut off, and the records up to the last bar are compared.
     ///
