@@ -299,9 +299,9 @@ impl AuditHandle {
                     "the audit owes all that it may: waiting until it is written"
                 );
             }
-            match self.sync().await {
-                Err(error @ (AuditError::Broken { .. } | AuditError::Closed)) => return Err(error),
-                Ok(_) | Err(_) => {}
+            let tried = self.sync().await;
+            if let Err(error @ (AuditError::Broken { .. } | AuditError::Closed)) = tried {
+                return Err(error);
             }
         }
     }

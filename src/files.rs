@@ -13,7 +13,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     if fs::metadata(path)?.is_file() {
         return File::open(path);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// [`open`], and the whole of its text.
@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(read_to_string(&path).unwrap(), "text");
         for strange in [dir.path(), Path::new("/dev/zero")] {
             let refused = open(strange).unwrap_err();
-            assert_eq!(refused.to_string(), "it is no regular file", "{}", strange.display());
+            assert_eq!(refused.to_string(), "not a regular file", "{}", strange.display());
         }
         let missing = open(&dir.path().join("missing")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);

@@ -287,3 +287,30 @@ async fn a_stop_does_not_wait_for_readers_of_the_stream() {
         .expect("the server ends although a stream is open");
     assert!(served.is_ok());
 }
+
+/// Half-open connections, as many as there is room for, hold up a request for seconds and not for ever.
+#[tokio::test]
+async fn clients_that_say_nothing_are_closed_and_make_room() {
+    let (_, shared) = shared(false);
+    against(shared, async |to| {
+        let mut silent = Vec::new();
+        for nth in 0..256 {
+            let mut stream = TcpStream::connect(to).await.expect("a server");
+            if nth % 2 == 0 {
+                stream.write_all(b"GET / HTTP/1.1\r\nhost: local").await.expect("a part");
+            }
+            silent.push(stream);
+        }
+        let early = Duration::from_secs(2);
+        let waiting = send(to, "GET /health/live", &[], "");
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(tokio::time::timeout(early, &mut waiting).await.is_err(), "there is no room");
+        assert_eq!(waiting.await.status, 200);
+        for mut stream in silent {
+            let mut bytes = Vec::new();
+            // An answer that says so may come before the end, which comes in any case.
+            let _ = stream.read_to_end(&mut bytes).await;
+        }
+    })
+    .await;
+}

@@ -32,6 +32,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["src/report"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("axum", &["src/http"]),
+    ("hyper", &["src/http"]),
+    ("hyper_util", &["src/http"]),
     ("unicode_normalization", &["domain/news/clean.rs"]),
 ];
 
@@ -41,6 +43,8 @@ const REASONS: &[(&str, &str)] = &[
     ("blake3", "the audit's hash chain"),
     ("clap", "the command line"),
     ("clap_complete", "`completions`"),
+    ("hyper", "closes connections that say nothing, which axum's own server cannot"),
+    ("hyper-util", "joins hyper to tokio and to axum's router"),
     ("futures-util", "the event stream that axum asks for"),
     ("indicatif", "progress bars"),
     ("jiff", "time zones and calendars"),

@@ -1,7 +1,8 @@
 //! What is made to go wrong on purpose: where, what, and at the how-manieth time. Pure.
 //!
 //! - D-1: whether something goes wrong is a function of a list, or of a seed, the place and the
-//!   number of the call, and of nothing else: one seed reproduces one run exactly.
+//!   number of the call, and of nothing else: one seed reproduces one run exactly where the calls
+//!   themselves come in one order, as they do in simulated time.
 //!
 //! A fault is written `AGENT=WHAT@ROUND` where it befalls an agent, and `PLACE.WHAT@NTH` where it
 //! befalls a port, the market, the process or the people around it. A [`Schedule`] is a list of

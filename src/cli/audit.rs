@@ -13,6 +13,7 @@ use super::error::{CliError, ExitCode};
 use super::format::{Format, Table};
 use crate::adapters::audit_files::{Follower, HEAD_FILE, LogError, Report, has_log, lines, verify};
 use crate::files;
+use crate::run::stored_anchor;
 
 /// Looks at the audit.
 #[derive(Args, Debug)]
@@ -138,10 +139,20 @@ fn verify_log(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), Cli
     report.map(drop)
 }
 
-/// Verifies the log of a run's directory against itself and against what `run.json` says of it.
+/// Verifies the log of a run's directory against itself and against what `run.json` says of it; where
+/// neither that nor the head file vouches for its end, against what the store says.
 pub(super) fn check(dir: &Path) -> Result<Report, CliError> {
-    let run = run_file(dir)?;
-    let report = verify(&log_dir(dir), run.audit.as_ref())?;
+    let (run, log) = (run_file(dir)?, log_dir(dir));
+    let verified = verify(&log, run.audit.as_ref());
+    let report = match verified {
+        Err(unvouched @ LogError::Unvouched { .. }) => {
+            let Some(anchor) = stored_anchor(dir) else { return Err(unvouched.into()) };
+            let mut report = verify(&log, Some(&anchor))?;
+            report.notes.push("the store's anchor names its last record".to_owned());
+            report
+        }
+        verified => verified?,
+    };
     compare(&run, &report)?;
     Ok(report)
 }
@@ -195,9 +206,6 @@ fn print_report(report: &Report, in_run_json: bool, out: &mut dyn Write) -> io::
     write!(out, "{table}")?;
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
-    }
-    if !report.anchored {
-        writeln!(out, "without an anchor a cleanly cut tail cannot be seen")?;
     }
     if !report.ended {
         writeln!(out, "no `run.ended` stands at its end: the run goes on, or was interrupted")?;
@@ -304,7 +312,9 @@ fn export(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), CliErro
 impl From<LogError> for CliError {
     fn from(error: LogError) -> Self {
         let code = match &error {
-            LogError::Bad(_) | LogError::Summary { .. } => ExitCode::Data,
+            LogError::Bad(_) | LogError::Summary { .. } | LogError::Unvouched { .. } => {
+                ExitCode::Data
+            }
             LogError::Missing { .. } => ExitCode::NotFound,
             LogError::Io { .. } | LogError::Write(_) => ExitCode::Failure,
         };
@@ -399,8 +409,8 @@ mod tests {
         let (code, said) = told(&dir, &["verify"], Format::Text).unwrap_err();
         assert!(code == ExitCode::Data && said.contains("decisions record 3: "), "{said}");
         fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
-        let said = told(&dir, &["verify"], Format::Text).unwrap();
-        assert!(said.contains("a cleanly cut tail cannot be seen"), "{said}");
+        let (code, said) = told(&dir, &["verify"], Format::Text).unwrap_err();
+        assert!(code == ExitCode::Data && said.contains("is not vouched for"), "{said}");
 
         let dir = log();
         change(&dir, "run.json", |text| text.replace("\"record_hash\":\"", "\"record_hash\":\"0"));

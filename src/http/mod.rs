@@ -12,8 +12,20 @@ pub mod rate;
 mod routes;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 pub use routes::router;
 
@@ -94,29 +106,74 @@ pub async fn bind(
 
 /// How long requests in flight may take to end; streams of events never end by themselves.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a client may take over the head of a request, its first one or the next.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request may take until its answer begins, its body and its command among it.
+const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
+/// Connections at one time; more wait until one of them ends.
+const CONNECTIONS_MAX: usize = 256;
+/// How long nobody is accepted after the system had no room for one more connection.
+const RECOVERY: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` resolves, then lets requests in flight end within two seconds.
 ///
+/// A connection whose client says nothing is closed after [`HEAD_PATIENCE`], so that half-open ones
+/// take nobody's place for long.
+///
 /// # Errors
-/// When the listener fails.
+/// When the listener cannot say where it listens.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     shared: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let (stopped, stopping) = tokio::sync::oneshot::channel::<()>();
-    let stop = async move {
-        stop.await;
-        // Nobody listens any more only when serving has ended already.
-        let _ = stopped.send(());
-    };
-    let serving = axum::serve(listener, router(shared)).with_graceful_shutdown(stop);
-    let time_is_up = async {
-        let _ = stopping.await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        served = serving.into_future() => served,
-        () = time_is_up => Ok(()),
+    listener.local_addr()?;
+    let router = router(shared).layer(middleware::from_fn(in_time));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    let (room, open) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), GracefulShutdown::new());
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let Some((stream, permit)) = accepted else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = open.watch(builder.serve_connection(TokioIo::new(stream), service));
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            drop(permit);
+        });
     }
+    drop(listener);
+    // What is still open then is dropped with the set.
+    let _ = tokio::time::timeout(GRACE, open.shutdown()).await;
+    Ok(())
+}
+
+/// The next client, once there is room for one; `None` where it went away meanwhile.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(tokio::net::TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection was not accepted");
+            tokio::time::sleep(RECOVERY).await;
+            None
+        }
+    }
+}
+
+/// Gives up a request that trickles, or whose answer does not begin.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER_PATIENCE, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }

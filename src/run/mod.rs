@@ -40,6 +40,7 @@ pub(crate) use inside::{Inside, Room, play_inside};
 pub(crate) use prepare::Prepared;
 use starts::Start;
 use world::Opened;
+pub(crate) use world::stored_anchor;
 
 use crate::adapters::audit_files::AuditFiles;
 use crate::adapters::broker_journal::BrokerJournal;

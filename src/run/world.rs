@@ -359,6 +359,26 @@ fn open_store(dir: &Path, config: &Config) -> Result<Arc<dyn Store>, CliError> {
     Ok(Arc::new(store.map_err(store_error)?))
 }
 
+/// The log's end as the store of a run knows it; `None` where there is no store, it cannot be read, or
+/// a process holds it.
+pub(crate) fn stored_anchor(dir: &Path) -> Option<Anchor> {
+    let (sled, redb) = (dir.join("context"), dir.join("context.redb"));
+    if !sled.exists() && !redb.exists() {
+        return None;
+    }
+    let _lock = StoreDir::open(dir, MoneyKind::Paper).ok()?;
+    let store: Box<dyn Store> = if redb.exists() {
+        Box::new(RedbStore::open(&redb).ok()?)
+    } else {
+        Box::new(SledStore::open(&sled).ok()?)
+    };
+    let loaded = load(store.as_ref());
+    if let Err(error) = store.close() {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the store was not closed");
+    }
+    loaded.ok()?.anchor
+}
+
 /// The flag file on the order path: while it is there no entry leaves. Unreadable means halted.
 pub(super) fn stop_flag(dir: &Path) -> Box<dyn Fn() -> bool + Send + Sync> {
     let path = dir.join(HALT_FILE);
@@ -385,7 +405,8 @@ fn store_error(error: StoreError) -> CliError {
 }
 
 fn log_error(error: LogError) -> CliError {
-    let is_damage = matches!(error, LogError::Bad(_) | LogError::Summary { .. });
+    use LogError::{Bad, Summary, Unvouched};
+    let is_damage = matches!(error, Bad(_) | Summary { .. } | Unvouched { .. });
     let code = if is_damage { ExitCode::Data } else { ExitCode::Failure };
     let what_to_do = match code {
         ExitCode::Data => {

@@ -34,7 +34,6 @@ impl Log {
             // Long enough for records that are written and not yet synced.
             wait_for(Duration::from_millis(300));
             running.kill();
-            drop(running);
             let log = Self::of(world);
             if log.is_named_whole() {
                 return log;
@@ -47,7 +46,8 @@ impl Log {
     fn is_named_whole(&self) -> bool {
         let head: Value = serde_json::from_str(&self.world.file("r", "head.json")).expect("json");
         let named = |stream: &str| head["body"]["written"][stream]["count"].as_u64();
-        (0..self.files.len()).all(|file| named(self.files[file].0) == Some(self.lines(file).len() as u64))
+        (0..self.files.len())
+            .all(|file| named(self.files[file].0) == Some(self.lines(file).len() as u64))
     }
 
     fn of(world: World) -> Self {
@@ -149,6 +149,58 @@ fn half_a_record_is_cut_and_other_damage_stops_the_start() {
     let cut = log.world.steps("r", "log.cut");
     assert_eq!((cut.len(), &cut[0]["body"]["bytes"]), (1, &26.into()));
     log.world.verify("r");
+}
+
+/// A-2: a log whose head file is gone or damaged passes only where something else names its last record:
+/// `run.json`, or the store's anchor. A start wants the store's.
+#[test]
+fn an_end_that_nothing_vouches_for_is_refused() {
+    let Log { world, files } = Log::ended();
+    let (head, run, path) = (world.path("r/head.json"), world.path("r/run.json"), &files[0].1);
+    let (good_head, good_run) = (fs::read(&head).expect("a head"), fs::read(&run).expect("a run"));
+    let lines: Vec<&[u8]> = files[0].2.split_inclusive(|&byte| byte == b'\n').collect();
+    let cut = lines[..lines.len() - 3].concat();
+    let mut torn = good_head.clone();
+    torn[40] ^= 1;
+    let verify = || world.verb(&["audit", "verify", "r"]);
+    for damage in [None, Some(&torn)] {
+        match damage {
+            None => fs::remove_file(&head).expect("a head"),
+            Some(bytes) => fs::write(&head, bytes).expect("a head"),
+        }
+        verify().succeeds();
+        fs::remove_file(&run).expect("a run");
+        let said = String::from_utf8_lossy(&verify().succeeds().0.stdout).into_owned();
+        assert!(said.contains("the store's anchor names its last record"), "{said}");
+        fs::write(path, &cut).expect("a segment");
+        verify().refuses(8, "decisions record ");
+        world.run(&["--resume", "r"]).refuses(8, "decisions record ");
+        fs::write(path, &files[0].2).expect("a segment");
+        fs::write(&run, &good_run).expect("a run");
+        fs::write(&head, &good_head).expect("a head");
+    }
+
+    // Without a store there is nothing left that knows.
+    fs::remove_file(&head).expect("a head");
+    fs::remove_file(&run).expect("a run");
+    fs::rename(world.path("r/context"), world.path("elsewhere")).expect("a store");
+    verify().refuses(8, "is not vouched for: head.json is missing");
+}
+
+/// A-2: after a kill the store's anchor is older than the log: without its head file it does not go on.
+#[test]
+fn a_killed_run_without_its_head_file_does_not_go_on() {
+    let Log { world, .. } = Log::killed();
+    let head = world.path("r/head.json");
+    let good = fs::read(&head).expect("a head");
+    fs::write(&head, "torn").expect("a head");
+    world.verb(&["audit", "verify", "r"]).refuses(8, "head.json is unreadable (it is torn)");
+    let said = world.run(&["--resume", "r"]);
+    said.refuses(8, "is not vouched for");
+    said.refuses(8, "restore the directory from a backup, or start another run");
+    fs::write(&head, good).expect("a head");
+    world.run(&["--resume", "r"]).succeeds();
+    world.verify("r");
 }
 
 /// A process that cannot start again is missed: the end of the one before it is not taken for its own.

@@ -3,7 +3,8 @@
 //! [`FaultPlan`] says what goes wrong now, and remembers what did. The agents' faults are taken by
 //! their shell, by the number of the round; those of ports by decorators around them ([`ports`]),
 //! those of the market by one around the tape ([`feed`]), both by the number of the call; those of
-//! the broker belong to the simulated broker itself. So a run with faults repeats itself.
+//! the broker belong to the simulated broker itself. So a run with faults repeats itself as far as its
+//! calls do: in simulated time all of them, in a run not those of the log, the stores and the clock.
 
 pub mod feed;
 pub mod ports;

@@ -124,19 +124,18 @@ impl AuditFiles {
     ) -> Result<Opened, LogError> {
         std::fs::create_dir_all(dir).map_err(|source| LogError::io(dir, source))?;
         let found = head::read(dir);
-        if let Some(trouble) = &found.trouble {
-            let other = if anchor.is_some() { "the store's anchor" } else { "nothing else" };
-            tracing::warn!("{trouble}: the end of the log is compared with {other}");
-        }
         if let Some((pruned, _)) = pruned::read(dir)? {
             pruned::sweep(dir, &pruned)?;
         }
         let mut cut = Vec::new();
         let anchors = Anchors::of(&found, anchor);
-        let parts = (dir, options, &anchors);
+        let parts = (dir, options, &anchors, &found);
         let (decisions, at) = open_stream(parts, Stream::Decisions, wants, each, &mut cut)?;
         let (observations, _) =
             open_stream(parts, Stream::Observations, &|_| false, &mut |_| (), &mut cut)?;
+        if let Some(trouble) = &found.trouble {
+            tracing::warn!("{trouble}: the end of the log is what the store's anchor says");
+        }
         let floor = Arc::new(Floor::default());
         let writer = Writer::open(dir, [decisions, observations], Arc::clone(&floor));
         let writer = writer.map_err(|source| LogError::io(dir, source))?;
@@ -180,7 +179,7 @@ impl AuditFiles {
 
 /// Verifies a stream and opens its last segment; also the time of its last record.
 fn open_stream(
-    (dir, options, anchors): (&Path, LogOptions, &Anchors),
+    (dir, options, anchors, found): (&Path, LogOptions, &Anchors, &head::Found),
     stream: Stream,
     wants: Wants<'_>,
     each: &mut dyn FnMut(&Line<'_>),
@@ -188,6 +187,10 @@ fn open_stream(
 ) -> Result<(Log, Time), LogError> {
     let walk = Walk { seals: options.keep_segments > 0, ..anchors.walk(dir, stream, wants, each) };
     let walked = walk.run()?;
+    // Before anything is cut: a refusal leaves the log as it is.
+    if stream == Stream::Decisions {
+        anchors.vouch(dir, found, &walked.verified.head)?;
+    }
     if let Some(tail) = &walked.torn {
         tracing::warn!(segment = tail.segment, bytes = tail.bytes, "cutting a torn tail");
         cut.push(tail.clone());

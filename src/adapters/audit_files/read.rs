@@ -5,7 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use conclave_actors::runtime::ports::AuditError;
-use conclave_domain::record::{Anchor, BadRecord, Line, Place, Record, Step, Stream, Verified};
+use conclave_domain::record::{
+    Anchor, BadRecord, Head, Line, Place, Record, Step, Stream, Verified,
+};
 use serde::Serialize;
 
 use super::head;
@@ -39,6 +41,14 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        why: String,
+    },
+    /// Nothing says where the log ended, so that a tail that was cut cleanly could not be seen.
+    #[error("the end of the log in `{}` is not vouched for: {why}", dir.display())]
+    Unvouched {
+        /// Where.
+        dir: PathBuf,
+        /// What is missing.
         why: String,
     },
     /// A record is not what it should be.
@@ -92,7 +102,7 @@ pub fn has_log(dir: &Path) -> bool {
 }
 
 /// Verifies both streams of the log in `dir`, against themselves, against the head file beside them
-/// and against `anchor`; a torn tail is an error here.
+/// and against `anchor`; a torn tail is an error here, and so is an end that none of them vouches for.
 ///
 /// # Errors
 /// The first bad record, or what could not be read.
@@ -114,6 +124,7 @@ pub fn verify(dir: &Path, anchor: Option<&Anchor>) -> Result<Report, LogError> {
     };
     let decisions = walked(Stream::Decisions)?;
     let observations = walked(Stream::Observations)?;
+    anchors.vouch(dir, &found, &decisions.verified.head)?;
     Ok(Report {
         decisions: decisions.verified,
         observations: observations.verified,
@@ -199,6 +210,27 @@ impl Anchors {
 
     const fn is_empty(&self) -> bool {
         self.given.is_none() && self.synced.is_none()
+    }
+
+    /// Whether one of them says that decisions that end with `end` were not cut: the head file, which
+    /// is never further behind than the loss of power makes it, or an anchor of just this end.
+    ///
+    /// # Errors
+    /// When none does.
+    pub(super) fn vouch(
+        &self,
+        dir: &Path,
+        found: &head::Found,
+        end: &Head,
+    ) -> Result<(), LogError> {
+        let is_reached = self.given.is_some_and(|given| given.decisions == *end);
+        if end.count == 0 || self.synced.is_some() || is_reached {
+            return Ok(());
+        }
+        let missing = || format!("{} is missing", head::HEAD_FILE);
+        let why = found.trouble.clone().unwrap_or_else(missing);
+        let why = format!("{why}, and nothing else names record {} as the last", end.count);
+        Err(LogError::Unvouched { dir: dir.to_owned(), why })
     }
 
     /// A walk over a stream that is compared with these and passes over a torn tail.

@@ -114,7 +114,8 @@ fn a_cut_log_is_found_by_its_anchor() {
     assert_eq!(bad(&dir, None).0, Fault::Cut { anchored: 20, found: 19 }, "by head.json alone");
     fs::remove_file(dir.path().join(HEAD_FILE)).unwrap();
     assert_eq!(bad(&dir, Some(&head)).0, Fault::Cut { anchored: 20, found: 19 }, "without it");
-    assert!(verify(dir.path(), None).is_ok(), "nobody can know without an anchor");
+    let unvouched = verify(dir.path(), None).unwrap_err();
+    assert!(matches!(unvouched, LogError::Unvouched { .. }), "without an anchor: {unvouched}");
 
     let (dir, head) = written(20);
     fs::remove_file(segment(&dir, 3)).unwrap();
@@ -174,8 +175,9 @@ fn tear(path: &std::path::Path, bytes: u64) {
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len - bytes).unwrap();
 }
 
-/// a torn last line is damage to `verify`, and is cut and recorded by the next start, whether
-/// nobody had been told of it or nothing says that anybody was.
+/// a torn last line is damage to `verify`, and is cut and recorded by the next start, where nobody
+/// had been told of it: by the head file, or without one by the store's anchor. Where neither says so
+/// the start is refused, and leaves the log as it is.
 #[test]
 fn a_torn_tail_is_cut_and_recorded() {
     for bytes in [1, 10, 100] {
@@ -191,7 +193,15 @@ fn a_torn_tail_is_cut_and_recorded() {
         }
         tear(&path, bytes);
         assert!(verify(dir.path(), None).is_err(), "{bytes}");
-        let opened = AuditFiles::open(dir.path(), None, small()).unwrap();
+        let (_, told) = written(3);
+        let anchor = (bytes != 10).then_some(&told);
+        if anchor.is_some() {
+            let before = fs::read(&path).unwrap();
+            let refused = AuditFiles::open(dir.path(), None, small()).unwrap_err();
+            assert!(matches!(refused, LogError::Unvouched { .. }), "{refused}");
+            assert_eq!(fs::read(&path).unwrap(), before);
+        }
+        let opened = AuditFiles::open(dir.path(), anchor, small()).unwrap();
         assert_eq!((opened.cut.len(), opened.head.observations.count), (1, 1));
         append(&opened.files, vec![digest(9)], Safety::Synced).unwrap();
         drop(opened);
