@@ -11,6 +11,7 @@
 
 pub mod reader;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conclave_domain::budget::Request;
@@ -46,12 +47,20 @@ pub struct NewsSetup {
     pub reader: Arc<dyn Brain<ReaderBrief>>,
     /// How many items of one brief the reader is asked about.
     pub asked_max: usize,
+    /// What an earlier run's briefs were told: its decisions are told the same, and nothing is read
+    /// for them.
+    pub told: Arc<BTreeMap<DecisionId, NewsView>>,
 }
 
 impl Default for NewsSetup {
     /// No news.
     fn default() -> Self {
-        Self { press: Arc::default(), reader: Arc::new(RulesBrain), asked_max: READ_BY_MODEL_MAX }
+        Self {
+            press: Arc::default(),
+            reader: Arc::new(RulesBrain),
+            asked_max: READ_BY_MODEL_MAX,
+            told: Arc::default(),
+        }
     }
 }
 
@@ -83,6 +92,19 @@ impl Newsroom {
     pub(crate) fn new(setup: NewsSetup, limits: Arc<Limits>, leave: Option<Leave>) -> Self {
         let readings = setup.press.items().iter().map(|_| OnceCell::new()).collect();
         Self(Arc::new(Inner { setup, limits, leave, readings }))
+    }
+
+    /// What the brief of a decision is told about its symbol.
+    pub async fn tell(
+        &self,
+        decision: &DecisionId,
+        symbol: &Symbol,
+        as_of: Time,
+    ) -> Option<NewsView> {
+        match self.0.setup.told.get(decision) {
+            Some(told) => Some(*told),
+            None => self.view(symbol, as_of).await,
+        }
     }
 
     /// What is to be told about a symbol at a time; `None` where nothing was known.

@@ -203,3 +203,21 @@ async fn no_prompt_of_an_agent_that_decides_holds_a_text_from_outside() {
         }
     }
 }
+
+/// D-1: a decision of an earlier run is told what it was told then, whoever reads now.
+#[tokio::test]
+async fn a_decision_that_was_told_before_is_told_the_same_and_nothing_is_read() {
+    let (live, _) = room(&["AAPL one"], Ok(praise()));
+    let then = live.view(&symbol(), at(1)).await.unwrap();
+    let (mut setup, reader) =
+        (NewsSetup::default(), Arc::new(Says(Ok(json!({})), AtomicUsize::new(0))));
+    let decision = |what: &str| DecisionId::new(&symbol(), at(1), what);
+    setup.press = press(&["AAPL one"]);
+    setup.reader = reader.clone();
+    setup.told = Arc::new([(decision("entry"), then)].into());
+    let again = Newsroom::new(setup, Arc::default(), None);
+    assert_eq!(again.tell(&decision("entry"), &symbol(), at(1)).await, Some(then));
+    assert_eq!(reader.1.load(Ordering::SeqCst), 0);
+    let other = again.tell(&decision("other"), &symbol(), at(1)).await.unwrap();
+    assert_eq!((other.unread, reader.1.load(Ordering::SeqCst)), (1, 1));
+}

@@ -97,7 +97,7 @@ impl Office {
         mut batch: Batch,
     ) -> Result<(), DecideError> {
         let decision = asked.base.decision.clone();
-        asked.brief.news = self.news.view(&asked.base.symbol, asked.brief.as_of).await;
+        asked.brief.news = self.news.tell(&decision, &asked.base.symbol, asked.brief.as_of).await;
         let deliberated = self.deliberate(book, asked, &mut batch).await?;
         let Some(deliberated) = deliberated else {
             self.note(batch).await;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::code::Code;
 use conclave_domain::forbidden;
+use conclave_domain::news::view::NewsView;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Step};
 use conclave_domain::role::{AgentName, RISK_GUARDIAN};
@@ -52,6 +53,7 @@ pub struct Recording {
     answers: BTreeMap<Question, VecDeque<Recorded>>,
     brains: BTreeMap<String, String>,
     faults: Vec<PlannedFault>,
+    news: BTreeMap<DecisionId, NewsView>,
     /// The round that is being read, and who has answered in it.
     round: Open,
 }
@@ -87,6 +89,8 @@ struct Consulted {
 struct Appealed {
     #[serde(default)]
     appeal: Option<IgnoredAny>,
+    #[serde(default)]
+    news: Option<NewsView>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +133,9 @@ impl Recording {
                 let consulted: Consulted = serde_json::from_str(line.body).map_err(unreadable)?;
                 self.fall_silent();
                 let Consulted { brief, round, asked } = consulted;
+                if let (Some(decision), Some(news)) = (decision, brief.news) {
+                    self.news.insert(decision.clone(), news);
+                }
                 let position = decision.clone().filter(|_| round == 0);
                 self.round = Open {
                     on_appeal: brief.appeal.is_some(),
@@ -200,6 +207,11 @@ impl Recording {
     /// The brain that an agent had: `rules` or a model's name; `None` when it never answered.
     pub fn brain(&self, agent: &str) -> Option<&str> {
         self.brains.get(agent).map(String::as_str)
+    }
+
+    /// What the briefs of decisions were told of the news.
+    pub fn news(&self) -> Arc<BTreeMap<DecisionId, NewsView>> {
+        Arc::new(self.news.clone())
     }
 
     /// What befell the agents that gave no answer.

@@ -261,6 +261,7 @@ impl Source {
         };
         let frozen: BTreeSet<AgentName> =
             prepared.agents.keys().copied().filter(modelled).collect();
+        prepared.news.told = script.recording.news();
         let recording = script.recording.share();
         for (name, agent) in &mut prepared.agents {
             if frozen.contains(name) {
@@ -326,6 +327,7 @@ fn answer_again(prepared: &mut Prepared, recording: Recording) {
     let is_rules = |name: &AgentName| recording.brain(name).is_none_or(|brain| brain == RULES);
     let anew: BTreeSet<AgentName> =
         prepared.agents.keys().copied().filter(|name| has_faults && is_rules(name)).collect();
+    prepared.news.told = recording.news();
     let recording = recording.share();
     for (name, agent) in prepared.agents.iter_mut().filter(|(name, _)| !anew.contains(*name)) {
         agent.brain = Arc::new(RecordedBrain::new(name, &recording));
