@@ -393,7 +393,7 @@ fn remembering<B: fmt::Debug + Send + Sync + 'static>(
     (recall, audit, clock): Memory<'_>,
 ) -> Arc<dyn Brain<B>> {
     let brain = Arc::clone(brain);
-    if brain.is_free() {
+    if brain.repeats_itself() {
         return brain;
     }
     let (recall, audit) = (Arc::clone(recall), audit.clone());

@@ -61,6 +61,8 @@ struct Inner<B> {
     routes: Vec<Vec<Route>>,
     models: Models,
     lane: Lane,
+    /// Whether no model of it ever costs anything.
+    is_free: bool,
 }
 
 /// Bytes by which the body of a question may be longer than the one that its price is computed from:
@@ -96,7 +98,8 @@ impl<B: Serialize> ModelBrain<B> {
         // The guardian's lane is for whoever may veto: without its word no round acts.
         let may_veto = questions.entry.role.authority.may_veto();
         let lane = if may_veto { Lane::Guardian } else { Lane::Common };
-        Ok(Self(Arc::new(Inner { questions, routes, models: models.clone(), lane })))
+        let is_free = routes.iter().flatten().all(|route| route.price.is_free());
+        Ok(Self(Arc::new(Inner { questions, routes, models: models.clone(), lane, is_free })))
     }
 }
 
@@ -143,8 +146,12 @@ impl<B: Serialize> Inner<B> {
     }
 
     async fn think(&self, ask: Ask<B>) -> Result<Thought, ConsultError> {
-        let Some(granted) = &ask.granted else { return Ok(self.by_rules(&ask).await) };
-        let Some((rung, routes, at_most)) = self.granted(granted) else {
+        let free = self.questions.rungs.first().filter(|_| self.is_free);
+        let free = free.map(|rung| Rung::new(&rung.model, Some(Money::ZERO)));
+        let Some(granted) = ask.granted.clone().or(free) else {
+            return Ok(self.by_rules(&ask).await);
+        };
+        let Some((rung, routes, at_most)) = self.granted(&granted) else {
             let why = format!("`{}` was granted and is no model of this agent", granted.model);
             return Err(ConsultError::Brain { why });
         };
@@ -190,11 +197,18 @@ impl<B: Serialize + Debug + Send + Sync + 'static> Brain<B> for ModelBrain<B> {
     }
 
     fn is_free(&self) -> bool {
+        self.0.is_free
+    }
+
+    fn repeats_itself(&self) -> bool {
         false
     }
 
     fn paid(&self, brief: &B, limits: &Limits) -> Option<Paid> {
         let inner = &self.0;
+        if inner.is_free {
+            return None;
+        }
         // A question that cannot be written has no price, and what has no price is refused.
         let bytes = inner.bytes(brief, limits);
         let rungs = inner.questions.rungs.iter().zip(&inner.routes).map(|(rung, routes)| Rung {

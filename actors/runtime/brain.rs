@@ -108,6 +108,12 @@ pub trait Brain<B>: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether it says the same again when it is asked the same again; one that does not is noted as it
+    /// answers, so that no answer is lost to a kill.
+    fn repeats_itself(&self) -> bool {
+        self.is_free()
+    }
+
     /// What the answer to this brief can cost at most; `None` where it is free. Asked before the call,
     /// so that the money is reserved (G-3).
     fn paid(&self, _brief: &B, _limits: &Limits) -> Option<Paid> {

@@ -93,6 +93,10 @@ impl<B: std::fmt::Debug + Send + Sync + 'static> Brain<B> for Recalling<B> {
         self.brain.is_free()
     }
 
+    fn repeats_itself(&self) -> bool {
+        self.brain.repeats_itself()
+    }
+
     fn paid(&self, brief: &B, limits: &Limits) -> Option<Paid> {
         self.brain.paid(brief, limits)
     }

@@ -104,6 +104,8 @@ pub struct Budgets {
     run_serial: u64,
     free: BTreeMap<Team, u64>,
     durable: bool,
+    /// Blocks of actions that were ever reserved.
+    blocks: u64,
 }
 
 impl Budgets {
@@ -130,6 +132,7 @@ impl Budgets {
             run_serial: 0,
             free: BTreeMap::new(),
             durable: false,
+            blocks: 0,
         })
     }
 

@@ -16,6 +16,9 @@ pub struct BudgetSnapshot {
     clean: bool,
     lines: Vec<StoredLine>,
     adjusted: BTreeMap<String, Time>,
+    /// Blocks of actions that were ever reserved.
+    #[serde(default)]
+    blocks: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +52,54 @@ impl BudgetSnapshot {
         Budgets::durable(config.clone(), Some(self), now).map(|budgets| budgets.remaining(now))
     }
 
+    /// The same without what counts on wall time: a part that is the same whenever a run is played.
+    #[must_use]
+    pub fn on_trading_clock(&self) -> Self {
+        let lines =
+            self.lines.iter().filter(|stored| matches!(stored.line.clock(), Clock::Trading));
+        Self { lines: lines.cloned().collect(), ..self.clone() }
+    }
+
+    /// Budgets of which nothing was ever spent.
+    pub fn untouched() -> Self {
+        let (run, lines, adjusted) = (String::new(), Vec::new(), BTreeMap::new());
+        Self { run, clean: true, lines, adjusted, blocks: 0 }
+    }
+
+    /// Whether what counts on wall time is the same in both.
+    pub fn agrees_on_wall_time(&self, other: &Self) -> bool {
+        let touched = |stored: &&StoredLine| stored.is_touched();
+        self.on_wall_time().filter(touched).eq(other.on_wall_time().filter(touched))
+    }
+
+    /// How many blocks of actions were ever reserved: it tells a block that is new from what was given
+    /// out of the former one meanwhile.
+    pub const fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// The same with what counts on wall time as it is in another.
+    #[must_use]
+    pub fn with_wall_time_of(&self, other: &Self) -> Self {
+        let trading = |stored: &&StoredLine| matches!(stored.line.clock(), Clock::Trading);
+        let lines = self.lines.iter().filter(trading).chain(other.on_wall_time());
+        Self { lines: lines.cloned().collect(), ..self.clone() }
+    }
+
+    fn on_wall_time(&self) -> impl Iterator<Item = &StoredLine> {
+        self.lines.iter().filter(|stored| matches!(stored.line.clock(), Clock::Wall))
+    }
+
     /// Whether paid consultations are reserved ahead: what they lead to leaves the process before
     /// any decision is written.
     pub fn reserves_paid(&self) -> bool {
         self.lines.iter().any(|line| line.ahead > 0 && matches!(line.line.clock(), Clock::Wall))
+    }
+}
+
+impl StoredLine {
+    fn is_touched(&self) -> bool {
+        !self.spends.is_empty() || self.ahead != 0
     }
 }
 
@@ -66,6 +113,13 @@ pub struct LiveBudgets {
 }
 
 impl LiveBudgets {
+    /// The same with what counts on wall time as it was last written down: what was paid since is spent,
+    /// although it is not played again.
+    #[must_use]
+    pub fn with_wall_time_of(&self, stored: &BudgetSnapshot) -> Self {
+        Self { stored: self.stored.with_wall_time_of(stored), ..self.clone() }
+    }
+
     /// The same figures as they are written down while a process goes on.
     pub const fn snapshot(&self) -> &BudgetSnapshot {
         &self.stored
@@ -109,6 +163,7 @@ impl Budgets {
         let Some(stored) = stored else { return Ok(budgets) };
         budgets.run.clone_from(&stored.run);
         budgets.adjusted.clone_from(&stored.adjusted);
+        budgets.blocks = stored.blocks;
         budgets.adjusted_floor = (!stored.clean).then_some(now.trading);
         for StoredLine { line, spends, ahead } in &stored.lines {
             let mut meter = Meter::restored(line.limit(&budgets.config), spends.clone());
@@ -138,6 +193,7 @@ impl Budgets {
         budgets.durable = true;
         budgets.run.clone_from(&live.stored.run);
         budgets.adjusted.clone_from(&live.stored.adjusted);
+        budgets.blocks = live.stored.blocks;
         budgets.adjusted_floor = live.adjusted_floor;
         budgets.free.clone_from(&live.free);
         for StoredLine { line, spends, ahead } in &live.stored.lines {
@@ -187,6 +243,10 @@ impl Budgets {
                 meter.pending += block;
                 blocks.push((line, block));
             }
+        }
+        let is_of_actions = |line: &Line| matches!(line.clock(), Clock::Trading);
+        if blocks.iter().any(|(line, _)| is_of_actions(line)) {
+            self.blocks += 1;
         }
         Some(Reserve { snapshot: self.snapshot_as(false), blocks, run: self.run.clone() })
     }
@@ -244,6 +304,6 @@ impl Budgets {
             ahead: if clean { 0 } else { meter.ahead + meter.pending },
         });
         let (run, adjusted) = (self.run.clone(), self.adjusted.clone());
-        BudgetSnapshot { run, clean, lines: lines.collect(), adjusted }
+        BudgetSnapshot { run, clean, lines: lines.collect(), adjusted, blocks: self.blocks }
     }
 }

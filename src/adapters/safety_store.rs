@@ -2,10 +2,13 @@
 //!
 //! - G-2: a restart gives nothing back.
 //!
-//! A change of mode or state, and the exact figures of a clean stop, go to the store and are flushed.
-//! A block of permits that is reserved ahead goes to the audit: it stands there before the decision
-//! that uses it, so that the decision's own flush brings both to the disk and a permit costs none.
-//! Each save is numbered; the one with the highest number is the last.
+//! - D-1: same data, same recorded answers: byte-identical records. What counts on wall time stands in
+//!   no record.
+//!
+//! A change of mode or state, the exact figures of a clean stop, and blocks of paid permits go to the
+//! store and are flushed. A block of permits for actions goes to the audit: it stands there before the
+//! decision that uses it, so that the decision's own flush brings both to the disk and a permit costs
+//! none. Blocks in the audit are numbered; the store says behind which of them it was written.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +21,8 @@ use conclave_actors::runtime::compare::Comparing;
 use conclave_actors::runtime::ports::{
     AuditSink, Batch, Clock, Done, Safety, SafetyStore, Store, StoreError,
 };
-use conclave_actors::safety::SafetyRecord;
+use conclave_actors::safety::{SafetyRecord, Standing};
+use conclave_domain::budget::BudgetSnapshot;
 use conclave_domain::record::Step;
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +44,9 @@ struct Stored {
 /// A block of permits as its record in the audit holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// The number of the save.
+    /// Its number; in the store that of the last block before it.
     pub save: u64,
-    /// Everything as it stood, the block included.
+    /// Everything as it stood, the block included; in the audit without what counts on wall time.
     pub record: SafetyRecord,
 }
 
@@ -81,7 +85,15 @@ pub struct Replayed {
 /// When the store cannot be read, is damaged, or was written by a newer version.
 pub fn newest(store: &dyn Store, last_block: Option<Block>) -> Result<Option<Block>, StoreError> {
     let stored = get(store)?.map(|stored| Block { save: stored.save, record: stored.record });
-    Ok([stored, last_block].into_iter().flatten().max_by_key(|block| block.save))
+    Ok(match (stored, last_block) {
+        (Some(stored), Some(block)) if block.save > stored.save => {
+            let Block { save, mut record } = block;
+            record.budgets = record.budgets.with_wall_time_of(&stored.record.budgets);
+            Some(Block { save, record })
+        }
+        (Some(stored), _) => Some(stored),
+        (None, block) => block,
+    })
 }
 
 /// The writer: one plain thread, so that no runtime thread waits for a disk.
@@ -113,7 +125,7 @@ impl SafetyWriter {
         Ok(Self { saves, queue: Some(queue), thread: Some(thread) })
     }
 
-    /// The number of the last save that was begun.
+    /// The number of the last block that was begun.
     pub fn saves(&self) -> u64 {
         self.saves.load(Ordering::SeqCst)
     }
@@ -173,24 +185,45 @@ impl Desk {
     }
 
     fn save(&mut self, record: SafetyRecord, done: Done<(), StoreError>) {
-        let save = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
-        let is_block = !record.budgets.is_clean()
-            && self.last.as_ref().is_some_and(|last| {
-                last.trading_state == record.trading_state && last.modes == record.modes
-            });
-        self.last = Some(record.clone());
         let is_again = |replayed: &Replayed| !replayed.until.is_used_up();
-        if is_block {
-            self.log_block(&Block { save, record }, done);
-        } else if self.disk.replayed.as_ref().is_some_and(is_again) {
-            done.answer(Ok(()));
-        } else {
-            done.answer(put(self.disk.store.as_ref(), save, record));
+        let is_again = self.disk.replayed.as_ref().is_some_and(is_again);
+        let last = self.last.replace(record.clone()).unwrap_or_else(untouched);
+        let is_standing = last.trading_state == record.trading_state && last.modes == record.modes;
+        if record.budgets.is_clean() || !is_standing {
+            // What is made again stands in the store already.
+            return done.answer(if is_again { Ok(()) } else { self.put(&record) });
         }
+        if !record.budgets.agrees_on_wall_time(&last.budgets) {
+            let written = if is_again { self.put_wall_time(&record) } else { self.put(&record) };
+            if let Err(error) = written {
+                return done.answer(Err(error));
+            }
+        }
+        let block = SafetyRecord { budgets: record.budgets.on_trading_clock(), ..record };
+        if block.budgets.blocks() == last.budgets.blocks() {
+            return done.answer(Ok(()));
+        }
+        let save = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
+        self.log_block(&Block { save, record: block }, done);
     }
 
-    /// Written is enough for actions: the decision that uses the block flushes a later line of the
-    /// same file before it acts. A paid call leaves earlier, so its block is flushed by itself.
+    fn put(&self, record: &SafetyRecord) -> Result<(), StoreError> {
+        put(self.disk.store.as_ref(), self.saves.load(Ordering::SeqCst), record.clone())
+    }
+
+    /// Writes what counts on wall time while everything else is made again: of that the store may have
+    /// seen more than this record, such as a halt.
+    fn put_wall_time(&self, record: &SafetyRecord) -> Result<(), StoreError> {
+        let store = self.disk.store.as_ref();
+        let Some(Stored { save, record: mut stored, .. }) = get(store)? else {
+            return self.put(record);
+        };
+        stored.budgets = stored.budgets.with_wall_time_of(&record.budgets);
+        put(store, save, stored)
+    }
+
+    /// Written is enough: the decision that uses the block flushes a later line of the same file before
+    /// it acts.
     fn log_block(&self, block: &Block, done: Done<(), StoreError>) {
         let at = self.disk.clock.trading();
         let record = match audit::record(Step::BudgetBlock, None, at, block) {
@@ -204,10 +237,8 @@ impl Desk {
                     written.map_err(|error| StoreError::Engine { what: error.to_string() }),
                 );
             });
-        let paid = block.record.budgets.reserves_paid();
         // On a full disk a permit is refused at once; a block that were kept would hang its asker.
-        let safety = if paid { Safety::Synced } else { Safety::Offered };
-        self.disk.log.submit(Batch { records: vec![record], safety, done });
+        self.disk.log.submit(Batch { records: vec![record], safety: Safety::Offered, done });
     }
 
     fn load(&mut self) -> Result<Option<SafetyRecord>, StoreError> {
@@ -221,6 +252,12 @@ impl Desk {
         }
         Ok(self.last.clone())
     }
+}
+
+/// Safety before anything was saved.
+fn untouched() -> SafetyRecord {
+    let Standing { trading_state, modes } = Standing::initial();
+    SafetyRecord { budgets: BudgetSnapshot::untouched(), trading_state, modes }
 }
 
 fn put(store: &dyn Store, save: u64, record: SafetyRecord) -> Result<(), StoreError> {
@@ -251,18 +288,50 @@ fn get(store: &dyn Store) -> Result<Option<Stored>, StoreError> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use conclave_actors::runtime::roster;
     use conclave_actors::testkit::clock::ManualClock;
     use conclave_actors::testkit::memory_audit::MemoryAudit;
     use conclave_actors::testkit::memory_store::MemoryStore;
     use conclave_domain::brief::trading::TradingState;
-    use conclave_domain::budget::{BudgetConfig, Budgets};
+    use conclave_domain::budget::{BLOCK, BudgetConfig, Budgets, Now, Paid, Request};
+    use conclave_domain::fixed::Money;
+    use conclave_domain::time::Time;
 
     use super::*;
+
+    const NOW: Now = Now { wall: Time::EPOCH, trading: Time::EPOCH };
 
     fn record(clean: bool) -> SafetyRecord {
         let budgets = Budgets::new(BudgetConfig::default()).unwrap();
         let budgets = if clean { budgets.snapshot() } else { budgets.checkpoint() };
         SafetyRecord { budgets, trading_state: TradingState::Halted, modes: BTreeMap::new() }
+    }
+
+    fn same(one: &SafetyRecord, two: &SafetyRecord) {
+        assert!(one.budgets.agrees_on_wall_time(&two.budgets));
+        assert_eq!(one.budgets.on_trading_clock(), two.budgets.on_trading_clock());
+        assert_eq!((one.trading_state, &one.modes), (two.trading_state, &two.modes));
+    }
+
+    /// A record behind so many actions and paid consultations.
+    fn behind(actions: u32, paid: u32) -> SafetyRecord {
+        let mut budgets = Budgets::durable(BudgetConfig::default(), None, NOW).unwrap();
+        let role = roster::seat("position_sizer").unwrap().role;
+        let ask = || Request::consultation(&role, Some(Paid::one("m", Some(Money::from_raw(5)))));
+        let requests = (0..actions).map(|_| Request::entry()).chain((0..paid).map(|_| ask()));
+        for request in requests {
+            // Each in a block of its own.
+            let left = if let Some(reserve) = budgets.reserve(&request, NOW) {
+                budgets.reserved(reserve);
+                BLOCK
+            } else {
+                0
+            };
+            for _ in 0..left {
+                let _ = budgets.permit(&request, NOW).unwrap();
+            }
+        }
+        SafetyRecord { budgets: budgets.checkpoint(), ..record(false) }
     }
 
     fn desk(log: &Arc<MemoryAudit>, last_block: Option<Block>) -> Desk {
@@ -298,13 +367,13 @@ mod tests {
         assert_eq!(writer.load().unwrap(), None);
         writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
         assert!(log.steps().is_empty(), "the first save is a change");
-        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        writer.save(behind(1, 0), Done::new(|saved| assert_eq!(saved, Ok(()))));
         assert_eq!(log.steps(), [Step::BudgetBlock.name()]);
-        assert_eq!(get(writer.disk.store.as_ref()).unwrap().unwrap().save, 1);
+        assert_eq!(get(writer.disk.store.as_ref()).unwrap().unwrap().save, 0);
         let block = Block { save: 9, record: record(false) };
         let mut again = desk(&log, Some(block));
         put(again.disk.store.as_ref(), 4, record(true)).unwrap();
-        assert_eq!(again.load().unwrap(), Some(record(false)));
+        same(&again.load().unwrap().unwrap(), &record(false));
         assert_eq!(again.saves.load(Ordering::SeqCst), 9);
     }
 
@@ -315,9 +384,9 @@ mod tests {
         let mut writer = desk(&log, None);
         put(writer.disk.store.as_ref(), 4, record(true)).unwrap();
         assert_eq!(writer.load().unwrap(), Some(record(true)));
-        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        writer.save(behind(1, 0), Done::new(|saved| assert_eq!(saved, Ok(()))));
         assert_eq!(log.steps(), [Step::BudgetBlock.name()], "a block: the store has not seen it");
-        assert_eq!(writer.load().unwrap(), Some(record(false)));
+        assert_eq!(writer.load().unwrap(), Some(behind(1, 0)));
     }
 
     /// G-2: saves that are made again get the same numbers and leave the store as it is.
@@ -326,7 +395,7 @@ mod tests {
         let log = Arc::new(MemoryAudit::default());
         let mut writer = desk(&log, None);
         writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
-        writer.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        writer.save(behind(1, 0), Done::new(|saved| assert_eq!(saved, Ok(()))));
         let texts = log.lines(conclave_domain::record::Stream::Decisions);
         let line = conclave_domain::record::Line::read(&texts[0]).unwrap();
         let lines = Box::new(vec![(&line).into()].into_iter());
@@ -336,9 +405,59 @@ mod tests {
         again.disk.replayed = Some(Replayed { from: None, until: until.clone() });
         again.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
         assert!(get(again.disk.store.as_ref()).unwrap().is_none(), "it stood there already");
-        again.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        again.save(behind(1, 0), Done::new(|saved| assert_eq!(saved, Ok(()))));
         assert!(until.is_used_up() && log.steps().len() == 1, "the same block, number and all");
         again.save(record(true), Done::new(|saved| assert_eq!(saved, Ok(()))));
-        assert_eq!(get(again.disk.store.as_ref()).unwrap().unwrap().save, 3);
+        assert_eq!(get(again.disk.store.as_ref()).unwrap().unwrap().save, 1);
+    }
+
+    /// D-1, G-2: what is paid for stands in the store before it is spent, and nothing of it in a record.
+    #[test]
+    fn what_counts_on_wall_time_goes_to_the_store_and_into_no_record() {
+        let log = Arc::new(MemoryAudit::default());
+        let mut writer = desk(&log, None);
+        for (actions, paid) in [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)] {
+            writer.save(behind(actions, paid), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        }
+        let texts = log.lines(conclave_domain::record::Stream::Decisions);
+        let blocks: Vec<Block> = texts
+            .iter()
+            .map(|text| conclave_domain::record::Line::read(text).unwrap())
+            .map(|line| serde_json::from_str(line.body).unwrap())
+            .collect();
+        let of_actions = |actions| behind(actions, 0).budgets.on_trading_clock();
+        assert_eq!(blocks.iter().map(|block| block.save).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(blocks[0].record.budgets, of_actions(1));
+        assert_eq!(blocks[1].record.budgets, of_actions(2));
+        let last = blocks.into_iter().next_back();
+        let found = newest(writer.disk.store.as_ref(), last).unwrap().unwrap();
+        assert!(found.record.budgets.agrees_on_wall_time(&behind(2, 2).budgets));
+        assert_eq!(found.record.budgets.on_trading_clock(), of_actions(2));
+    }
+
+    /// O-3: while bars are played again, a halt that the store has seen stays there.
+    #[test]
+    fn what_is_paid_in_a_repetition_does_not_take_back_a_halt() {
+        let log = Arc::new(MemoryAudit::default());
+        let mut again = desk(&log, None);
+        put(again.disk.store.as_ref(), 3, record(false)).unwrap();
+        // A record that the repetition has not come to yet.
+        let other = Arc::new(MemoryAudit::default());
+        let mut former = desk(&other, None);
+        former.save(record(false), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        former.save(behind(1, 0), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        let texts = other.lines(conclave_domain::record::Stream::Decisions);
+        let line = conclave_domain::record::Line::read(&texts[0]).unwrap();
+        let lines = Box::new(vec![(&line).into()].into_iter());
+        let until = Comparing::new(lines, log.anchor(), Some(log.clone()));
+        let from = SafetyRecord { trading_state: TradingState::Active, ..behind(0, 0) };
+        let from = Some(Block { save: 1, record: from });
+        again.disk.replayed = Some(Replayed { from, until: until.into() });
+        let mut again = Desk::new(again.disk);
+        let paid = SafetyRecord { trading_state: TradingState::Active, ..behind(0, 1) };
+        again.save(paid.clone(), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        let stored = get(again.disk.store.as_ref()).unwrap().unwrap();
+        assert_eq!((stored.save, stored.record.trading_state), (3, TradingState::Halted));
+        assert!(stored.record.budgets.agrees_on_wall_time(&paid.budgets), "and it is booked");
     }
 }

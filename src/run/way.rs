@@ -83,7 +83,7 @@ pub(super) fn choose(opened: &Opened) -> Way {
     let newest = opened.newest.as_ref();
     let begun = match &opened.found {
         Found::Checkpoint(checkpoint) => {
-            let is_later = |newest: &Block| newest.save > checkpoint.save;
+            let is_later = |newest: &Block| newest.save >= checkpoint.save;
             let is_stopped = |newest: &Block| newest.record.budgets.is_clean() && is_later(newest);
             if tail.is_empty() && newest.is_some_and(is_stopped) {
                 return Way::Clean;
@@ -203,7 +203,7 @@ impl Base {
 
     /// What agents that are not free have answered since the checkpoint.
     fn recall(&mut self, opened: &Opened, prepared: &Prepared) -> Result<(), CliError> {
-        if prepared.agents.values().all(|agent| agent.brain.is_free()) {
+        if prepared.agents.values().all(|agent| agent.brain.repeats_itself()) {
             return Ok(());
         }
         let begins = match &opened.found {
@@ -233,12 +233,19 @@ impl Base {
     fn compare(&mut self, opened: &Opened, prepared: &Prepared) -> Result<(), CliError> {
         let Tail::Whole(tail) = &opened.tail else { return Ok(()) };
         let (safety, from, head) = if let Found::Checkpoint(checkpoint) = &opened.found {
-            let safety = checkpoint.moment.safety.clone();
+            let mut safety = checkpoint.moment.safety.clone();
+            // G-2: what was paid since the checkpoint is not paid again, and is spent all the same.
+            if let Some(newest) = &opened.newest {
+                safety.budgets = safety.budgets.with_wall_time_of(&newest.record.budgets);
+            }
             let from = Block { save: checkpoint.save, record: safety.record() };
-            (safety, Some(from).filter(|from| from.save > 0), checkpoint.moment.head)
+            (safety, Some(from), checkpoint.moment.head)
         } else {
             let now = Now { wall: Time::EPOCH, trading: Time::EPOCH };
-            let safety = LiveSafety::initial(&prepared.config.budgets, now);
+            let mut safety = LiveSafety::initial(&prepared.config.budgets, now);
+            if let (Ok(safety), Some(newest)) = (&mut safety, &opened.newest) {
+                safety.budgets = safety.budgets.with_wall_time_of(&newest.record.budgets);
+            }
             self.context = Context::default();
             let start = Chain::new(Stream::Decisions).head();
             (safety.map_err(|_| unsound("budgets"))?, None, start)

@@ -85,6 +85,12 @@ impl Shelf {
         self.faulted.subscribe()
     }
 
+    /// Whether an agent was consulted in the run that was recorded, by a model or instead of one.
+    pub fn knows(&self, agent: &str) -> bool {
+        let consults = self.consults.lock().unwrap_or_else(PoisonError::into_inner);
+        consults.keys().any(|(_, _, of)| of == agent)
+    }
+
     /// Consultations that nobody has asked for again.
     pub fn left(&self) -> usize {
         let consults = self.consults.lock().unwrap_or_else(PoisonError::into_inner);
