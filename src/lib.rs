@@ -1,6 +1,7 @@
 //! The Conclave binary's library: command line, configuration, wiring, adapters, HTTP and reports.
 
 pub mod adapters;
+pub mod brains;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

@@ -10,6 +10,7 @@ mod follow_one_bar;
 mod fuzz;
 mod http;
 mod peers;
+mod provider;
 mod rig;
 mod scenarios;
 mod tidy;

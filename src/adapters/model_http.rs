@@ -245,7 +245,7 @@ fn client(url: &Url) -> Result<Client, ModelError> {
         .retry(reqwest::retry::never())
         .user_agent(concat!("conclave/", env!("CARGO_PKG_VERSION")));
     // What stays on this machine passes no proxy, which would see the key in plain text.
-    let builder = if is_loopback(url) { builder.no_proxy() } else { builder.https_only(true) };
+    let builder = if is_here(url) { builder.no_proxy() } else { builder.https_only(true) };
     builder.build().map_err(|error| ModelError::Client { why: error.without_url().to_string() })
 }
 
@@ -263,14 +263,18 @@ fn address(base: &str, path: &str) -> Result<Url, ModelError> {
     }
     match url.scheme() {
         "https" if url.host_str().is_some() => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
+        "http" if is_here(&url) => Ok(url),
         "http" => refuse("is plain http to another machine: use https"),
         _ => refuse("is neither https nor http"),
     }
 }
 
-/// Whether an address is this machine.
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address is on this machine: what is asked there costs nothing.
+pub fn is_loopback(base: &str) -> bool {
+    Url::parse(base).is_ok_and(|url| is_here(&url))
+}
+
+fn is_here(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

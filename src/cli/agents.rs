@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use conclave_actors::runtime::agent::{ConsultError, Entry};
+use conclave_actors::runtime::agent::Entry;
+use conclave_actors::runtime::brain::Thought;
 use conclave_actors::runtime::roster::{self, Seat};
 use conclave_actors::{selection, trading, training};
 use conclave_domain::advice::{Advice, Stance};
@@ -17,9 +18,11 @@ use serde_json::{Value, json};
 
 use super::error::{CliError, ExitCode};
 use super::format::{Align, Format, Table, write_json};
+use crate::brains::{MODEL, RULES};
 use crate::config::Config;
 
 pub mod document;
+mod model;
 
 /// The largest brief that is read, bytes.
 const BRIEF_MAX: u64 = 16 << 20;
@@ -37,13 +40,16 @@ pub struct AgentsArgs {
 pub enum AgentsAction {
     /// Lists the agents with their switches, tiers and cadences.
     List,
-    /// Has an agent's rules brain answer a brief; nothing is traded or recorded.
+    /// Has an agent answer a brief, by its rules or by its model; nothing is traded or recorded.
     Ask {
         /// The agent's name, such as `risk_guardian`.
         name: String,
         /// A JSON file with the team's brief, or `-` for standard input.
         #[arg(long, value_name = "FILE")]
         brief: PathBuf,
+        /// Who thinks: rules, or the model of the agent's tier as configured.
+        #[arg(long, value_name = "WHO", default_value = RULES, value_parser = [RULES, MODEL])]
+        brain: String,
     },
     /// Prints what a model would be told, generated from the live limits.
     Prompt {
@@ -68,10 +74,10 @@ pub fn run(
 ) -> Result<(), CliError> {
     match &args.action {
         None | Some(AgentsAction::List) => list(config, format, out),
-        Some(AgentsAction::Ask { name, brief }) => {
+        Some(AgentsAction::Ask { name, brief, brain }) => {
             let text = read_brief(brief)?;
-            let (answer, advice) = ask(name, &text, &config.limits)?;
-            write_advice(&answer, &advice, format, out)
+            let (thought, advice) = ask(name, &text, brain == MODEL, config)?;
+            write_advice(&thought, &advice, format, out)
         }
         Some(AgentsAction::Prompt { name, brief }) => {
             let text = brief.as_deref().map(read_brief).transpose()?;
@@ -80,29 +86,49 @@ pub fn run(
     }
 }
 
-/// Has an agent's rules brain answer a brief: the raw answer and the advice after the clamp.
+/// Has an agent answer a brief, by its rules or by its model: the raw answer and the advice after the
+/// clamp.
 ///
 /// # Errors
 /// As [`run`].
-pub fn ask(name: &str, brief: &str, limits: &Limits) -> Result<(Value, Advice), CliError> {
+pub fn ask(
+    name: &str,
+    brief: &str,
+    by_model: bool,
+    config: &Config,
+) -> Result<(Thought, Advice), CliError> {
     match found(name)?.role.team {
-        Team::Training => ask_one(training::TEAM, name, brief, limits),
-        Team::Trading => ask_one(trading::TEAM, name, brief, limits),
-        Team::Selection => ask_one(selection::TEAM, name, brief, limits),
+        Team::Training => ask_one(training::TEAM, name, (brief, by_model), config),
+        Team::Trading => ask_one(trading::TEAM, name, (brief, by_model), config),
+        Team::Selection => ask_one(selection::TEAM, name, (brief, by_model), config),
     }
 }
 
-fn ask_one<B: Serialize + DeserializeOwned>(
+fn ask_one<B>(
     team: &[Entry<B>],
     name: &str,
-    brief: &str,
-    limits: &Limits,
-) -> Result<(Value, Advice), CliError> {
-    let (entry, brief) = entry_and_brief(team, name, brief)?;
-    let answer = (entry.rules)(&brief, limits);
-    let advice = (entry.read)(&answer, &brief, limits)
-        .map_err(|error: ConsultError| CliError::new(ExitCode::Failure, error.to_string()))?;
-    Ok((answer, advice))
+    (text, by_model): (&str, bool),
+    config: &Config,
+) -> Result<(Thought, Advice), CliError>
+where
+    B: Serialize + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    let (entry, brief) = entry_and_brief(team, name, text)?;
+    let limits = &config.limits;
+    let thought = if by_model {
+        let (_, same) = entry_and_brief(team, name, text)?;
+        model::ask(*entry, same, config)?
+    } else {
+        Thought::free((entry.rules)(&brief, limits))
+    };
+    let advice = (entry.read)(&thought.raw, &brief, limits);
+    let advice = advice.map_err(|error| unusable(&error.to_string()))?;
+    Ok((thought, advice))
+}
+
+/// An answer that is none.
+fn unusable(why: &str) -> CliError {
+    CliError::new(ExitCode::Failure, why)
 }
 
 fn entry_and_brief<'a, B: DeserializeOwned>(
@@ -195,13 +221,14 @@ fn row_of(seat: &Seat, config: &Config) -> Value {
 }
 
 fn write_advice(
-    answer: &Value,
+    thought: &Thought,
     advice: &Advice,
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     if format != Format::Text {
-        let document = json!({"schema": "advice/1", "raw": answer, "advice": advice});
+        let document = json!({"schema": "advice/1", "raw": thought.raw, "advice": advice,
+            "cost": thought.cost});
         return write_json(&document, format, out);
     }
     let mut table = Table::listing();
@@ -223,6 +250,9 @@ fn write_advice(
     for clamp in &advice.clamps {
         let (parameter, raw, used) = (&clamp.parameter, clamp.raw, clamp.clamped);
         table.row(["clamped".to_owned(), format!("{parameter} {raw} to {used}")]);
+    }
+    if !thought.cost.is_zero() {
+        table.row(["cost".to_owned(), format!("${}", thought.cost)]);
     }
     write!(out, "{table}")?;
     Ok(())

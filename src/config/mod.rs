@@ -6,6 +6,7 @@
 
 mod keys;
 mod layers;
+mod models;
 mod money;
 mod relations;
 mod sections;
@@ -21,6 +22,7 @@ use toml::Value;
 
 pub use keys::{Key, keys};
 pub use layers::{ENV_PREFIX, Layer, Source};
+pub use models::{ModelSettings, PROVIDERS, ProviderSettings};
 pub use money::TABLES;
 pub use settings::*;
 pub use value::{Kind, Setting};

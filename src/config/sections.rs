@@ -324,9 +324,13 @@ pub(super) fn agents(all: &mut Vec<Key>) {
                 place(config, &|agent| agent.tier = tier);
             },
         ));
-        all.push(word(format!("agents.{name}.brain"), &["rules"], move |config, value| {
-            place(config, &|agent| value.clone_into(&mut agent.brain));
-        }));
+        all.push(word(
+            format!("agents.{name}.brain"),
+            &["rules", "model"],
+            move |config, value| {
+                place(config, &|agent| value.clone_into(&mut agent.brain));
+            },
+        ));
         let kind = Kind::Integer { min: 1, max: 4_096, unit: "consultations in flight" };
         all.push(key(format!("agents.{name}.permits"), kind, move |config, setting| {
             if let Setting::Integer(permits) = setting {

@@ -15,6 +15,8 @@ use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, Tier};
 use serde::Serialize;
 
+use super::models::ModelSettings;
+
 /// Everything that can be configured, validated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
@@ -30,6 +32,8 @@ pub struct Config {
     pub exits: ExitRules,
     /// How often and how much.
     pub budgets: BudgetConfig,
+    /// How models are asked.
+    pub models: ModelSettings,
     /// The approval queue.
     pub approvals: ApprovalSettings,
     /// What goes wrong on request.
@@ -173,7 +177,7 @@ pub struct AgentSettings {
     pub enabled: bool,
     /// The model tier it asks.
     pub tier: Tier,
-    /// `rules`; other brains come with their step.
+    /// `rules` or `model`.
     pub brain: String,
     /// Consultations that may be in flight.
     pub permits: u32,
@@ -225,6 +229,7 @@ impl Default for Config {
             limits: Limits::default(),
             exits: ExitRules::default(),
             budgets: BudgetConfig::default(),
+            models: ModelSettings::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
             faults: FaultSettings { seed: 1, rate: Ratio::ZERO, kinds: String::new() },
             audit: AuditSettings { segment_mb: 64, keep_segments: 0 },

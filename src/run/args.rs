@@ -1,11 +1,13 @@
 //! What `run` can be told on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use conclave_actors::trading;
 
 use crate::adapters::audit_files::has_log;
+use crate::brains::{MODEL, RULES};
 use crate::config::Config;
 
 /// Arguments of `run`.
@@ -38,6 +40,17 @@ pub struct RunArgs {
     /// What raises signals: sma-cross, momentum or mean-reversion.
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,
+    /// Who thinks for the trading team: rules, model or recorded; what the configuration says for each
+    /// agent when not given.
+    #[arg(long, value_name = "WHO", value_parser = ["rules", "model", "recorded"])]
+    pub brains: Option<String>,
+    /// The tape of exchanges with models: written, or with `--brains recorded` played; `tape.jsonl` in
+    /// the run's directory when not given.
+    #[arg(long, value_name = "FILE", required_if_eq("brains", "recorded"))]
+    pub tape: Option<PathBuf>,
+    /// Takes from the tape what it has, asks models for the rest and appends it.
+    #[arg(long, requires = "tape")]
+    pub replay_first: bool,
     /// The mode to start in: advisory, supervised or autonomous.
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
@@ -74,6 +87,11 @@ impl RunArgs {
         goes_on.or_else(begins).or_else(either)
     }
 
+    /// The tape that is played instead of asking anybody.
+    pub(super) fn played_tape(&self) -> Option<&Path> {
+        self.tape.as_deref().filter(|_| self.brains.as_deref() == Some("recorded"))
+    }
+
     /// Whether bars are named.
     pub(super) fn names_data(&self) -> bool {
         !self.data.is_empty() || self.synth.is_some()
@@ -88,7 +106,13 @@ impl RunArgs {
             strategy: self.strategy.clone().or_else(|| Some(begun.strategy.name.clone())),
             ..self.clone()
         };
-        also.flags()
+        let mut flags = also.flags();
+        if self.brains.is_none() {
+            let brains = begun.agents.iter().map(|(name, agent)| (name, agent.brain.clone()));
+            flags.extend(brains.map(|(name, brain)| (format!("agents.{name}.brain"), brain)));
+            flags.push(("models.news_reader".to_owned(), begun.models.news_reader.clone()));
+        }
+        flags
     }
 
     /// The flags that stand for keys of the configuration.
@@ -100,6 +124,14 @@ impl RunArgs {
         set("run.seed", self.seed.map(|seed| seed.to_string()));
         set("run.mode", self.mode.clone());
         set("strategy.name", self.strategy.clone());
+        if let Some(brains) = &self.brains {
+            // A tape gives again what models have said.
+            let brain = if brains == RULES { RULES } else { MODEL };
+            for entry in trading::TEAM {
+                set(&format!("agents.{}.brain", entry.role.name), Some(brain.to_owned()));
+            }
+            set("models.news_reader", Some(brain.to_owned()));
+        }
         set("http.port", self.port.map(|port| port.to_string()));
         set("http.enabled", self.no_http.then(|| "false".to_owned()));
         flags

@@ -10,6 +10,7 @@ mod hold;
 mod inside;
 mod keep;
 mod keeper;
+mod minds;
 mod news;
 mod prepare;
 mod pulse;
@@ -74,17 +75,19 @@ pub fn run(
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     // Before anything is written: a run that cannot serve leaves nothing behind.
     runtime.block_on(serve::probe(&prepared.config.http, args.port.is_some()))?;
+    let mut minds = runtime.block_on(minds::of(args, &mut prepared))?;
     let (dir, resume) = match args.place() {
         Some(place) => place,
         None => (world::fresh_dir(&fresh_id())?, false),
     };
     let clock = Arc::new(ReplayClock::default());
     let opened = open(args, &prepared, (&dir, resume), &clock)?;
-    expected::tell(&mut prepared)?;
+    minds::record(&mut minds, args, &mut prepared, &dir)?;
     let start = Start::begin(&dir, &prepared.config.supervision, now())?;
     let (stop, stopped) = watch::channel(false);
     let interrupted = Arc::new(AtomicBool::new(false));
     let played = runtime.block_on(async {
+        let differs = minds::stop_at_difference(prepared.shelf.clone(), stop.clone());
         let session = Session {
             args,
             config,
@@ -96,12 +99,16 @@ pub fn run(
             interrupted: Arc::clone(&interrupted),
             loops: start.loops(),
         };
-        Box::pin(session.play(&prepared, &opened, clock, (out, format))).await
+        tokio::select! {
+            played = Box::pin(session.play(&prepared, &opened, clock, (out, format))) => played,
+            never = differs => match never {},
+        }
     });
     drop(runtime);
     let (report, is_told) = played.inspect_err(|error| starts::leave_halted(&dir, error))?;
     drop(opened);
     start.ended();
+    minds::agree(&prepared)?;
     if is_told {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_actors::council::AgentSetup;
+use conclave_actors::models::tape::shelf::Shelf;
 use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
 use conclave_actors::trading;
@@ -55,6 +56,8 @@ pub(crate) struct Prepared {
     pub(super) recipe: Option<Recipe>,
     /// What its agents are expected to be asked and to cost; nothing where no agent asks a model.
     pub(super) expected: Vec<Expected>,
+    /// The tape that its agents answer out of, if they do.
+    pub(super) shelf: Option<Arc<Shelf>>,
 }
 
 impl Prepared {
@@ -94,6 +97,7 @@ impl Prepared {
             news: NewsSetup::default(),
             recipe: None,
             expected: Vec::new(),
+            shelf: None,
         })
     }
 
@@ -164,6 +168,13 @@ impl Prepared {
     /// The terms of a fresh account under a configuration.
     pub(crate) fn custody_of(config: &Config) -> CustodyConfig {
         custody(config)
+    }
+
+    /// How long the slowest model may take; nothing where nobody asks one.
+    pub(super) fn slowest(&self) -> Duration {
+        let asks = self.agents.iter().filter(|(_, agent)| !agent.brain.repeats_itself());
+        let tiers = asks.filter_map(|(name, _)| self.config.agents.get(name)).map(|it| it.tier);
+        tiers.map(|tier| self.config.models.deadline(tier)).max().unwrap_or_default()
     }
 
     /// Names of the agents that are asked.

@@ -82,6 +82,9 @@ pub struct Recipe {
     pub faults: Vec<String>,
     /// Market time after which a drawdown halt was lifted, milliseconds.
     pub lift_halt_after_ms: Option<u64>,
+    /// The tape whose answers were given again, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tape: Option<SourceFile>,
     /// Slices of bars that moved at once: the order of session digests depends on it.
     pub chunk: usize,
     /// The configuration as text; it lies in a file of its own.
@@ -107,6 +110,7 @@ impl Recipe {
             news: args.news.as_deref().map(SourceFile::of).transpose()?,
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
+            tape: args.played_tape().map(SourceFile::of).transpose()?,
             chunk: if args.pace.is_some() { 1 } else { loaded.config.run.chunk },
             config_text,
         })
@@ -131,6 +135,12 @@ impl Recipe {
         self.check_files()?;
         if self.faults.is_empty() {
             self.faults.clone_from(&begun.faults);
+        }
+        if self.tape.is_none()
+            && let Some(tape) = &begun.tape
+        {
+            tape.check()?;
+            self.tape = Some(tape.clone());
         }
         self.lift_halt_after_ms = self.lift_halt_after_ms.or(begun.lift_halt_after_ms);
         // The order of session digests depends on the chunks that it was begun in.

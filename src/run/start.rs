@@ -27,7 +27,8 @@ use crate::adapters::journal_files::JournalFiles;
 use crate::adapters::safety_store::SafetyWriter;
 use crate::cli::error::{CliError, ExitCode};
 
-/// How long a round of a replay may take before the run fails: rules brains take microseconds.
+/// How long a round of a replay may take before the run fails: rules brains take microseconds. A model
+/// has its own deadline before that.
 const WATCHDOG: Duration = Duration::from_mins(1);
 /// How long a hung agent holds up a round of a replay on request.
 const FAULT_PATIENCE: Duration = Duration::from_millis(500);
@@ -70,7 +71,7 @@ pub(super) async fn start(
     let patience = if prepared.faults.hangs() {
         Patience::Deadline(FAULT_PATIENCE.min(prepared.config.limits.consensus.patience))
     } else {
-        Patience::Watchdog(WATCHDOG)
+        Patience::Watchdog(WATCHDOG + prepared.slowest())
     };
     let setup = CouncilSetup {
         instruments: Arc::clone(&prepared.instruments),

@@ -16,8 +16,12 @@ fn run_with(action: Option<AgentsAction>, format: Format) -> Result<String, CliE
     Ok(String::from_utf8(out).unwrap())
 }
 
+fn by_rules(name: &str, brief: PathBuf) -> AgentsAction {
+    AgentsAction::Ask { name: name.to_owned(), brief, brain: RULES.to_owned() }
+}
+
 fn ask_file(name: &str, file: PathBuf) -> Result<String, CliError> {
-    run_with(Some(AgentsAction::Ask { name: name.to_owned(), brief: file }), Format::Text)
+    run_with(Some(by_rules(name, file)), Format::Text)
 }
 
 #[test]
@@ -83,8 +87,7 @@ fn a_bad_brief_is_named_with_its_line() {
 
 #[test]
 fn advice_as_json_has_raw_and_clamped() {
-    let action =
-        AgentsAction::Ask { name: "position_sizer".to_owned(), brief: brief("trading_entry.json") };
+    let action = by_rules("position_sizer", brief("trading_entry.json"));
     let json: Value =
         serde_json::from_str(&run_with(Some(action), Format::Jsonl).unwrap()).unwrap();
     assert_eq!(json["schema"], "advice/1");

@@ -1,0 +1,110 @@
+//! The providers that the configuration names, with their keys, and what all brains share.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_actors::models::port::Model;
+use conclave_actors::models::{Gateway, Models, ProviderSettings};
+use conclave_domain::budget::WhenSpent;
+use conclave_domain::llm::PriceTable;
+use conclave_domain::llm::price::Price;
+use conclave_domain::role::Tier;
+
+use crate::adapters::anthropic_http::AnthropicHttp;
+use crate::adapters::model_http::{self, Key};
+use crate::adapters::openai_http::{OpenAiHttp, probe};
+use crate::adapters::prices_file as prices;
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::{self, Config};
+
+/// The version of the Messages API that is spoken.
+const ANTHROPIC_VERSION: &str = "2026-10-21";
+/// How long a local server may take to show what it can do.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+/// Worst cases that the permit of one consultation covers: an answer, and once more.
+const ATTEMPTS_PAID: u32 = 2;
+
+/// What the model brains of a process share.
+pub(super) async fn models(config: &Config) -> Result<Models, CliError> {
+    let mut providers = BTreeMap::new();
+    let mut settings = BTreeMap::new();
+    for name in [&config.models.primary, &config.models.fallback] {
+        let Some(provider) = config.models.providers.get(name.as_str()) else { continue };
+        providers.insert(name.clone(), connect(name, provider).await?);
+        let per_minute = NonZeroU32::new(provider.requests_per_minute);
+        let in_flight = usize::try_from(provider.in_flight).unwrap_or(usize::MAX);
+        settings.insert(name.clone(), ProviderSettings { per_minute, in_flight });
+    }
+    Ok(Models {
+        providers,
+        gateway: Gateway::new(settings),
+        prices: Arc::new(prices(config)?),
+        tape: None,
+        attempts_paid: ATTEMPTS_PAID,
+        has_rules: config.budgets.when_spent == WhenSpent::Rules,
+    })
+}
+
+/// The price table, in which the models of a machine of one's own are free.
+fn prices(config: &Config) -> Result<PriceTable, CliError> {
+    let own = Some(config.models.prices.as_str()).filter(|path| !path.is_empty()).map(Path::new);
+    let table = prices::table(own).map_err(|error| {
+        CliError::new(ExitCode::Config, "`models.prices` cannot be used").caused_by(error)
+    })?;
+    let Some(local) = config.models.providers.get("local") else { return Ok(table) };
+    let is_loopback = model_http::is_loopback(&local.url);
+    let tiers = [Tier::Haiku, Tier::Sonnet, Tier::Opus];
+    let free = tiers.into_iter().filter_map(|tier| local.model(tier)).filter(|_| is_loopback);
+    Ok(free.fold(table, |table, model| table.or(model, Price::free())))
+}
+
+async fn connect(
+    name: &str,
+    provider: &config::ProviderSettings,
+) -> Result<Arc<dyn Model>, CliError> {
+    let refused = |error: &dyn std::error::Error| {
+        let text = format!("`providers.{name}` cannot be used: {error}");
+        CliError::new(ExitCode::Config, text)
+    };
+    let url = provider.url.as_str();
+    Ok(match name {
+        "anthropic" => {
+            let key = key("ANTHROPIC_API_KEY")?;
+            Arc::new(
+                AnthropicHttp::new(url, ANTHROPIC_VERSION, key).map_err(|error| refused(&error))?,
+            )
+        }
+        "openrouter" => {
+            let key = key("OPENROUTER_API_KEY")?;
+            Arc::new(OpenAiHttp::openrouter(url, key).map_err(|error| refused(&error))?)
+        }
+        _ => {
+            let key = Key::from_env("CONCLAVE_LOCAL_API_KEY").map_err(|error| refused(&error))?;
+            let tiers = [Tier::Haiku, Tier::Sonnet, Tier::Opus];
+            let model = tiers.into_iter().find_map(|tier| provider.model(tier));
+            let model = model.unwrap_or_default();
+            let probed =
+                probe(url, key.as_ref(), model, PROBE_PATIENCE).await.map_err(|error| {
+                    let text = format!("the server at {url} cannot be asked");
+                    CliError::new(ExitCode::Broker, text).caused_by(error)
+                })?;
+            let local = OpenAiHttp::local(name, url, key, probed.capabilities);
+            Arc::new(local.map_err(|error| refused(&error))?)
+        }
+    })
+}
+
+/// A key that must be there.
+fn key(variable: &str) -> Result<Key, CliError> {
+    let key = Key::from_env(variable).map_err(|error| {
+        CliError::new(ExitCode::Config, format!("{variable} cannot be used")).caused_by(error)
+    })?;
+    key.ok_or_else(|| {
+        let text =
+            format!("{variable} is not set: a model brain needs it; `--brains rules` needs none");
+        CliError::new(ExitCode::Config, text)
+    })
+}

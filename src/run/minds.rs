@@ -1,0 +1,95 @@
+//! Who thinks in a run: connected before anything is written, recorded once there is a directory.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use conclave_actors::models::tape::shelf::Shelf;
+use conclave_actors::news::reader::NewsReader;
+use conclave_actors::runtime::agent::Entry;
+use conclave_actors::trading;
+use tokio::sync::watch;
+
+use super::prepare::Prepared;
+use super::{RunArgs, expected};
+use crate::brains::{Minds, TAPE_FILE};
+use crate::cli::error::{CliError, ExitCode};
+
+/// Connects to who is asked, or opens the tape that is played instead; gives everybody their brain, and
+/// tells what that will cost. Inside a runtime.
+///
+/// # Errors
+/// When a provider or the tape cannot be used, or the agents could never be asked.
+pub(super) async fn of(args: &RunArgs, prepared: &mut Prepared) -> Result<Minds, CliError> {
+    let minds = opened(args, prepared).await?;
+    seat(&minds, prepared)?;
+    expected::tell(prepared)?;
+    Ok(minds)
+}
+
+async fn opened(args: &RunArgs, prepared: &Prepared) -> Result<Minds, CliError> {
+    let played = prepared.recipe.as_ref().and_then(|recipe| recipe.tape.as_ref());
+    if let Some(tape) = played {
+        return Minds::recorded(&tape.path);
+    }
+    let mut minds = Minds::live(&prepared.config).await?;
+    if let Some(tape) = args.tape.as_deref().filter(|_| args.replay_first) {
+        minds = minds.behind(tape)?;
+    }
+    Ok(minds)
+}
+
+/// Done before anything is written, so that what cannot be asked leaves nothing behind.
+fn seat(minds: &Minds, prepared: &mut Prepared) -> Result<(), CliError> {
+    for entry in trading::TEAM {
+        if let Some(setup) = prepared.agents.get_mut(entry.role.name) {
+            setup.brain = minds.brain(*entry, &prepared.config)?;
+        }
+    }
+    prepared.news.reader = minds.brain(Entry::of::<NewsReader>(), &prepared.config)?;
+    prepared.shelf = minds.shelf().cloned();
+    Ok(())
+}
+
+/// Gives those that ask models a tape to write to.
+///
+/// # Errors
+/// When the tape cannot be written.
+pub(super) fn record(
+    minds: &mut Minds,
+    args: &RunArgs,
+    prepared: &mut Prepared,
+    dir: &Path,
+) -> Result<(), CliError> {
+    let tape: PathBuf = args.tape.clone().unwrap_or_else(|| dir.join(TAPE_FILE));
+    minds.record(&tape, &prepared.config)?;
+    seat(minds, prepared)
+}
+
+/// Stops the run as soon as a question differs from its tape; nothing of what follows means anything.
+pub(super) async fn stop_at_difference(
+    shelf: Option<Arc<Shelf>>,
+    stop: watch::Sender<bool>,
+) -> Infallible {
+    if let Some(shelf) = shelf {
+        let mut faulted = shelf.faulted();
+        if faulted.wait_for(|faulted| *faulted).await.is_ok() {
+            stop.send_replace(true);
+        }
+    }
+    pending().await
+}
+
+/// What did not agree with the tape, if anything.
+///
+/// # Errors
+/// With exit code 8, naming the consultation.
+pub(super) fn agree(prepared: &Prepared) -> Result<(), CliError> {
+    let fault = prepared.shelf.as_ref().and_then(|shelf| shelf.fault());
+    fault.map_or(Ok(()), |fault| {
+        let text = "the run is not the one that its tape was recorded in: the same bars, \
+                    configuration and version are needed";
+        Err(CliError::new(ExitCode::Data, text).caused_by(fault))
+    })
+}

@@ -1,0 +1,287 @@
+//! A provider of language models on loopback: it answers by the schema that it is asked for, bills, and
+//! fails on request. Everything that it was asked stands in its journal.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+/// What a call is billed, millionths of a dollar.
+pub(crate) const BILLED_MICRO_USD: u64 = 360;
+
+/// What the provider does with a question.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// How long an answer takes.
+    pub(crate) latency: Duration,
+    /// How long the answers of single agents take.
+    pub(crate) latency_of: Vec<(String, Duration)>,
+    /// Percent of the questions that are told to wait, fail, break off, or are answered by nonsense.
+    pub(crate) rate_limited: u64,
+    pub(crate) failing: u64,
+    pub(crate) broken: u64,
+    pub(crate) nonsense: u64,
+    /// What the answers are like.
+    pub(crate) manner: Manner,
+}
+
+/// What answers are like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As the schema wants them, in the middle of every bound.
+    #[default]
+    Sound,
+    /// Every number out of its bounds, but of this world.
+    OutOfBounds,
+    /// The guardian objects; the others are sound.
+    Objecting,
+    /// Prose with numbers in it.
+    Prose,
+}
+
+/// One question as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) agent: String,
+    pub(crate) authorization: String,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    plan: Mutex<Plan>,
+    asked: Mutex<Vec<Asked>>,
+    billed: AtomicUsize,
+    /// Questions whose asker went away before the answer.
+    aborted: AtomicUsize,
+}
+
+/// A provider that serves until it is dropped.
+pub(crate) struct Provider {
+    address: SocketAddr,
+    books: Arc<Books>,
+    _runtime: Runtime,
+}
+
+impl Provider {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let books = Arc::new(Books { plan: Mutex::new(plan), ..Books::default() });
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let routes = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/messages", post(messages))
+            .with_state(Arc::clone(&books));
+        runtime.spawn(async move { axum::serve(listener, routes).await });
+        Self { address, books, _runtime: runtime }
+    }
+
+    /// The address before `/chat/completions`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// The lines of a configuration under which every agent asks this provider as OpenRouter.
+    pub(crate) fn as_openrouter(&self) -> String {
+        let url = self.url();
+        format!("[models]\nprimary = \"openrouter\"\n[providers.openrouter]\nurl = \"{url}\"\n")
+    }
+
+    /// The same as Anthropic.
+    pub(crate) fn as_anthropic(&self) -> String {
+        let url = format!("http://{}", self.address);
+        format!("[models]\nprimary = \"anthropic\"\n[providers.anthropic]\nurl = \"{url}\"\n")
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.books.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was billed so far, dollars: as soon as a question is taken, whether or not anybody waits.
+    pub(crate) fn billed_usd(&self) -> f64 {
+        let calls = u32::try_from(self.books.billed.load(Ordering::SeqCst)).expect("few calls");
+        f64::from(calls) * 1e-6 * f64::from(u32::try_from(BILLED_MICRO_USD).expect("little"))
+    }
+
+    pub(crate) fn aborted(&self) -> usize {
+        self.books.aborted.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a question whose asker went away.
+struct Waiting<'a>(Option<&'a AtomicUsize>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(aborted) = self.0 {
+            aborted.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let schema = body["response_format"]["json_schema"]["schema"].clone();
+    let agent = agent_of(&body["session_id"]);
+    let user = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
+    let model = body["model"].clone();
+    let answer = reply(&books, (agent, &headers), (&user, &schema)).await;
+    answer.unwrap_or_else(|text| {
+        let usage = json!({"prompt_tokens": 1_800, "completion_tokens": 90, "total_tokens": 1_890,
+            "cost": 0.000_36});
+        let choice = json!({"finish_reason": "stop", "message": {"content": text}});
+        json_response(&json!({"id": "gen-1", "model": model, "provider": "loopback",
+            "choices": [choice], "usage": usage}))
+    })
+}
+
+async fn messages(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let schema = body["output_config"]["format"]["schema"].clone();
+    let agent = agent_of(&body["metadata"]["user_id"]);
+    let user = text_of(&body["messages"][0]["content"]);
+    let model = body["model"].clone();
+    let answer = reply(&books, (agent, &headers), (&user, &schema)).await;
+    answer.unwrap_or_else(|text| {
+        let content = json!([{"type": "thinking", "thinking": ""}, {"type": "text", "text": text}]);
+        json_response(&json!({"id": "msg_1", "type": "message", "role": "assistant",
+            "model": model, "content": content, "stop_reason": "end_turn", "stop_sequence": null,
+            "usage": {"input_tokens": 1_800, "output_tokens": 90}}))
+    })
+}
+
+fn agent_of(tag: &Value) -> String {
+    tag.as_str().unwrap_or_default().trim_start_matches("agent:").to_owned()
+}
+
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(blocks) => {
+            blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+fn json_response(body: &Value) -> Response {
+    ([("content-type", "application/json")], body.to_string()).into_response()
+}
+
+/// The text of an answer, or the failure that was asked for in its place.
+async fn reply(
+    books: &Books,
+    (agent, headers): (String, &HeaderMap),
+    (user, schema): (&str, &Value),
+) -> Result<Response, String> {
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let authorization = format!("{}{}", header("authorization"), header("x-api-key"));
+    let plan = books.plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let nth = {
+        let mut asked = books.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(Asked { agent: agent.clone(), authorization });
+        asked.len() as u64
+    };
+    // Each question draws one lot; the same ones in every run.
+    let mut lot = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) % 100;
+    let mut is_drawn = |percent: u64| {
+        let drawn = lot < percent;
+        lot = if drawn { u64::MAX } else { lot.saturating_sub(percent) };
+        drawn
+    };
+    if is_drawn(plan.rate_limited) {
+        let body = json!({"error": {"code": 429, "type": "rate_limit_error", "message": "slow"}});
+        let mut refused = json_response(&body);
+        *refused.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(refused);
+    }
+    if is_drawn(plan.failing) {
+        let body = json!({"error": {"code": 500, "type": "api_error", "message": "broken"}});
+        let mut failed = json_response(&body);
+        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return Ok(failed);
+    }
+    books.billed.fetch_add(1, Ordering::SeqCst);
+    let mut waiting = Waiting(Some(&books.aborted));
+    let own = plan.latency_of.iter().find(|(name, _)| *name == agent);
+    tokio::time::sleep(own.map_or(plan.latency, |(_, latency)| *latency)).await;
+    waiting.0 = None;
+    if is_drawn(plan.broken) {
+        let pieces = [Ok("{\"id\":"), Err(std::io::Error::other("cut"))];
+        return Ok(Body::from_stream(futures_util::stream::iter(pieces)).into_response());
+    }
+    if is_drawn(plan.nonsense) {
+        return Ok("{malformed json: <<<chaos>>>".into_response());
+    }
+    Err(match plan.manner {
+        Manner::Prose => "I would size this at 1.2 with a confidence of 0.8.".to_owned(),
+        manner => answer(user, schema, &agent, manner),
+    })
+}
+
+/// An answer of the schema, with what must be repeated.
+fn answer(user: &str, schema: &Value, agent: &str, manner: Manner) -> String {
+    let mut answer = filled(schema, manner);
+    let told = user.split("word for word:\n").nth(1).and_then(|rest| rest.lines().next());
+    let told: Map<String, Value> =
+        told.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    for (name, value) in told {
+        answer[name.as_str()] = value;
+    }
+    if manner == Manner::Objecting && agent == "risk_guardian" {
+        answer["answer"]["objections"] =
+            json!([{"code": "guardian.judgement", "text": "not today"}]);
+    }
+    answer.to_string()
+}
+
+/// A value of a schema: the first of every choice, the middle or the outside of every bound.
+fn filled(schema: &Value, manner: Manner) -> Value {
+    if let Some(value) = schema.get("const") {
+        return value.clone();
+    }
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    if let Some(first) = schema["anyOf"].get(0) {
+        return filled(first, manner);
+    }
+    match schema["type"].as_str() {
+        Some("object") => {
+            let fields = schema["properties"].as_object().cloned().unwrap_or_default();
+            let value = |(name, of): (String, Value)| (name, filled(&of, manner));
+            Value::Object(fields.into_iter().map(value).collect())
+        }
+        Some("array") => json!([]),
+        Some("integer") => {
+            let (min, max) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
+            // Where a dialect has no bounds, they stand in the description: "From 300 to 2000."
+            let told = schema["description"].as_str().unwrap_or_default();
+            let told = told.rsplit("From ").next().unwrap_or_default().trim_end_matches('.');
+            let told = told.split_once(" to ").map(|(min, max)| (min.parse(), max.parse()));
+            let (min, max) = match told {
+                Some((Ok(min), Ok(max))) => (min, max),
+                _ => (min.expect("a bound"), max.expect("a bound")),
+            };
+            json!(if manner == Manner::OutOfBounds {
+                max + max / 2
+            } else {
+                i64::midpoint(min, max)
+            })
+        }
+        Some("boolean") => json!(false),
+        Some("null") => Value::Null,
+        _ => json!("the figures of the brief"),
+    }
+}
