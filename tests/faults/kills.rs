@@ -88,6 +88,7 @@ fn twenty_kills_break_no_promise() {
     said.succeeds();
     let told: serde_json::Value = serde_json::from_slice(&said.0.stdout).expect("json");
     assert_eq!((&told["kills"], &told["wrong"]), (&20.into(), &serde_json::json!([])), "{told}");
+    assert!(told["acts"].as_u64() > Some(2), "a person acted before some of them: {told}");
     for id in ["A-1", "A-2", "C-1", "G-2", "O-2", "P-1", "D-1"] {
         assert!(told["checks"][id].as_u64() > Some(0), "{id} was never checked: {told}");
     }

@@ -5,11 +5,13 @@
 //!   older than the last one that was acknowledged before the kill.
 //! - D-1: the record hash at the end is that of the same run without a kill.
 //!
-//! The other invariants are checked in [`journal`] and [`record`]. A run that fails a check stays
+//! The other invariants are checked in [`journal`] and [`record`], and what a person orders in
+//! [`person`]. A run that fails a check stays
 //! where it is, so that it can be looked at.
 
 mod journal;
 mod life;
+mod person;
 mod record;
 
 use std::collections::BTreeMap;
@@ -32,6 +34,10 @@ use crate::run::Room;
 const LIFE_MS: u64 = 400;
 /// One kill in this many comes before the process serves.
 const EARLY: u64 = 4;
+/// In one run of this many a person acts before each kill, in the first one to begin with.
+const ACTED: u32 = 4;
+/// With fewer kills than this nobody acts: the other runs would not come to their turn.
+const ACTED_FROM: u32 = 10;
 /// Cash of the runs, US dollars: the default.
 const CASH: &str = "100000";
 
@@ -42,6 +48,8 @@ struct Outcome {
     seed: u64,
     runs: u32,
     kills: u32,
+    /// Orders of a person that were acknowledged, each before a kill.
+    acts: u32,
     /// Processes that went on, by the way.
     resumed: BTreeMap<String, u64>,
     /// From the start of a process to the first record of a new bar, milliseconds.
@@ -137,14 +145,13 @@ impl Harness {
         std::fs::create_dir(&room)?;
         let (calm, dir) = (room.join("calm"), room.join("run"));
         let args = ["--synth", &self.synth, "--seed", &seed, "--mode", mode].map(str::to_owned);
+        if nth.is_multiple_of(ACTED) && kills >= ACTED_FROM {
+            let victim = self.acted((&room, &dir), &args, kills).await?;
+            return self.close(victim, &room);
+        }
         let life = |dir: &Path| Life::new(dir, &room, &args);
         let ended = life(&calm).live(Plan::ToTheEnd).await?;
-        let mut victim = Victim {
-            dir: dir.clone(),
-            journal: Journal::default(),
-            record: Record::default(),
-            found: Findings::default(),
-        };
+        let mut victim = Victim::of(&dir);
         if let Ended::Failed(why) = ended.how {
             victim.found.check("run", false, || format!("the run without a kill failed: {why}"));
         }
@@ -159,8 +166,7 @@ impl Harness {
             victim.look(lived.from, &mut acknowledged);
             match lived.how {
                 Ended::Killed => {
-                    self.outcome.kills += 1;
-                    self.progress.advance(1);
+                    self.killed();
                     victim.verify(&room)?;
                 }
                 Ended::InOrder => break,
@@ -173,9 +179,19 @@ impl Harness {
             victim.verify(&room)?;
             victim.end(&calm);
         }
+        self.close(victim, &room)
+    }
+
+    fn killed(&mut self) {
+        self.outcome.kills += 1;
+        self.progress.advance(1);
+    }
+
+    /// Takes what was found, and the run's room away where nothing was.
+    fn close(&mut self, victim: Victim, room: &Path) -> Result<(), CliError> {
         self.take(victim);
         if self.outcome.wrong.is_empty() {
-            std::fs::remove_dir_all(&room)?;
+            std::fs::remove_dir_all(room)?;
         }
         Ok(())
     }
@@ -209,6 +225,15 @@ impl Harness {
 }
 
 impl Victim {
+    fn of(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            journal: Journal::default(),
+            record: Record::default(),
+            found: Findings::default(),
+        }
+    }
+
     /// Reads what there is now; `from` is where the last process went on.
     fn look(&mut self, from: Option<u64>, acknowledged: &mut Option<u64>) {
         let journal = std::fs::read_to_string(self.dir.with_file_name("run.journal"));
@@ -273,6 +298,7 @@ fn tell(outcome: &Outcome, format: Format, out: &mut dyn Write) -> Result<(), Cl
     };
     row("kills", outcome.kills.to_string());
     row("runs", outcome.runs.to_string());
+    row("acts of a person", outcome.acts.to_string());
     for (way, count) in &outcome.resumed {
         row(&format!("resumed, {way}"), count.to_string());
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 use crate::cli::error::{CliError, ExitCode};
 
 /// How often a process is looked at.
-const LOOK: Duration = Duration::from_millis(2);
+pub(super) const LOOK: Duration = Duration::from_millis(2);
 /// A process that neither serves nor ends within this time hangs.
-const PATIENCE: Duration = Duration::from_mins(5);
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
 /// When a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,19 @@ impl Life {
         Self { dir: dir.to_owned(), room: room.to_owned(), args: args.to_vec() }
     }
 
-    fn start(&self) -> Result<Child, CliError> {
+    /// The run's directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// How a process came to its end by itself.
+    pub(super) fn ended(&self, status: ExitStatus) -> Ended {
+        let said = fs::read_to_string(self.dir.with_extension("errors"));
+        let text = format!("{status}: {}", said.unwrap_or_default().trim());
+        if status.success() { Ended::InOrder } else { Ended::Failed(text) }
+    }
+
+    pub(super) fn start(&self) -> Result<Child, CliError> {
         let is_there = size(&self.dir, "audit") > 0;
         if !is_there && self.dir.exists() {
             // It was killed before its first record: there is nothing to go on with.
@@ -157,9 +169,7 @@ impl Life {
         };
         let how = loop {
             if let Some(status) = child.try_wait()? {
-                let said = fs::read_to_string(self.dir.with_extension("errors"));
-                let text = format!("{status}: {}", said.unwrap_or_default().trim());
-                break if status.success() { Ended::InOrder } else { Ended::Failed(text) };
+                break self.ended(status);
             }
             if due.is_some_and(|due| Instant::now() >= due) {
                 child.kill()?;
