@@ -1,6 +1,7 @@
 //! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers.
 
 mod models;
+mod runs;
 
 use std::path::Path;
 use std::process::Command;
