@@ -101,6 +101,13 @@ fn models_decide_and_their_tape_is_the_same_run_for_nothing() {
     same_bytes(&decisions(&world, "r"), &decisions(&world, "s"));
     assert!(spent(&world, "s").abs() < 1e-12, "nothing was paid");
 
+    // The log repeats it as well, and what it would have been by rules is another run.
+    world.verb(&["replay", "r"]).succeeds();
+    let said = world.verb(&["replay", "r", "--brains", "rules", "--format", "json"]);
+    let told: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("json");
+    assert!(!told["first_decision_that_differs"].is_null(), "{told:#}");
+    assert_eq!(provider.asked().len(), asked.len(), "nobody was asked");
+
     // Another limit is another question.
     let other = format!("{}{ROOM}[risk]\nposition_max = 0.1\n", provider.as_openrouter());
     world.config(&other);

@@ -13,7 +13,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use conclave_actors::runtime::agent::Entry;
 use conclave_actors::trading;
+use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::role::AgentName;
 use conclave_domain::time::Time;
@@ -22,6 +24,7 @@ use super::backtest::basis_points;
 use super::error::{CliError, ExitCode};
 use super::format::Format;
 use crate::adapters::control_http::{LATEST_FILE, store_dir};
+use crate::brains::RULES;
 use crate::catalogue;
 use crate::run::repeat::{Changes, Source};
 
@@ -32,12 +35,16 @@ pub struct ReplayArgs {
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
     /// Cuts off all bars after this day (YYYY-MM-DD, UTC): every record up to it must be the same.
-    #[arg(long, value_name = "DAY", value_parser = day, conflicts_with_all = ["mute", "set", "fees", "fee_per_trade", "out"])]
+    #[arg(long, value_name = "DAY", value_parser = day, conflicts_with_all = ["mute", "brains", "set", "fees", "fee_per_trade", "out"])]
     pub until: Option<Time>,
     /// What if this agent had not been asked? The Risk Guardian then never objects by judgement; its
     /// hard limits stay.
     #[arg(long, value_name = "AGENT", value_parser = agent)]
     pub mute: Vec<AgentName>,
+    /// What if nobody had thought by a model? The report of it beside the run's own is what the models
+    /// have changed.
+    #[arg(long, value_name = "WHO", value_parser = [RULES])]
+    pub brains: Option<String>,
     /// What if this key of the configuration had had this value?
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
@@ -76,6 +83,10 @@ impl ReplayArgs {
         let mut set = self.set.clone();
         let fee = self.fee_per_trade.map(|fee| ("costs.fee_per_trade".to_owned(), fee.to_string()));
         set.extend(fee);
+        if let Some(brains) = &self.brains {
+            let key = |entry: &Entry<TradingBrief>| format!("agents.{}.brain", entry.role.name);
+            set.extend(trading::TEAM.iter().map(|entry| (key(entry), brains.clone())));
+        }
         let mute: BTreeSet<AgentName> = self.mute.iter().copied().collect();
         Changes { mute, set, fees: self.fees }
     }
@@ -110,7 +121,7 @@ pub fn run(args: &ReplayArgs, format: Format, out: &mut dyn Write) -> Result<(),
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     if changes.is_none() {
         if args.out.is_some() {
-            let text = "--out is for the report of a what-if: give --mute, --set, --fees or \
+            let text = "--out is for the report of a what-if: give --mute, --brains, --set, --fees or \
                         --fee-per-trade too";
             return Err(CliError::new(ExitCode::Usage, text));
         }

@@ -35,13 +35,12 @@ use acts::Act;
 use super::inside::Room;
 use super::prepare::{Prepared, refuse_live};
 use super::recipe::{CONFIG_FILE, Recipe};
+use crate::brains::{MODEL, RULES};
 use crate::cli::audit::log_dir;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{self, Config};
 use crate::report::RunReport;
 
-/// The brain that thinks anew in a what-if, because it costs nothing and always says the same.
-const RULES: &str = "rules";
 /// How many acts of persons may have come in the middle of a bar: each costs a repetition.
 const TRIES: usize = 16;
 
@@ -244,7 +243,7 @@ impl Source {
     /// Plays the run as it would have been: rules think anew, models' answers are those of then.
     ///
     /// # Errors
-    /// With exit code 3 when the changed configuration is refused.
+    /// With exit code 3 when the changed configuration is refused, or asks for a model that was not asked.
     pub(crate) fn play_otherwise(
         &self,
         changes: &Changes,
@@ -255,8 +254,12 @@ impl Source {
         if script.is_open() {
             prepared = prepared.cut_closed(script.last_at)?;
         }
+        // Whoever shall think by rules now does so, whoever has thought for it then.
+        let thinks =
+            |name: &AgentName| prepared.config.agents.get(name).map(|it| it.brain.as_str());
         let modelled = |name: &AgentName| {
-            script.recording.brain(name).is_some_and(|brain| brain != RULES)
+            thinks(name) == Some(MODEL)
+                && script.recording.brain(name).is_some()
                 && !changes.mute.contains(name)
         };
         let frozen: BTreeSet<AgentName> =
@@ -286,6 +289,16 @@ impl Source {
             // The guardian is asked all the same: its hard limits stay.
             let is_muted = changes.mute.contains(name) && *name != MutedGuardian::AGENT;
             agent.enabled = agent.enabled && !is_muted;
+        }
+        for (name, agent) in &config.agents {
+            let was = self.prepared.config.agents.get(name).map(|it| it.brain.as_str());
+            if agent.brain == MODEL && was != Some(MODEL) {
+                let text = format!(
+                    "`{name}` has thought by rules, and what a model would have said was not \
+                     recorded: only rules can take the place of a model"
+                );
+                return Err(CliError::new(ExitCode::Config, text));
+            }
         }
         let mut prepared = Prepared::of(self.recipe.clone(), config)?;
         if let Some(fees) = changes.fees {
