@@ -34,7 +34,7 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How long marks that nobody asked for may wait for their snapshot.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(20);
 /// Updates after which a snapshot is published whatever the time.
-const PUBLISH_AFTER: usize = 1_024;
+const PUBLISH_AFTER: usize = 8_192;
 
 /// What the context takes. [`ContextHandle`] sends it.
 #[derive(Debug)]

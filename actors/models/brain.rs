@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use conclave_domain::budget::{Paid, Rung};
 use conclave_domain::code::Code;
@@ -63,6 +63,8 @@ struct Inner<B> {
     lane: Lane,
     /// Whether no model of it ever costs anything.
     is_free: bool,
+    /// Bytes of a body beside those of the brief: the same for every brief, but for a decision's name.
+    beside_brief: OnceLock<usize>,
 }
 
 /// Bytes by which the body of a question may be longer than the one that its price is computed from:
@@ -99,7 +101,8 @@ impl<B: Serialize> ModelBrain<B> {
         let may_veto = questions.entry.role.authority.may_veto();
         let lane = if may_veto { Lane::Guardian } else { Lane::Common };
         let is_free = routes.iter().flatten().all(|route| route.price.is_free());
-        Ok(Self(Arc::new(Inner { questions, routes, models: models.clone(), lane, is_free })))
+        let (models, beside_brief) = (models.clone(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { questions, routes, models, lane, is_free, beside_brief })))
     }
 }
 
@@ -118,13 +121,31 @@ impl<B: Serialize> Inner<B> {
 
     /// How long the body of a question about this brief is, at most.
     fn bytes(&self, brief: &B, limits: &Limits) -> Option<usize> {
+        let told = serde_json::to_string(&self.questions.entry.told(brief)).ok()?.len();
+        let beside = if self.questions.are_under(limits) {
+            // The whole body is written once, and not for every price.
+            match self.beside_brief.get() {
+                Some(beside) => *beside,
+                None => {
+                    let beside = self.beside(brief, limits, told)?;
+                    *self.beside_brief.get_or_init(|| beside)
+                }
+            }
+        } else {
+            self.beside(brief, limits, told)?
+        };
+        beside.checked_add(told)?.checked_add(BODY_MARGIN)
+    }
+
+    /// Bytes of the body beside those of the brief.
+    fn beside(&self, brief: &B, limits: &Limits, told: usize) -> Option<usize> {
         let rung = self.questions.rungs.first()?;
         let route = self.routes.first()?.first()?;
         let any = Symbol::new("ANY").ok()?;
         let decision = DecisionId::new(&any, Time::EPOCH, "position");
         let asked = self.questions.ask(rung, &decision, brief, limits).ok()?;
         let body = wire::body(route.model.dialect(), &asked.on(&route.spec));
-        body.len().checked_add(BODY_MARGIN)
+        body.len().checked_sub(told)
     }
 
     fn granted(&self, granted: &Rung) -> Option<(&RungSpec, &[Route], Money)> {

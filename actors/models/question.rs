@@ -109,6 +109,11 @@ impl<B: Serialize> Questions<B> {
         self.rungs.first().map_or("", |rung| &rung.model)
     }
 
+    /// Whether these are the limits that the questions were made under.
+    pub(crate) fn are_under(&self, limits: &Limits) -> bool {
+        self.stable.limits == *limits
+    }
+
     /// The rung that bears a name.
     pub(crate) fn rung(&self, model: &str) -> Option<&RungSpec> {
         self.rungs.iter().find(|rung| rung.model == model)
@@ -123,7 +128,7 @@ impl<B: Serialize> Questions<B> {
         limits: &Limits,
     ) -> Result<Asked, ConsultError> {
         // The limits of a run stand; whoever brings others is told those.
-        let stable = if self.stable.limits == *limits {
+        let stable = if self.are_under(limits) {
             Arc::clone(&self.stable)
         } else {
             let made = Stable::new(&self.entry, limits);
