@@ -160,7 +160,8 @@ pub struct ContextState {
     context: Context,
     /// Parts that differ from the store.
     dirty: BTreeSet<PartKey>,
-    /// The version at which each part was last handed to the store.
+    /// The version at which parts were handed to the store at once, while a flush had taken its own and
+    /// waited for the audit: what it took of them is older.
     handed: BTreeMap<PartKey, u64>,
     /// Updates since the last snapshot.
     unpublished: usize,
@@ -334,8 +335,8 @@ impl ContextState {
         reply: Option<oneshot::Sender<Result<u64, Refusal>>>,
     ) {
         let version = self.context.version;
-        for key in &keys {
-            self.handed.insert(key.clone(), version);
+        if !self.syncing.is_empty() {
+            self.handed.extend(keys.iter().map(|key| (key.clone(), version)));
         }
         let parts = keys.iter().map(|key| self.context.part(key)).collect();
         let myself = myself.clone();
@@ -416,14 +417,12 @@ impl ContextState {
         anchor: Option<Anchor>,
         waiting: Vec<oneshot::Sender<Result<(), StoreError>>>,
     ) {
-        let mut fresh = Vec::with_capacity(parts.len());
-        for (version, part) in parts {
-            let handed = self.handed.entry(part.key.clone()).or_default();
-            if *handed <= version {
-                *handed = version;
-                fresh.push(part);
-            }
-        }
+        let handed = std::mem::take(&mut self.handed);
+        let is_newest = |(version, part): &(u64, Part)| {
+            handed.is_empty() || handed.get(&part.key).is_none_or(|handed| handed <= version)
+        };
+        let fresh = parts.into_iter().filter(is_newest);
+        let fresh: Vec<Part> = fresh.map(|(_, part)| part).collect();
         let keys: Vec<PartKey> = fresh.iter().map(|part| part.key.clone()).collect();
         let myself = myself.clone();
         let done = Done::new(move |result: Result<(), StoreError>| {
