@@ -1,7 +1,7 @@
 //! Model brains over real HTTP on loopback. `cargo bench --bench models`.
 //!
 //! Method: a provider of ours in a process of its own answers every question after 200 ms by the schema
-//! that it is asked for; we ask it as a server of chat completions, on two worker threads, through
+//! that it is asked for; we ask it as OpenRouter, on two worker threads, through
 //! rounds, permits, gateway, wire, envelope and clamp. 100 rounds of five agents at once, connections
 //! kept from a first lot that is not counted; median of seven lots, and what of it was not waiting. The
 //! processor time is that of our process alone, over all lots, for each consultation. Memory is the
@@ -22,9 +22,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use conclave::adapters::model_http::Key;
 use conclave::adapters::openai_http::OpenAiHttp;
 use conclave_actors::consensus::open_round;
-use conclave_actors::models::port::{Capabilities, Model};
+use conclave_actors::models::port::Model;
 use conclave_actors::models::{
     Gateway, ModelBrain, Models, ProviderSettings, RouteSpec, RungSpec, wire,
 };
@@ -127,12 +128,12 @@ async fn measure(url: &str) -> Outcome<()> {
 
 /// A desk whose agents all ask the provider.
 async fn desk(url: &str) -> Outcome<Desk<TradingBrief>> {
-    let capabilities = Capabilities { json_schema: true, usage: true };
-    let server: Arc<dyn Model> = Arc::new(OpenAiHttp::local("local", url, None, capabilities)?);
+    let key = Key::new("this benchmark", "sk-bench-models")?;
+    let server: Arc<dyn Model> = Arc::new(OpenAiHttp::openrouter(url, key)?);
     let settings = ProviderSettings { per_minute: None, in_flight: 1_000 };
     let models = Models {
-        providers: BTreeMap::from([("local".to_owned(), server)]),
-        gateway: Gateway::new(BTreeMap::from([("local".to_owned(), settings)])),
+        providers: BTreeMap::from([("openrouter".to_owned(), server)]),
+        gateway: Gateway::new(BTreeMap::from([("openrouter".to_owned(), settings)])),
         prices: Arc::new(prices()?),
         tape: None,
         attempts_paid: 2,
@@ -158,7 +159,7 @@ async fn desk(url: &str) -> Outcome<Desk<TradingBrief>> {
 
 fn rung() -> RungSpec {
     let route = RouteSpec {
-        provider: "local".to_owned(),
+        provider: "openrouter".to_owned(),
         model: MODEL.to_owned(),
         thinking: wire::Thinking::Unset,
         cache: None,

@@ -53,6 +53,8 @@ pub(crate) enum Manner {
 pub(crate) struct Asked {
     pub(crate) agent: String,
     pub(crate) authorization: String,
+    /// The most that a host may take for a million tokens of the prompt, as OpenRouter is told.
+    pub(crate) max_price: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -136,7 +138,8 @@ async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) 
     let agent = agent_of(&body["session_id"]);
     let user = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
     let model = body["model"].clone();
-    let answer = reply(&books, (agent, &headers), (&user, &schema)).await;
+    let max_price = body["provider"]["max_price"]["prompt"].as_str();
+    let answer = reply(&books, (agent, &headers), max_price, (&user, &schema)).await;
     answer.unwrap_or_else(|text| {
         let usage = json!({"prompt_tokens": 1_800, "completion_tokens": 90, "total_tokens": 1_890,
             "cost": 0.000_36});
@@ -152,7 +155,7 @@ async fn messages(State(books): State<Arc<Books>>, headers: HeaderMap, body: Byt
     let agent = agent_of(&body["metadata"]["user_id"]);
     let user = text_of(&body["messages"][0]["content"]);
     let model = body["model"].clone();
-    let answer = reply(&books, (agent, &headers), (&user, &schema)).await;
+    let answer = reply(&books, (agent, &headers), None, (&user, &schema)).await;
     answer.unwrap_or_else(|text| {
         let content = json!([{"type": "thinking", "thinking": ""}, {"type": "text", "text": text}]);
         json_response(&json!({"id": "msg_1", "type": "message", "role": "assistant",
@@ -183,6 +186,7 @@ fn json_response(body: &Value) -> Response {
 async fn reply(
     books: &Books,
     (agent, headers): (String, &HeaderMap),
+    max_price: Option<&str>,
     (user, schema): (&str, &Value),
 ) -> Result<Response, String> {
     let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
@@ -190,7 +194,8 @@ async fn reply(
     let plan = books.plan.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let nth = {
         let mut asked = books.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push(Asked { agent: agent.clone(), authorization });
+        let max_price = max_price.map(str::to_owned);
+        asked.push(Asked { agent: agent.clone(), authorization, max_price });
         asked.len() as u64
     };
     // Each question draws one lot; the same ones in every run.

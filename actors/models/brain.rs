@@ -15,7 +15,7 @@ use conclave_domain::code::Code;
 use conclave_domain::fixed::Money;
 use conclave_domain::limits::Limits;
 use conclave_domain::llm::bucket::Lane;
-use conclave_domain::llm::price::PriceTable;
+use conclave_domain::llm::price::{Price, PriceTable};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::DecisionId;
 use conclave_domain::role::AgentName;
@@ -88,11 +88,12 @@ impl<B: Serialize> ModelBrain<B> {
             let provider = spec.provider.clone();
             let model = models.providers.get(&provider);
             let model = model.ok_or(BrainError::NoProvider { agent, provider })?;
-            let price = models.prices.price(&spec.model);
+            let free = model.is_free().then(Price::free);
+            let price = free.or_else(|| models.prices.price(&spec.model).cloned());
             let price =
                 price.ok_or_else(|| BrainError::NoPrice { agent, model: spec.model.clone() })?;
             let door = models.gateway.door(&spec.provider);
-            let (spec, model, price) = (spec.clone(), Arc::clone(model), price.clone());
+            let (spec, model) = (spec.clone(), Arc::clone(model));
             Ok(Route { spec, model, price, door })
         };
         let routes = questions.rungs.iter().map(|rung| rung.routes.iter().map(route).collect());
@@ -100,7 +101,8 @@ impl<B: Serialize> ModelBrain<B> {
         // The guardian's lane is for whoever may veto: without its word no round acts.
         let may_veto = questions.entry.role.authority.may_veto();
         let lane = if may_veto { Lane::Guardian } else { Lane::Common };
-        let is_free = routes.iter().flatten().all(|route| route.price.is_free());
+        // A price of zero is a price: what such a provider bills all the same is booked.
+        let is_free = routes.iter().flatten().all(|route| route.model.is_free());
         let (models, beside_brief) = (models.clone(), OnceLock::new());
         Ok(Self(Arc::new(Inner { questions, routes, models, lane, is_free, beside_brief })))
     }

@@ -113,6 +113,12 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// The address that is asked, without secrets: part of what a tape finds an exchange by.
     fn endpoint(&self) -> &str;
 
+    /// Whether nothing that is asked here costs money, whatever the model is called: a machine of one's
+    /// own.
+    fn is_free(&self) -> bool {
+        false
+    }
+
     /// Asks once. Never retries.
     fn send(&self, call: Call) -> Sending;
 }

@@ -109,6 +109,11 @@ impl Price {
         Self { tiers: vec![PriceTier { above: 0, ..tier }] }
     }
 
+    /// What prompts of a usual size cost.
+    pub fn first(&self) -> PriceTier {
+        self.tiers.first().copied().unwrap_or(PriceTier::flat(Money::ZERO))
+    }
+
     /// What nothing costs: a model on a machine of one's own.
     pub fn free() -> Self {
         Self::of(PriceTier::flat(Money::ZERO))

@@ -7,7 +7,7 @@ use conclave_actors::models::wire::probe;
 use conclave_domain::llm::Trouble;
 use reqwest::header::AUTHORIZATION;
 
-use super::model_http::{Door, Key, ModelError};
+use super::model_http::{Door, Key, ModelError, is_loopback};
 
 /// The address that OpenRouter is asked at unless configured otherwise.
 pub const OPENROUTER_URL: &str = "https://openrouter.ai/api/v1";
@@ -65,6 +65,10 @@ impl Model for OpenAiHttp {
 
     fn endpoint(&self) -> &str {
         self.door.endpoint()
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.dialect, Dialect::OpenAi(_)) && is_loopback(self.door.endpoint())
     }
 
     fn send(&self, call: Call) -> Sending {

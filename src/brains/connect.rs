@@ -10,11 +10,10 @@ use conclave_actors::models::port::Model;
 use conclave_actors::models::{Gateway, Models, ProviderSettings};
 use conclave_domain::budget::WhenSpent;
 use conclave_domain::llm::PriceTable;
-use conclave_domain::llm::price::Price;
 use conclave_domain::role::Tier;
 
 use crate::adapters::anthropic_http::AnthropicHttp;
-use crate::adapters::model_http::{self, Key};
+use crate::adapters::model_http::Key;
 use crate::adapters::openai_http::{OpenAiHttp, probe};
 use crate::adapters::prices_file as prices;
 use crate::cli::error::{CliError, ExitCode};
@@ -48,17 +47,12 @@ pub(super) async fn models(config: &Config) -> Result<Models, CliError> {
     })
 }
 
-/// The price table, in which the models of a machine of one's own are free.
-fn prices(config: &Config) -> Result<PriceTable, CliError> {
+/// The price table, with the rows of one's own.
+pub(super) fn prices(config: &Config) -> Result<PriceTable, CliError> {
     let own = Some(config.models.prices.as_str()).filter(|path| !path.is_empty()).map(Path::new);
-    let table = prices::table(own).map_err(|error| {
+    prices::table(own).map_err(|error| {
         CliError::new(ExitCode::Config, "`models.prices` cannot be used").caused_by(error)
-    })?;
-    let Some(local) = config.models.providers.get("local") else { return Ok(table) };
-    let is_loopback = model_http::is_loopback(&local.url);
-    let tiers = [Tier::Haiku, Tier::Sonnet, Tier::Opus];
-    let free = tiers.into_iter().filter_map(|tier| local.model(tier)).filter(|_| is_loopback);
-    Ok(free.fold(table, |table, model| table.or(model, Price::free())))
+    })
 }
 
 async fn connect(

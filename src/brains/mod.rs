@@ -116,7 +116,8 @@ impl Minds {
         if !(is_model && was_one) {
             return Ok(Arc::new(RulesBrain));
         }
-        let (limits, rungs) = (&config.limits, rungs::of(&entry.role, config)?);
+        let (limits, rungs) =
+            (&config.limits, rungs::of(&entry.role, config, &connect::prices(config)?)?);
         let wrong = |error: BrainError| {
             let text = format!("the model of `{name}` cannot be asked");
             CliError::new(ExitCode::Config, text).caused_by(error)

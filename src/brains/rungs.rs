@@ -1,7 +1,8 @@
 //! Which models an agent may ask: its tier's first, then the cheaper ones, each by every way there is.
 
-use conclave_actors::models::wire::{CacheTtl, Effort, Routing, Thinking};
+use conclave_actors::models::wire::{CacheTtl, Effort, MaxPrice, Routing, Thinking};
 use conclave_actors::models::{RouteSpec, RungSpec};
+use conclave_domain::llm::PriceTable;
 use conclave_domain::role::{Role, Tier};
 
 use crate::cli::error::{CliError, ExitCode};
@@ -14,10 +15,14 @@ const TIERS: [Tier; 3] = [Tier::Opus, Tier::Sonnet, Tier::Haiku];
 ///
 /// # Errors
 /// When the provider that is asked first has no model of the agent's tier.
-pub(super) fn of(role: &Role, config: &Config) -> Result<Vec<RungSpec>, CliError> {
+pub(super) fn of(
+    role: &Role,
+    config: &Config,
+    prices: &PriceTable,
+) -> Result<Vec<RungSpec>, CliError> {
     let (name, models) = (role.name, &config.models);
     let tier = config.agents.get(name).map_or(role.tier, |agent| agent.tier);
-    if route(models, &models.primary, tier).is_none() {
+    if route((models, prices), &models.primary, tier).is_none() {
         let word = word(tier);
         let text = format!(
             "`{name}` asks a model of the tier {word}, but `providers.{primary}.{word}` is empty: \
@@ -26,21 +31,26 @@ pub(super) fn of(role: &Role, config: &Config) -> Result<Vec<RungSpec>, CliError
         );
         return Err(CliError::new(ExitCode::Config, text));
     }
-    Ok(TIERS.into_iter().filter(|it| *it <= tier).filter_map(|it| rung(models, it)).collect())
+    let tiers = TIERS.into_iter().filter(|it| *it <= tier);
+    Ok(tiers.filter_map(|it| rung((models, prices), it)).collect())
 }
 
-fn rung(models: &ModelSettings, tier: Tier) -> Option<RungSpec> {
-    let first = route(models, &models.primary, tier)?;
+/// How models are asked, and what they cost.
+type Terms<'a> = (&'a ModelSettings, &'a PriceTable);
+
+fn rung((models, prices): Terms<'_>, tier: Tier) -> Option<RungSpec> {
+    let route = |provider: &str| route((models, prices), provider, tier);
+    let first = route(&models.primary)?;
     Some(RungSpec {
         model: first.model.clone(),
         max_tokens: models.answer_max,
         effort: Some(effort(&models.effort)),
         deadline: models.deadline(tier),
-        routes: std::iter::once(first).chain(route(models, &models.fallback, tier)).collect(),
+        routes: std::iter::once(first).chain(route(&models.fallback)).collect(),
     })
 }
 
-fn route(models: &ModelSettings, provider: &str, tier: Tier) -> Option<RouteSpec> {
+fn route((models, prices): Terms<'_>, provider: &str, tier: Tier) -> Option<RouteSpec> {
     let model = models.providers.get(provider)?.model(tier)?;
     let thinking = match (provider, tier) {
         ("anthropic", Tier::Sonnet) => Thinking::BetweenTools,
@@ -54,8 +64,14 @@ fn route(models: &ModelSettings, provider: &str, tier: Tier) -> Option<RouteSpec
         model: model.to_owned(),
         thinking,
         cache,
-        routing: Routing::default(),
+        routing: Routing { max_price: max_price(prices, model), ..Routing::default() },
     })
+}
+
+/// What a router may have a host take: no more than what is reserved for the call.
+fn max_price(prices: &PriceTable, model: &str) -> Option<MaxPrice> {
+    let tier = prices.price(model)?.first();
+    Some(MaxPrice { prompt: tier.input, completion: tier.output })
 }
 
 fn effort(word: &str) -> Effort {
@@ -85,7 +101,7 @@ mod tests {
     }
 
     fn models_of(name: &str, config: &Config) -> Vec<Vec<String>> {
-        let rungs = of(&role(name), config).unwrap();
+        let rungs = of(&role(name), config, &PriceTable::default()).unwrap();
         let routes = |rung: &RungSpec| {
             rung.routes.iter().map(|route| format!("{}/{}", route.provider, route.model)).collect()
         };
@@ -108,7 +124,7 @@ mod tests {
     fn a_tier_without_a_model_names_the_key_that_is_empty() {
         let mut config = Config::default();
         config.models.primary = "local".to_owned();
-        let error = of(&role("position_sizer"), &config).unwrap_err();
+        let error = of(&role("position_sizer"), &config, &PriceTable::default()).unwrap_err();
         assert_eq!(error.code, ExitCode::Config);
         assert!(error.chain().contains("`providers.local.haiku` is empty"), "{}", error.chain());
     }

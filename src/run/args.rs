@@ -92,6 +92,16 @@ impl RunArgs {
         self.tape.as_deref().filter(|_| self.brains.as_deref() == Some("recorded"))
     }
 
+    /// Where exchanges are written, where a file is named; absolute, so that a resumed run may begin
+    /// anywhere.
+    ///
+    /// # Errors
+    /// When there is no such path.
+    pub(super) fn written_tape(&self) -> std::io::Result<Option<PathBuf>> {
+        let named = self.tape.as_deref().filter(|_| self.played_tape().is_none());
+        named.map(std::path::absolute).transpose()
+    }
+
     /// Whether bars are named.
     pub(super) fn names_data(&self) -> bool {
         !self.data.is_empty() || self.synth.is_some()

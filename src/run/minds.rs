@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use conclave_actors::models::tape::shelf::Shelf;
@@ -62,7 +62,8 @@ pub(super) fn record(
     prepared: &mut Prepared,
     dir: &Path,
 ) -> Result<(), CliError> {
-    let tape: PathBuf = args.tape.clone().unwrap_or_else(|| dir.join(TAPE_FILE));
+    let begun = prepared.recipe.as_ref().and_then(|recipe| recipe.tape_to.clone());
+    let tape = args.written_tape()?.or(begun).unwrap_or_else(|| dir.join(TAPE_FILE));
     minds.record(&tape, &prepared.config)?;
     seat(minds, prepared)
 }

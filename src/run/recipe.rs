@@ -85,6 +85,9 @@ pub struct Recipe {
     /// The tape whose answers were given again, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape: Option<SourceFile>,
+    /// Where its exchanges with models are written, where that is not its own directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tape_to: Option<PathBuf>,
     /// Slices of bars that moved at once: the order of session digests depends on it.
     pub chunk: usize,
     /// The configuration as text; it lies in a file of its own.
@@ -111,6 +114,7 @@ impl Recipe {
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
             tape: args.played_tape().map(SourceFile::of).transpose()?,
+            tape_to: args.written_tape()?,
             chunk: if args.pace.is_some() { 1 } else { loaded.config.run.chunk },
             config_text,
         })
@@ -141,6 +145,9 @@ impl Recipe {
         {
             tape.check()?;
             self.tape = Some(tape.clone());
+        }
+        if self.tape_to.is_none() {
+            self.tape_to.clone_from(&begun.tape_to);
         }
         self.lift_halt_after_ms = self.lift_halt_after_ms.or(begun.lift_halt_after_ms);
         // The order of session digests depends on the chunks that it was begun in.

@@ -93,6 +93,7 @@ fn models_decide_and_their_tape_is_the_same_run_for_nothing() {
     let (asked, billed) = (provider.asked(), provider.billed_usd());
     assert!(asked.len() > 10, "{}", asked.len());
     assert!(asked.iter().all(|asked| asked.authorization == format!("Bearer {KEY}")));
+    assert!(asked.iter().all(|asked| asked.max_price.is_some()), "no host is dearer than reserved");
     assert!((spent(&world, "r") - billed).abs() < 0.005, "{} of {billed}", spent(&world, "r"));
 
     let again = ["--config", "c.toml", "--brains", "recorded", "--tape", "r/tape.jsonl"];
@@ -200,14 +201,19 @@ fn a_veto_aborts_the_calls_of_the_others() {
 fn a_kill_in_the_middle_of_calls_gives_nothing_back() {
     let provider = Provider::new(Plan { latency: Duration::from_millis(150), ..Plan::default() });
     let world = world(&provider, ROOM);
-    let args = ["--config", "c.toml", "--brains", "model"];
-    let mut running = world.start("r", &[&args[..], &["--out", "r"]].concat());
+    let args = ["--config", "c.toml", "--brains", "model", "--tape", "t.jsonl", "--out", "r"];
+    let mut running = world.start("r", &args);
     running.wait("calls", |_| provider.asked().len() >= 12);
     running.kill();
     let billed = provider.billed_usd();
-    let running = world.start("r", &["--config", "c.toml", "--resume", "r", "--stay"]);
+    let mut running = world.start("r", &["--config", "c.toml", "--resume", "r", "--stay"]);
     let left = running.budget("usd_per_run");
     assert!(900.0 - left + 1e-9 >= billed, "{left} left of 900, {billed} billed");
+    // The tape goes on where it was begun, and is whole.
+    running.wait("an end", |_| !decided(&world, "r", "run.ended").is_empty());
+    running.terminate();
+    let again = ["--config", "c.toml", "--brains", "recorded", "--tape", "t.jsonl", "--out", "s"];
+    world.run(&again).succeeds();
 }
 
 /// Keys appear in no file, answer, log or metric of ours.
@@ -262,6 +268,12 @@ fn a_missing_key_or_price_is_an_error_that_says_what_to_do() {
     world.run(&args).refuses(3, "OPENROUTER_API_KEY is not set");
     world.variable("OPENROUTER_API_KEY", KEY);
     world.config(&format!("{}haiku = \"nobody/knows\"\n", provider.as_openrouter()));
+    world.run(&args).refuses(3, "nobody/knows");
+    // What is free on a machine of one's own is not free elsewhere because it bears the same name.
+    world.config(&format!(
+        "{}haiku = \"nobody/knows\"\n[providers.local]\nhaiku = \"nobody/knows\"\n",
+        provider.as_openrouter()
+    ));
     world.run(&args).refuses(3, "nobody/knows");
     assert!(!world.path("r").exists(), "nothing is left behind");
     assert_eq!(provider.asked().len(), 0);
