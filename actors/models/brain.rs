@@ -178,6 +178,10 @@ impl<B: Serialize> Inner<B> {
             let why = format!("`{}` was granted and is no model of this agent", granted.model);
             return Err(ConsultError::Brain { why });
         };
+        // Another provider would be asked instead.
+        if let [route] = routes {
+            route.door.rested(&route.spec.model).await;
+        }
         let purse = Purse::new(at_most, ask.spent.clone());
         let log = self.log(&ask, Some(Arc::clone(&purse)));
         let asked = self.questions.ask(rung, &ask.decision, &ask.brief, &ask.limits);

@@ -63,18 +63,32 @@ pub enum Barred {
     NoRoom,
 }
 
+/// How often a question that waits for a probe looks what became of it.
+const PROBE_LOOK: Duration = Duration::from_millis(50);
+
 /// The doors to all providers.
 #[derive(Debug)]
 pub struct Gateway {
     began: Instant,
     settings: BTreeMap<String, ProviderSettings>,
+    /// How long a question may wait for a provider to be well before its own time begins to run.
+    rest_max: Duration,
     doors: Mutex<BTreeMap<String, Arc<Door>>>,
 }
 
 impl Gateway {
     /// A gateway; providers that are not named have the default settings. Reads tokio's clock.
     pub fn new(settings: BTreeMap<String, ProviderSettings>) -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), settings, doors: Mutex::default() })
+        Self::unhurried(settings, Duration::ZERO)
+    }
+
+    /// A gateway for a replay, in which nothing is missed while a provider rests: a question waits up to
+    /// `rest_max` for the end of a pause or of an open breaker before its own time begins to run.
+    pub fn unhurried(
+        settings: BTreeMap<String, ProviderSettings>,
+        rest_max: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { began: Instant::now(), settings, rest_max, doors: Mutex::default() })
     }
 
     /// The door to a provider.
@@ -82,7 +96,7 @@ impl Gateway {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let settings = self.settings.get(provider).copied().unwrap_or_default();
-            Arc::new(Door::new(provider, settings, self.began))
+            Arc::new(Door::new(provider, settings, self.began, self.rest_max))
         };
         Arc::clone(doors.entry(provider.to_owned()).or_insert_with(make))
     }
@@ -108,6 +122,7 @@ pub(crate) fn family(model: &str) -> &str {
 pub(crate) struct Door {
     provider: String,
     began: Instant,
+    rest_max: Duration,
     common: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
     state: Mutex<State>,
@@ -134,12 +149,13 @@ enum Step {
 }
 
 impl Door {
-    fn new(provider: &str, settings: ProviderSettings, began: Instant) -> Self {
+    fn new(provider: &str, settings: ProviderSettings, began: Instant, rest_max: Duration) -> Self {
         let in_flight = settings.in_flight.clamp(2, Semaphore::MAX_PERMITS);
         let reserved = (in_flight / RESERVED).max(1);
         Self {
             provider: provider.to_owned(),
             began,
+            rest_max,
             common: Arc::new(Semaphore::new(in_flight - reserved)),
             reserved: Arc::new(Semaphore::new(reserved)),
             state: Mutex::new(State {
@@ -161,6 +177,27 @@ impl Door {
         at.saturating_duration_since(self.began)
     }
 
+    /// Waits until the provider is well, where nobody is in a hurry; not longer than it may.
+    pub(crate) async fn rested(&self, model: &str) {
+        let end = self.since(Instant::now()) + self.rest_max;
+        while let Some(wake) = self.rest(model, self.since(Instant::now())).filter(|at| *at <= end)
+        {
+            sleep_until(self.began + wake).await;
+        }
+    }
+
+    /// When to look again, where the provider is left alone at the moment.
+    fn rest(&self, model: &str, now: Duration) -> Option<Duration> {
+        let state = self.lock();
+        let breaker = state.families.get(family(model)).map(Breaker::state);
+        match breaker {
+            _ if now < state.patient_until => Some(state.patient_until),
+            Some(BreakerState::Open(rested)) if now < rested => Some(rested),
+            Some(BreakerState::Probing) => Some(now + PROBE_LOOK),
+            _ => None,
+        }
+    }
+
     /// Waits until a request may leave, not longer than `until`.
     ///
     /// # Errors
@@ -171,16 +208,20 @@ impl Door {
         lane: Lane,
         until: Instant,
     ) -> Result<Passage, Barred> {
-        // Before it waits for anything: a provider that is left alone is no reason to wait.
-        self.look(model, self.since(Instant::now()))?;
+        // Before it waits for anything: a provider that is left alone is no reason to wait, but for
+        // somebody else's probe where nobody is in a hurry.
+        while let Err(barred) = self.look(model, self.since(Instant::now())) {
+            self.probed(barred, until).await?;
+        }
         let room = timeout_at(until, self.room(lane)).await.map_err(|_| Barred::NoRoom)?;
         let room = room.ok_or(Barred::NoRoom)?;
         let mut ticket = None;
         let pass = loop {
             let now = self.since(Instant::now());
-            match self.step(model, lane, (now, self.since(until)), &mut ticket)? {
-                Step::Leave(pass) => break pass,
-                Step::Wait(wake) => sleep_until(self.began + wake).await,
+            match self.step(model, lane, (now, self.since(until)), &mut ticket) {
+                Ok(Step::Leave(pass)) => break pass,
+                Ok(Step::Wait(wake)) => sleep_until(self.began + wake).await,
+                Err(barred) => self.probed(barred, until).await?,
             }
         };
         Ok(Passage {
@@ -192,6 +233,16 @@ impl Door {
             is_told: false,
             _room: room,
         })
+    }
+
+    /// Waits a little for a probe that is on its way, where nobody is in a hurry.
+    async fn probed(&self, barred: Barred, until: Instant) -> Result<(), Barred> {
+        let again = Instant::now() + PROBE_LOOK;
+        if barred != Barred::Open || self.rest_max.is_zero() || again > until {
+            return Err(barred);
+        }
+        sleep_until(again).await;
+        Ok(())
     }
 
     /// Whether anything but patience, rate and room stands in the way.

@@ -23,6 +23,8 @@ use crate::config::{self, Config};
 const ANTHROPIC_VERSION: &str = "2026-10-21";
 /// How long a local server may take to show what it can do.
 const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a question in a replay waits for a provider that rests.
+pub const REST_MAX: Duration = Duration::from_mins(5);
 /// Worst cases that the permit of one consultation covers: an answer, and once more.
 const ATTEMPTS_PAID: u32 = 2;
 
@@ -39,7 +41,7 @@ pub(super) async fn models(config: &Config) -> Result<Models, CliError> {
     }
     Ok(Models {
         providers,
-        gateway: Gateway::new(settings),
+        gateway: Gateway::unhurried(settings, REST_MAX),
         prices: Arc::new(prices(config)?),
         tape: None,
         attempts_paid: ATTEMPTS_PAID,

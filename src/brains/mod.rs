@@ -6,6 +6,8 @@
 mod connect;
 mod rungs;
 
+pub use connect::REST_MAX;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -30,6 +30,7 @@ use conclave_domain::watch::MarketWatch;
 use super::args::RunArgs;
 use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
+use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
 use crate::data;
@@ -170,11 +171,11 @@ impl Prepared {
         custody(config)
     }
 
-    /// How long the slowest model may take; nothing where nobody asks one.
+    /// How long the slowest model may take, its provider's rest included; nothing where nobody asks one.
     pub(super) fn slowest(&self) -> Duration {
         let asks = self.agents.iter().filter(|(_, agent)| !agent.brain.repeats_itself());
         let tiers = asks.filter_map(|(name, _)| self.config.agents.get(name)).map(|it| it.tier);
-        tiers.map(|tier| self.config.models.deadline(tier)).max().unwrap_or_default()
+        tiers.map(|tier| REST_MAX + self.config.models.deadline(tier)).max().unwrap_or_default()
     }
 
     /// Names of the agents that are asked.

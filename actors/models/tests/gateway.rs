@@ -63,6 +63,36 @@ async fn requests_leave_as_the_rate_says_or_not_at_all() {
     assert!(pass(&door, Lane::Guardian).await.is_ok());
 }
 
+/// Goal: in a replay a provider that rests costs time and no votes.
+/// Method: a pause of a minute, then an open breaker whose probe takes three seconds.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_in_no_hurry_waits_for_a_provider_to_be_well() {
+    let settings = BTreeMap::from([("one".to_owned(), ProviderSettings::default())]);
+    let door = Gateway::unhurried(settings, secs(300)).door("one");
+    let limited = Trouble::RateLimited { retry_after_ms: Some(60_000) };
+    pass(&door, Lane::Common).await.unwrap().failed(&limited);
+    let started_at = Instant::now();
+    door.rested("m-1").await;
+    assert_eq!(started_at.elapsed(), secs(60));
+    for _ in 0..5 {
+        pass(&door, Lane::Common).await.unwrap().failed(&Trouble::Server { status: 500 });
+    }
+    door.rested("m-1").await;
+    let probe = pass(&door, Lane::Common).await.unwrap();
+    let other = {
+        let door = Arc::clone(&door);
+        tokio::spawn(async move { pass(&door, Lane::Common).await.is_ok() })
+    };
+    tokio::time::sleep(secs(3)).await;
+    probe.answered();
+    assert!(other.await.unwrap(), "it has waited for the probe");
+    let started_at = Instant::now();
+    let limited = Trouble::RateLimited { retry_after_ms: Some(3_600_000) };
+    pass(&door, Lane::Common).await.unwrap().failed(&limited);
+    door.rested("m-1").await;
+    assert_eq!(started_at.elapsed(), Duration::ZERO, "an hour is too long");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_family_that_fails_is_left_alone_and_tried_by_one() {
     let door = door(None, 64);
