@@ -126,12 +126,11 @@ impl<B: Serialize> Inner<B> {
         let told = serde_json::to_string(&self.questions.entry.told(brief)).ok()?.len();
         let beside = if self.questions.are_under(limits) {
             // The whole body is written once, and not for every price.
-            match self.beside_brief.get() {
-                Some(beside) => *beside,
-                None => {
-                    let beside = self.beside(brief, limits, told)?;
-                    *self.beside_brief.get_or_init(|| beside)
-                }
+            if let Some(beside) = self.beside_brief.get() {
+                *beside
+            } else {
+                let beside = self.beside(brief, limits, told)?;
+                *self.beside_brief.get_or_init(|| beside)
             }
         } else {
             self.beside(brief, limits, told)?

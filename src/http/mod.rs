@@ -117,7 +117,7 @@ const RECOVERY: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` resolves, then lets requests in flight end within two seconds.
 ///
-/// A connection whose client says nothing is closed after [`HEAD_PATIENCE`], so that half-open ones
+/// A connection whose client says nothing is closed after ten seconds, so that half-open ones
 /// take nobody's place for long.
 ///
 /// # Errors

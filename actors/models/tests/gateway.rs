@@ -79,13 +79,12 @@ async fn whoever_is_in_no_hurry_waits_for_a_provider_to_be_well() {
     }
     door.rested("m-1").await;
     let probe = pass(&door, Lane::Common).await.unwrap();
-    let other = {
-        let door = Arc::clone(&door);
-        tokio::spawn(async move { pass(&door, Lane::Common).await.is_ok() })
+    let answers = async {
+        tokio::time::sleep(secs(3)).await;
+        probe.answered();
     };
-    tokio::time::sleep(secs(3)).await;
-    probe.answered();
-    assert!(other.await.unwrap(), "it has waited for the probe");
+    let (other, ()) = tokio::join!(pass(&door, Lane::Common), answers);
+    other.unwrap().answered();
     let started_at = Instant::now();
     let limited = Trouble::RateLimited { retry_after_ms: Some(3_600_000) };
     pass(&door, Lane::Common).await.unwrap().failed(&limited);
