@@ -55,10 +55,12 @@ fn a_halt_stops_entries_leaves_exits_alone_and_outlives_the_process() {
         let positions = running.get("positions").unwrap_or_default();
         positions["positions"].as_array().is_some_and(Vec::is_empty)
     });
-    let exit = world.steps("r", "book.updated").into_iter().rev();
-    let exit =
-        exit.map(|record| record["body"].clone()).find(|body| body["happened"] == "trade_closed");
-    assert!(exit.is_some_and(|exit| exit.to_string().contains("exit_reason")));
+    // The books are shown a moment before their record is written.
+    running.wait("the record of the exit", |_| {
+        let booked = world.steps("r", "book.updated");
+        let closed = booked.iter().rfind(|record| record["body"]["happened"] == "trade_closed");
+        closed.is_some_and(|record| record["body"].to_string().contains("exit_reason"))
+    });
     assert!(running.terminate().success());
     assert_eq!(entries_after(&world, &halted_at), []);
     let raised = world.steps("r", "halt.raised");
