@@ -163,13 +163,16 @@ struct Desk {
     saves: Arc<AtomicU64>,
     /// The last record that was saved or loaded, whether or not the disk has taken it.
     last: Option<SafetyRecord>,
+    /// What the disk has taken: what is new is judged by it.
+    written: Option<SafetyRecord>,
 }
 
 impl Desk {
     fn new(disk: SafetyDisk) -> Self {
         let from = disk.replayed.as_ref().and_then(|replayed| replayed.from.clone());
         let saves = Arc::new(AtomicU64::new(from.as_ref().map_or(0, |block| block.save)));
-        Self { disk, saves, last: from.map(|block| block.record) }
+        let last = from.map(|block| block.record);
+        Self { disk, saves, written: last.clone(), last }
     }
 
     fn work(mut self, jobs: &Receiver<Job>) {
@@ -187,20 +190,29 @@ impl Desk {
     fn save(&mut self, record: SafetyRecord, done: Done<(), StoreError>) {
         let is_again = |replayed: &Replayed| !replayed.until.is_used_up();
         let is_again = self.disk.replayed.as_ref().is_some_and(is_again);
-        let last = self.last.replace(record.clone()).unwrap_or_else(untouched);
-        let is_standing = last.trading_state == record.trading_state && last.modes == record.modes;
-        if record.budgets.is_clean() || !is_standing {
-            // What is made again stands in the store already.
-            return done.answer(if is_again { Ok(()) } else { self.put(&record) });
+        self.last = Some(record.clone());
+        let before = self.written.take().unwrap_or_else(untouched);
+        let is_standing =
+            before.trading_state == record.trading_state && before.modes == record.modes;
+        let is_change = record.budgets.is_clean() || !is_standing;
+        let is_paid = !record.budgets.agrees_on_wall_time(&before.budgets);
+        let written = match (is_again, is_change || is_paid) {
+            // What is made again stands in the store already, but for what is paid.
+            (true, _) if is_paid => self.put_wall_time(&record),
+            (false, true) => self.put(&record),
+            _ => Ok(()),
+        };
+        if let Err(error) = written {
+            // G-3: what did not reach the store is not taken to be there when it is asked for again.
+            self.written = Some(before);
+            return done.answer(Err(error));
         }
-        if !record.budgets.agrees_on_wall_time(&last.budgets) {
-            let written = if is_again { self.put_wall_time(&record) } else { self.put(&record) };
-            if let Err(error) = written {
-                return done.answer(Err(error));
-            }
+        self.written = Some(record.clone());
+        if is_change {
+            return done.answer(Ok(()));
         }
         let block = SafetyRecord { budgets: record.budgets.on_trading_clock(), ..record };
-        if block.budgets.blocks() == last.budgets.blocks() {
+        if block.budgets.blocks() == before.budgets.blocks() {
             return done.answer(Ok(()));
         }
         let save = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
@@ -247,6 +259,7 @@ impl Desk {
             let last = newest(self.disk.store.as_ref(), self.disk.last_block.clone())?;
             if let Some(last) = last {
                 self.saves.store(last.save, Ordering::SeqCst);
+                self.written = Some(last.record.clone());
                 self.last = Some(last.record);
             }
         }
@@ -433,6 +446,18 @@ mod tests {
         let found = newest(writer.disk.store.as_ref(), last).unwrap().unwrap();
         assert!(found.record.budgets.agrees_on_wall_time(&behind(2, 2).budgets));
         assert_eq!(found.record.budgets.on_trading_clock(), of_actions(2));
+    }
+
+    /// G-3: money that did not reach the store is written when it is asked for once more.
+    #[test]
+    fn what_a_failing_store_did_not_take_is_written_at_the_next_save() {
+        let mut writer = desk(&Arc::new(MemoryAudit::default()), None);
+        writer.disk.store.close().unwrap();
+        writer.save(behind(0, 1), Done::new(|saved| assert_eq!(saved, Err(StoreError::Closed))));
+        writer.disk.store = Arc::new(MemoryStore::default());
+        writer.save(behind(0, 1), Done::new(|saved| assert_eq!(saved, Ok(()))));
+        let stored = get(writer.disk.store.as_ref()).unwrap().expect("it is in the store");
+        assert!(stored.record.budgets.agrees_on_wall_time(&behind(0, 1).budgets));
     }
 
     /// O-3: while bars are played again, a halt that the store has seen stays there.
