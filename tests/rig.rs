@@ -176,6 +176,12 @@ impl World {
         serde_json::from_str(&self.file(store, "summary.json")).expect("json")
     }
 
+    /// What a run has paid for models, dollars, to the last digit that its summary has.
+    pub(crate) fn spent(&self, store: &str) -> f64 {
+        let spend = &self.summary(store)["spend_usd"];
+        spend.as_f64().or_else(|| spend.as_str()?.parse().ok()).expect("a spend")
+    }
+
     /// The entries that were submitted: their decision and market time.
     pub(crate) fn entries(&self, store: &str) -> Vec<(String, String)> {
         let submitted = self.steps(store, "order.submitted").into_iter();

@@ -164,7 +164,8 @@ enum Ended {
 /// What an agent has left from the moment on that the process cannot wait any more.
 const HURRIED_PATIENCE: Duration = Duration::from_millis(200);
 
-async fn hurried(safety: &SafetyHandle) {
+/// Resolves where the process cannot wait any more, a little after that.
+pub(crate) async fn hurried(safety: &SafetyHandle) {
     safety.fence().hurried().await;
     tokio::time::sleep(HURRIED_PATIENCE).await;
 }

@@ -26,7 +26,7 @@ use conclave_domain::watch::Raised;
 
 use super::records::Batch;
 use super::{DecideError, Office, book_of};
-use crate::consensus::{Member, Round, RoundRequest, open_round};
+use crate::consensus::{Member, Round, RoundRequest, hurried, open_round};
 use crate::inline::{Attend, critical};
 use crate::runtime::agent::{Cadence, ConsultError};
 use crate::runtime::shell::Answer;
@@ -97,7 +97,12 @@ impl Office {
         mut batch: Batch,
     ) -> Result<(), DecideError> {
         let decision = asked.base.decision.clone();
-        asked.brief.news = self.news.tell(&decision, &asked.base.symbol, asked.brief.as_of).await;
+        asked.brief.news = tokio::select! {
+            biased;
+            news = self.news.tell(&decision, &asked.base.symbol, asked.brief.as_of) => news,
+            // A model that reads may take its time; a process that is being stopped has none.
+            () = hurried(&self.safety) => None,
+        };
         let deliberated = self.deliberate(book, asked, &mut batch).await?;
         let Some(deliberated) = deliberated else {
             self.note(batch).await;

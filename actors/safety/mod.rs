@@ -40,6 +40,7 @@ use crate::runtime::supervision::{ChildSpec, Intensity, Started};
 mod actor;
 mod begin;
 pub(crate) mod record;
+pub mod saves;
 
 pub use actor::Safety;
 

@@ -15,7 +15,6 @@ use conclave_domain::record::{
     Anchor, BadRecord, Chain, Line, Place, Record, Step, Stream, Verifier,
 };
 use conclave_domain::time::Time;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 
 use super::dice::Dice;
@@ -28,6 +27,7 @@ use crate::runtime::ports::{
     StoreError,
 };
 use crate::safety::SafetyRecord;
+use crate::safety::saves::{self, Block, Writes};
 
 /// One file of lines.
 #[derive(Debug)]
@@ -59,19 +59,12 @@ impl File {
     }
 }
 
-/// A block of permits, as it stands in the log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Block {
-    save: u64,
-    record: SafetyRecord,
-}
-
 #[derive(Debug)]
 struct State {
     files: [File; 2],
     parts: BTreeMap<PartKey, Part>,
     safety: Option<Block>,
-    /// What was last saved or loaded in this life: tells a block from a change.
+    /// What was last saved or loaded in this life, and the number of its block.
     last: Option<Block>,
     calls: u64,
     is_frozen: bool,
@@ -169,8 +162,7 @@ impl Disks {
             }
             repair(&mut context, &read)?;
         }
-        let last = [state.safety.clone(), block].into_iter().flatten().max_by_key(|it| it.save);
-        state.last = last;
+        state.last = saves::newest(state.safety.clone(), block);
         let [decisions, observations] = &state.files;
         let head = Anchor {
             decisions: decisions.chain.head(),
@@ -308,7 +300,8 @@ impl Disks {
         seq
     }
 
-    /// A block goes to the log, like the real store's; a change goes to the store and is durable.
+    /// A block goes to the log, like the real store's; a change and what is paid go to the store and are
+    /// durable.
     fn save(
         &self,
         state: &mut State,
@@ -317,24 +310,22 @@ impl Disks {
         done: Done<(), StoreError>,
         fate: Fate,
     ) -> Box<dyn FnOnce()> {
-        let save = state.last.as_ref().map_or(0, |last| last.save) + 1;
-        let is_block = !saved.budgets.is_clean()
-            && state.last.as_ref().is_some_and(|last| {
-                last.record.trading_state == saved.trading_state && last.record.modes == saved.modes
-            });
-        let block = Block { save, record: saved };
-        state.last = Some(block.clone());
-        if !is_block {
-            if fate != Fate::Within {
-                state.safety = Some(block);
-            }
-            return Box::new(move || done.answer(Ok(())));
+        let last = state.last.as_ref();
+        let save = last.map_or(0, |last| last.save);
+        let Writes { is_change, is_paid, block } =
+            Writes::of(last.map(|last| &last.record), &saved);
+        if (is_change || is_paid) && fate != Fate::Within {
+            state.safety = Some(Block { save, record: saved.clone() });
         }
-        let paid = block.record.budgets.reserves_paid();
-        let safety = if paid { Safety::Synced } else { Safety::Written };
+        let save = save + u64::from(block.is_some());
+        state.last = Some(Block { save, record: saved });
+        let Some(record_of_block) = block else {
+            return Box::new(move || done.answer(Ok(())));
+        };
+        let block = Block { save, record: record_of_block };
         let records: Vec<Record> =
             record(Step::BudgetBlock, None, at, &block).into_iter().collect();
-        let batch = Batch { records, safety, done: Done::new(|_| ()) };
+        let batch = Batch { records, safety: Safety::Written, done: Done::new(|_| ()) };
         drop(self.write(state, batch, fate));
         Box::new(move || done.answer(Ok(())))
     }

@@ -89,12 +89,6 @@ impl BudgetSnapshot {
     fn on_wall_time(&self) -> impl Iterator<Item = &StoredLine> {
         self.lines.iter().filter(|stored| matches!(stored.line.clock(), Clock::Wall))
     }
-
-    /// Whether paid consultations are reserved ahead: what they lead to leaves the process before
-    /// any decision is written.
-    pub fn reserves_paid(&self) -> bool {
-        self.lines.iter().any(|line| line.ahead > 0 && matches!(line.line.clock(), Clock::Wall))
-    }
 }
 
 impl StoredLine {

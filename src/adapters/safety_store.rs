@@ -21,8 +21,9 @@ use conclave_actors::runtime::compare::Comparing;
 use conclave_actors::runtime::ports::{
     AuditSink, Batch, Clock, Done, Safety, SafetyStore, Store, StoreError,
 };
-use conclave_actors::safety::{SafetyRecord, Standing};
-use conclave_domain::budget::BudgetSnapshot;
+use conclave_actors::safety::SafetyRecord;
+pub use conclave_actors::safety::saves::Block;
+use conclave_actors::safety::saves::{self, Writes};
 use conclave_domain::record::Step;
 use serde::{Deserialize, Serialize};
 
@@ -39,15 +40,6 @@ struct Stored {
     schema: u16,
     save: u64,
     record: SafetyRecord,
-}
-
-/// A block of permits as its record in the audit holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
-    /// Its number; in the store that of the last block before it.
-    pub save: u64,
-    /// Everything as it stood, the block included; in the audit without what counts on wall time.
-    pub record: SafetyRecord,
 }
 
 enum Job {
@@ -85,15 +77,7 @@ pub struct Replayed {
 /// When the store cannot be read, is damaged, or was written by a newer version.
 pub fn newest(store: &dyn Store, last_block: Option<Block>) -> Result<Option<Block>, StoreError> {
     let stored = get(store)?.map(|stored| Block { save: stored.save, record: stored.record });
-    Ok(match (stored, last_block) {
-        (Some(stored), Some(block)) if block.save > stored.save => {
-            let Block { save, mut record } = block;
-            record.budgets = record.budgets.with_wall_time_of(&stored.record.budgets);
-            Some(Block { save, record })
-        }
-        (Some(stored), _) => Some(stored),
-        (None, block) => block,
-    })
+    Ok(saves::newest(stored, last_block))
 }
 
 /// The writer: one plain thread, so that no runtime thread waits for a disk.
@@ -191,11 +175,7 @@ impl Desk {
         let is_again = |replayed: &Replayed| !replayed.until.is_used_up();
         let is_again = self.disk.replayed.as_ref().is_some_and(is_again);
         self.last = Some(record.clone());
-        let before = self.written.take().unwrap_or_else(untouched);
-        let is_standing =
-            before.trading_state == record.trading_state && before.modes == record.modes;
-        let is_change = record.budgets.is_clean() || !is_standing;
-        let is_paid = !record.budgets.agrees_on_wall_time(&before.budgets);
+        let Writes { is_change, is_paid, block } = Writes::of(self.written.as_ref(), &record);
         let written = match (is_again, is_change || is_paid) {
             // What is made again stands in the store already, but for what is paid.
             (true, _) if is_paid => self.put_wall_time(&record),
@@ -204,17 +184,10 @@ impl Desk {
         };
         if let Err(error) = written {
             // G-3: what did not reach the store is not taken to be there when it is asked for again.
-            self.written = Some(before);
             return done.answer(Err(error));
         }
-        self.written = Some(record.clone());
-        if is_change {
-            return done.answer(Ok(()));
-        }
-        let block = SafetyRecord { budgets: record.budgets.on_trading_clock(), ..record };
-        if block.budgets.blocks() == before.budgets.blocks() {
-            return done.answer(Ok(()));
-        }
+        self.written = Some(record);
+        let Some(block) = block else { return done.answer(Ok(())) };
         let save = self.saves.fetch_add(1, Ordering::SeqCst) + 1;
         self.log_block(&Block { save, record: block }, done);
     }
@@ -265,12 +238,6 @@ impl Desk {
         }
         Ok(self.last.clone())
     }
-}
-
-/// Safety before anything was saved.
-fn untouched() -> SafetyRecord {
-    let Standing { trading_state, modes } = Standing::initial();
-    SafetyRecord { budgets: BudgetSnapshot::untouched(), trading_state, modes }
 }
 
 fn put(store: &dyn Store, save: u64, record: SafetyRecord) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use conclave_actors::runtime::agent::Entry;
@@ -114,10 +115,9 @@ where
     B: Serialize + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
     let (entry, brief) = entry_and_brief(team, name, text)?;
-    let limits = &config.limits;
+    let (brief, limits) = (Arc::new(brief), &config.limits);
     let thought = if by_model {
-        let (_, same) = entry_and_brief(team, name, text)?;
-        model::ask(*entry, same, config)?
+        model::ask(*entry, Arc::clone(&brief), config)?
     } else {
         Thought::free((entry.rules)(&brief, limits))
     };

@@ -34,12 +34,6 @@ fn world(peer: &Peer, model: &str, bars: usize, more: &str) -> World {
 
 const BY_MODEL: [&str; 4] = ["--config", "c.toml", "--brains", "model"];
 
-/// What a run has paid, to the last digit that its summary has.
-fn spent(world: &World, store: &str) -> f64 {
-    let spend = &world.summary(store)["spend_usd"];
-    spend.as_f64().or_else(|| spend.as_str()?.parse().ok()).expect("a spend")
-}
-
 /// The steps of a decision.
 const DECIDED: [&str; 6] = [
     "consult.sent",
@@ -82,11 +76,7 @@ fn a_run_over_a_peer_is_paid_to_the_cent_and_comes_again_from_its_tape() {
     world.verify("r");
     let billed = peer.billed();
     assert!(billed > Money::ZERO);
-    assert!(
-        (spent(&world, "r") - billed.to_f64()).abs() < 0.005,
-        "{} of {billed}",
-        spent(&world, "r")
-    );
+    assert!((world.spent("r") - billed.to_f64()).abs() < 0.005, "{} of {billed}", world.spent("r"));
     let acts = world.steps("r", "round.closed");
     assert!(acts.iter().any(|record| record["body"]["verdict"] == "act"), "{:?}", acts.first());
 
@@ -124,7 +114,7 @@ fn a_run_under_chaos_ends_within_its_cap_and_clamps_what_is_wild() {
     let cap = ROOM.replace("usd_per_run = \"900\"", "usd_per_run = \"1.50\"");
     let world = world(&peer, "peer/wild", 160, &cap);
     world.run(&[&BY_MODEL[..], &["--out", "r"]].concat()).succeeds();
-    let (spent, billed) = (spent(&world, "r"), peer.billed().to_f64());
+    let (spent, billed) = (world.spent("r"), peer.billed().to_f64());
     println!("chaos: spent ${spent}, the peer bills ${billed}");
     assert!(spent <= 1.50 + 1e-9 && spent + 1e-9 >= billed, "{spent} of {billed}");
     let mut clamped = 0;

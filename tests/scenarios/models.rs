@@ -59,13 +59,6 @@ fn decided(world: &World, store: &str, step: &str) -> Vec<Value> {
     world.steps(store, step).into_iter().filter(|record| record["of"].is_null()).collect()
 }
 
-/// What a run has paid, dollars.
-fn spent(world: &World, store: &str) -> f64 {
-    let spend = &world.summary(store)["spend_usd"];
-    let told = spend.as_f64().or_else(|| spend.as_str()?.parse().ok());
-    told.unwrap_or_else(|| panic!("no spend in {:#}", world.summary(store)))
-}
-
 /// Every verdict of a run that acts has the word of its guardian.
 #[track_caller]
 fn nobody_acts_without_the_guardian(world: &World, store: &str) -> usize {
@@ -94,13 +87,13 @@ fn models_decide_and_their_tape_is_the_same_run_for_nothing() {
     assert!(asked.len() > 10, "{}", asked.len());
     assert!(asked.iter().all(|asked| asked.authorization == format!("Bearer {KEY}")));
     assert!(asked.iter().all(|asked| asked.max_price.is_some()), "no host is dearer than reserved");
-    assert!((spent(&world, "r") - billed).abs() < 0.005, "{} of {billed}", spent(&world, "r"));
+    assert!((world.spent("r") - billed).abs() < 0.005, "{} of {billed}", world.spent("r"));
 
     let again = ["--config", "c.toml", "--brains", "recorded", "--tape", "r/tape.jsonl"];
     world.run(&[&again[..], &["--out", "s"]].concat()).succeeds();
     assert_eq!(provider.asked().len(), asked.len(), "nobody was asked");
     same_bytes(&decisions(&world, "r"), &decisions(&world, "s"));
-    assert!(spent(&world, "s").abs() < 1e-12, "nothing was paid");
+    assert!(world.spent("s").abs() < 1e-12, "nothing was paid");
 
     // The log repeats it as well, and what it would have been by rules is another run.
     world.verb(&["replay", "r"]).succeeds();
@@ -131,9 +124,17 @@ fn prose_is_no_advice_however_many_numbers_it_holds() {
     }
     let closed = decided(&world, "r", "round.closed");
     assert!(closed.iter().all(|it| it["body"]["verdict"] != "act"), "T-3");
+    // A round that can no longer pass ends while others are still being asked; whoever has answered
+    // was asked twice, and nobody is asked a third time.
     let questions = provider.asked();
-    let of = |agent: &str| questions.iter().filter(|asked| asked.agent == agent).count();
-    assert_eq!(of("position_sizer"), 2 * closed.len(), "asked, and once more");
+    let seats = roster::roster();
+    for seat in seats.iter().filter(|seat| seat.role.team == Team::Trading) {
+        let agent = seat.role.name;
+        let of_agent = questions.iter().filter(|asked| asked.agent == agent).count();
+        let answered = advised.iter().filter(|record| record["body"]["agent"] == agent).count();
+        assert!(2 * answered <= of_agent, "{agent}: {of_agent} questions, {answered} answers");
+        assert!(of_agent <= 2 * closed.len(), "{agent}: {of_agent} questions");
+    }
 }
 
 /// B-1: no number out of bounds leaves an agent, whatever a model says: it is clamped, and counted.
@@ -172,7 +173,7 @@ fn a_provider_that_fails_in_every_way_costs_votes_and_no_more_than_the_cap() {
     let world = world(&provider, cap);
     world.run(&["--config", "c.toml", "--brains", "model", "--out", "r"]).succeeds();
     assert!(nobody_acts_without_the_guardian(&world, "r") > 0);
-    let spent = spent(&world, "r");
+    let spent = world.spent("r");
     assert!(spent <= 0.60, "{spent}");
     assert!(spent + 1e-9 >= provider.billed_usd(), "{spent} of {}", provider.billed_usd());
     world.verify("r");
@@ -193,7 +194,7 @@ fn a_veto_aborts_the_calls_of_the_others() {
     let vetoed = vetoed.filter(|it| it["body"]["verdict"] == "vetoed").count();
     assert!(vetoed > 0, "{:#?}", decided(&world, "r", "advice.clamped").first());
     assert!(provider.aborted() >= vetoed, "{} of {vetoed} vetoes", provider.aborted());
-    assert!(spent(&world, "r") + 1e-9 >= provider.billed_usd(), "what may be billed is booked");
+    assert!(world.spent("r") + 1e-9 >= provider.billed_usd(), "what may be billed is booked");
 }
 
 /// G-2: what was in flight when the process was killed is spent, whatever became of it.

@@ -20,7 +20,7 @@ use crate::config::Config;
 ///
 /// # Errors
 /// When the model cannot be asked (3, 9), the money does not suffice (6), or its answer is none (1).
-pub(super) fn ask<B>(entry: Entry<B>, brief: B, config: &Config) -> Result<Thought, CliError>
+pub(super) fn ask<B>(entry: Entry<B>, brief: Arc<B>, config: &Config) -> Result<Thought, CliError>
 where
     B: Serialize + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -35,7 +35,7 @@ where
     runtime.block_on(asked(entry, brief, &config))
 }
 
-async fn asked<B>(entry: Entry<B>, brief: B, config: &Config) -> Result<Thought, CliError>
+async fn asked<B>(entry: Entry<B>, brief: Arc<B>, config: &Config) -> Result<Thought, CliError>
 where
     B: Serialize + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -59,7 +59,7 @@ where
     let symbol = Symbol::new("ASKED").map_err(|error| unusable(&error.to_string()))?;
     let question = Ask {
         entry,
-        brief: Arc::new(brief),
+        brief,
         limits: Arc::new(config.limits.clone()),
         decision: DecisionId::new(&symbol, at, "ask"),
         round: 0,
