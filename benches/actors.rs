@@ -15,6 +15,9 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and waits")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};

@@ -11,6 +11,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time and is its own supervisor")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/disk.rs"]
 mod disk;
 

@@ -8,6 +8,9 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::error::Error;
 
 use conclave_domain::engine::{Directions, EngineResult, RawTerms, Size, run_raw};

@@ -11,6 +11,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time and is its own supervisor")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/disk.rs"]
 mod disk;
 
@@ -76,7 +78,7 @@ async fn measure(dir: &Path) -> Result<(), Failure> {
 
 fn document(name: String, value: usize, lasting: Lasting) -> Update {
     let json = format!("{{\"value\":{value},\"text\":\"{}\"}}", "x".repeat(BYTES));
-    Update::Document { name, json: Some(json), lasting }
+    Update::Document { name: name.into(), json: Some(json.into()), lasting }
 }
 
 /// Written values a second, from the first update told to the last one on the disk.

@@ -13,6 +13,9 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;

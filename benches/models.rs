@@ -11,6 +11,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::expect_used, reason = "the provider is that of the tests")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "../tests/provider.rs"]
 #[expect(dead_code, reason = "the tests ask it for more")]
 mod provider;

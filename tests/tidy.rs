@@ -48,6 +48,7 @@ const REASONS: &[(&str, &str)] = &[
     ("futures-util", "the event stream that axum asks for"),
     ("indicatif", "progress bars"),
     ("jiff", "time zones and calendars"),
+    ("mimalloc", "an allocator for threads that free what others allocated"),
     ("maud", "HTML that escapes what it shows"),
     ("metrics-exporter-prometheus", "/metrics"),
     ("plotters", "charts as SVG"),

@@ -138,7 +138,7 @@ impl ContextHandle {
     ) -> Result<(), DocumentError> {
         let json = serde_json::to_string(document)
             .map_err(|source| DocumentError::Form { name: name.to_owned(), source })?;
-        let update = Update::Document { name: name.to_owned(), json: Some(json), lasting };
+        let update = Update::Document { name: name.into(), json: Some(json.into()), lasting };
         self.apply(vec![update], None).await?;
         Ok(())
     }

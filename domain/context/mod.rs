@@ -309,8 +309,8 @@ impl Context {
             Update::Document { name, json, .. } => {
                 let documents = Arc::make_mut(&mut self.documents);
                 match json {
-                    Some(json) => drop(documents.insert(name.into(), json.into())),
-                    None => drop(documents.remove(name.as_str())),
+                    Some(json) => drop(documents.insert(name, json)),
+                    None => drop(documents.remove(&name)),
                 }
             }
             _ => {}

@@ -117,7 +117,7 @@ fn every_part_has_a_key_that_reads_back() {
     let mut context = opened();
     let document = |json: Option<&str>| Update::Document {
         name: "budgets".into(),
-        json: json.map(str::to_owned),
+        json: json.map(Into::into),
         lasting: Lasting::AtOnce,
     };
     context.apply(document(Some("{}")), None).unwrap();

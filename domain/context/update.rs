@@ -1,5 +1,7 @@
 //! What can change in the context, one event each.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BookKind, Health, PartKey, Prediction};
@@ -133,9 +135,9 @@ pub enum Update {
     /// A document of somebody's own: budgets, approvals, order intents, a guardian's hard state.
     Document {
         /// Whose: a short word.
-        name: String,
+        name: Arc<str>,
         /// JSON text; `None` removes it.
-        json: Option<String>,
+        json: Option<Arc<str>>,
         /// When it must be on the disk.
         lasting: Lasting,
     },
@@ -178,7 +180,7 @@ impl Update {
             Self::ModeSet { .. } | Self::StateSet { .. } => PartKey::Control,
             Self::AgentSeen { .. } | Self::AgentJudged { .. } => PartKey::Agents,
             Self::Predicted { .. } | Self::PredictionClosed { .. } => PartKey::Predictions,
-            Self::Document { name, .. } => PartKey::Document(name.as_str().into()),
+            Self::Document { name, .. } => PartKey::Document(Arc::clone(name)),
         })
     }
 }

@@ -88,7 +88,7 @@ fn a_context_comes_back_as_it_was() {
         let cash = Money::from_units(1_000).unwrap();
         let document = |json: Option<&str>| Update::Document {
             name: "budgets".into(),
-            json: json.map(str::to_owned),
+            json: json.map(Into::into),
             lasting: Lasting::AtOnce,
         };
         let state = TradingState::Halted;

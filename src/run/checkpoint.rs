@@ -133,7 +133,7 @@ impl Taker {
         self.note(&whole.moment).await;
         if context.snapshot().documents.contains_key(ACCOUNTS) {
             // It has done its work; left there it would be taken for the present once.
-            let (name, json) = (ACCOUNTS.to_owned(), None);
+            let (name, json) = (ACCOUNTS.into(), None);
             let forget = Update::Document { name, json, lasting: Lasting::WithNextFlush };
             let _ = context.tell(vec![forget]).await;
         }
@@ -193,9 +193,8 @@ mod tests {
 
     fn holding(name: &str, json: &str) -> Context {
         let mut context = Context::default();
-        let json = Some(json.to_owned());
-        let lasting = Lasting::AtOnce;
-        let update = Update::Document { name: name.to_owned(), json, lasting };
+        let (name, json) = (name.into(), Some(json.into()));
+        let update = Update::Document { name, json, lasting: Lasting::AtOnce };
         context.apply(update, None).unwrap();
         context
     }
