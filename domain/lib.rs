@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod advice;
+pub mod alpaca;
 pub mod appeal;
 pub mod approvals;
 pub mod book;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
 
+use super::bar::Timeframe;
 use super::symbol::AssetClass;
 use crate::brief::trading::Session;
 use crate::time::Time;
@@ -109,6 +110,28 @@ impl Calendar {
     /// The hours a day would have as an ordinary session: for data on days that are none.
     pub fn ordinary_hours(self, day: Date) -> (Time, Time) {
         self.open_close(day).unwrap_or_else(|| (new_york_at(day, 9, 30), new_york_at(day, 16, 0)))
+    }
+
+    /// When a bar of days or weeks that is stamped with a day opens and closes: with its session, or
+    /// with the last session within the week's seven days.
+    pub fn hours_of_day_bar(self, timeframe: Timeframe, day: Date) -> (Time, Time) {
+        let (open, close) = self.ordinary_hours(day);
+        if timeframe != Timeframe::Week {
+            return (open, close);
+        }
+        let days = day.series(jiff::Span::new().days(1)).take(7);
+        let closes = days.filter_map(|day| self.open_close(day)).map(|hours| hours.1);
+        (open, closes.last().unwrap_or(open + Duration::from_hours(24)))
+    }
+
+    /// When a bar that began at `stamp` opens and closes. The last bar of a session ends with it.
+    pub fn hours_of_bar(self, timeframe: Timeframe, stamp: Time) -> (Time, Time) {
+        if timeframe >= Timeframe::Day {
+            return self.hours_of_day_bar(timeframe, self.session_date(stamp));
+        }
+        let close = stamp + timeframe.length();
+        let end = self.open_close(self.session_date(stamp)).map(|hours| hours.1);
+        (stamp, end.filter(|&end| stamp < end && end < close).unwrap_or(close))
     }
 
     /// The civil day at the market: New York's, or UTC's where it never closes.

@@ -1,7 +1,6 @@
 //! The reader: bytes in, a checked series out, or every fault with its line.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::columns::{Columns, columns, name};
 use super::fault::{CsvFaults, Fault};
@@ -199,10 +198,7 @@ impl Rows {
                 } else {
                     cursor.session_date(stamp)
                 };
-                (bar.open_time, bar.close_time) = calendar.ordinary_hours(day);
-                if timeframe == Timeframe::Week {
-                    bar.close_time = week_end(calendar, day);
-                }
+                (bar.open_time, bar.close_time) = calendar.hours_of_day_bar(timeframe, day);
             }
         }
     }
@@ -224,11 +220,4 @@ impl Rows {
         }
         warnings
     }
-}
-
-/// The close of the last session within seven days of a week's stamp.
-fn week_end(calendar: Calendar, day: jiff::civil::Date) -> crate::time::Time {
-    let days = day.series(jiff::Span::new().days(1)).take(7);
-    let closes = days.filter_map(|day| calendar.open_close(day)).map(|hours| hours.1);
-    closes.last().unwrap_or_else(|| calendar.ordinary_hours(day).0 + Duration::from_hours(24))
 }
