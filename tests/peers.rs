@@ -1,6 +1,8 @@
 //! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers.
 
+mod bodies;
 mod models;
+mod noise;
 mod runs;
 
 use std::path::Path;

@@ -133,8 +133,8 @@ impl Drop for Waiting<'_> {
 }
 
 async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let schema = body["response_format"]["json_schema"]["schema"].clone();
+    let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let schema = body["response_format"]["json_schema"]["schema"].take();
     let agent = agent_of(&body["session_id"]);
     let user = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
     let model = body["model"].clone();
@@ -150,8 +150,8 @@ async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) 
 }
 
 async fn messages(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let schema = body["output_config"]["format"]["schema"].clone();
+    let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let schema = body["output_config"]["format"]["schema"].take();
     let agent = agent_of(&body["metadata"]["user_id"]);
     let user = text_of(&body["messages"][0]["content"]);
     let model = body["model"].clone();

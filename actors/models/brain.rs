@@ -123,7 +123,7 @@ impl<B: Serialize> Inner<B> {
 
     /// How long the body of a question about this brief is, at most.
     fn bytes(&self, brief: &B, limits: &Limits) -> Option<usize> {
-        let told = serde_json::to_string(&self.questions.entry.told(brief)).ok()?.len();
+        let told = wire::length(&self.questions.entry.told(brief));
         let beside = if self.questions.are_under(limits) {
             // The whole body is written once, and not for every price.
             if let Some(beside) = self.beside_brief.get() {

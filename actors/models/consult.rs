@@ -239,7 +239,7 @@ impl<B: Serialize> Consultation<'_, B> {
     ) -> Result<(Said, usize), Nothing> {
         let Route { spec, model, door, .. } = route;
         let dialect = model.dialect();
-        let body: Arc<str> = wire::body(dialect, question).into();
+        let body = wire::body(dialect, question);
         let worst = route.worst(body.len(), question.max_tokens(dialect));
         let worst = worst.filter(|worst| self.purse.covers(*worst)).ok_or(Nothing::Poor)?;
         let passage = door.pass(&spec.model, self.lane, span.until).await;
@@ -252,11 +252,11 @@ impl<B: Serialize> Consultation<'_, B> {
             model: spec.model.clone(),
             rung: self.rung.model.clone(),
             what,
-            body: Arc::clone(&body),
+            body: self.log.kept(&body),
         };
         let attempt = self.log.begin(sent, worst);
         let timeout = span.until.saturating_duration_since(passage.left_at());
-        let sending = model.send(Call { body: body.to_string(), timeout });
+        let sending = model.send(Call { body, timeout });
         let got = timeout_at(span.until, sending).await.unwrap_or(Err(CallError::Timeout));
         let (served, outcome) = weigh(route, &got, worst);
         held.settle(served.cost);

@@ -37,7 +37,11 @@ impl Echo {
     /// What the answer to this brief must repeat.
     pub fn of<B: Serialize>(decision: &DecisionId, brief: &B) -> Self {
         // A brief holds plain data with text keys, so it always has a JSON form.
-        let brief = serde_json::to_value(brief).unwrap_or(Value::Null);
+        Self::in_brief(decision, &serde_json::to_value(brief).unwrap_or(Value::Null))
+    }
+
+    /// The same of a brief that is JSON already.
+    pub(super) fn in_brief(decision: &DecisionId, brief: &Value) -> Self {
         let text = |name: &str| brief[name].as_str().unwrap_or(NO_SYMBOL).to_owned();
         Self { round: decision.as_str().to_owned(), symbol: text("symbol"), as_of: text("as_of") }
     }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::envelope::Echo;
 use super::rung::{RouteSpec, RungSpec};
 use super::schema::{SchemaError, Wire};
-use super::wire::Question;
+use super::wire::{Question, Quoted};
 use crate::runtime::agent::{ConsultError, Entry};
+use crate::runtime::prompt;
 
 /// What is wrong with the configuration of an agent's models.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +72,15 @@ pub(crate) struct Questions<B> {
 #[derive(Debug)]
 struct Stable {
     limits: Limits,
-    system: String,
+    system: Quoted,
     wire: Arc<Wire>,
 }
 
 impl Stable {
     fn new<B: Serialize>(entry: &Entry<B>, limits: &Limits) -> Result<Self, SchemaError> {
         let wire = Arc::new(Wire::of(entry, limits)?);
-        Ok(Self { limits: limits.clone(), system: entry.system(limits), wire })
+        let system = Quoted::from(&*entry.system(limits));
+        Ok(Self { limits: limits.clone(), system, wire })
     }
 }
 
@@ -134,13 +137,16 @@ impl<B: Serialize> Questions<B> {
             let made = Stable::new(&self.entry, limits);
             Arc::new(made.map_err(|error| ConsultError::Brain { why: error.to_string() })?)
         };
+        // A brief holds plain data with text keys, so it always has a JSON form.
+        let brief = serde_json::to_value(brief).unwrap_or(Value::Null);
+        let echo = Echo::in_brief(decision, &brief);
         Ok(Asked(Question {
             model: String::new(),
             agent: self.entry.role.name,
             system: stable.system.clone(),
-            user: self.entry.told(brief),
+            user: prompt::user(brief),
             wire: Arc::clone(&stable.wire),
-            echo: Echo::of(decision, brief),
+            echo,
             max_tokens: rung.max_tokens,
             effort: rung.effort,
             thinking: super::wire::Thinking::Unset,

@@ -8,6 +8,8 @@
 //!   whole and sane, or the answer is refused; what is sane but out of bounds is passed on raw, so that
 //!   the one clamp counts it.
 
+use std::sync::OnceLock;
+
 use conclave_domain::bounds::{Bounds, BoundsTable};
 use conclave_domain::limits::Limits;
 use serde_json::{Map, Value, json};
@@ -52,10 +54,21 @@ pub enum SchemaError {
 }
 
 /// How one agent answers on the wire: its schema there, and the way back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Wire {
     schema: Value,
     numbers: Vec<Whole>,
+    /// The whole schema as text, by [`Form`]: the same in every question of an agent.
+    written: [OnceLock<Box<str>>; 2],
+}
+
+/// A form in which a schema is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// Bounds are keywords.
+    Neutral,
+    /// Bounds stand in descriptions.
+    Claude,
 }
 
 /// A number of the answer.
@@ -92,7 +105,16 @@ impl Wire {
     pub fn new(schema: &Value, bounds: &BoundsTable) -> Result<Self, SchemaError> {
         let mut shaper = Shaper { whole: schema, bounds, path: Vec::new(), numbers: Vec::new() };
         let schema = shaper.shape(schema, 0)?;
-        Ok(Self { schema, numbers: shaper.numbers })
+        Ok(Self { schema, numbers: shaper.numbers, written: [const { OnceLock::new() }; 2] })
+    }
+
+    /// The text of the whole schema in one form, which is written at the first time.
+    pub(super) fn written(&self, form: Form, write: impl FnOnce() -> Value) -> &str {
+        let text = match form {
+            Form::Neutral => &self.written[0],
+            Form::Claude => &self.written[1],
+        };
+        text.get_or_init(|| write().to_string().into())
     }
 
     /// The schema of the answer on the wire, in no provider's dialect yet.
@@ -129,6 +151,13 @@ impl Wire {
             debug_assert!(encoded.is_ok());
         }
         answer
+    }
+}
+
+impl PartialEq for Wire {
+    fn eq(&self, other: &Self) -> bool {
+        // What was written already is made of these.
+        self.schema == other.schema && self.numbers == other.numbers
     }
 }
 

@@ -100,7 +100,7 @@ fn put_in_order(brief: &mut Value) {
 }
 
 /// The brief, fenced, and the agent's own record apart from it.
-fn user(mut told: Value) -> String {
+pub(crate) fn user(mut told: Value) -> String {
     put_in_order(&mut told);
     let record = told.as_object_mut().and_then(|brief| brief.remove("track_record"));
     let data = fenced("brief", &format!("{told:#}"));

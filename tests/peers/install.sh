@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the peers of the suite into a folder of their own: aimock (12 MB), which plays a provider of
-# models, and llama.cpp as a wheel (208 MB with numpy), which is one. Nothing outside the folder changes.
+# models, llama.cpp as a wheel (208 MB with numpy), which is one, and the vendors' own libraries (80 MB),
+# whose types say what they take. Nothing outside the folder changes.
 # Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
 #
 # usage: install.sh FOLDER
@@ -10,6 +11,8 @@ folder=${1:?usage: install.sh FOLDER}
 aimock=1.43.0
 xllamacpp=2026.10.11549
 gguf=0.19.0
+anthropic=2.10.0
+openrouter=1.3.84
 mkdir -p "$folder"
 cd "$folder"
 
@@ -21,15 +24,20 @@ aimock() {
     touch "aimock-$aimock"
 }
 
-llama() {
+# wheels MARK PACKAGE..: into an environment of Python's own.
+wheels() {
     command -v python3 >/dev/null || { echo "no python3"; return 1; }
-    [ -e "llama-$xllamacpp" ] && return
-    python3 -m venv venv >venv.log 2>&1 || { echo "no venv"; return 1; }
-    venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: \
-        "xllamacpp==$xllamacpp" "gguf==$gguf" numpy >pip.log 2>&1 || { tail -n 1 pip.log; return 1; }
-    touch "llama-$xllamacpp"
+    [ -e "$1" ] && return
+    [ -e venv/bin/pip ] || python3 -m venv venv >venv.log 2>&1 || { echo "no venv"; return 1; }
+    venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "${@:2}" \
+        >pip.log 2>&1 || { tail -n 1 pip.log; return 1; }
+    touch "$1"
 }
 
-for peer in aimock llama; do
+llama() { wheels "llama-$xllamacpp" "xllamacpp==$xllamacpp" "gguf==$gguf" numpy; }
+
+types() { wheels "types-$anthropic-$openrouter" "anthropic==$anthropic" "openrouter==$openrouter"; }
+
+for peer in aimock llama types; do
     if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
 done

@@ -21,6 +21,7 @@ use conclave_actors::models::wire::{Routing, Thinking};
 use conclave_actors::models::{Gateway, ModelBrain, Models, RouteSpec, RungSpec};
 use conclave_actors::runtime::agent::ConsultError;
 use conclave_actors::runtime::brain::Brain;
+use conclave_actors::runtime::roster;
 use conclave_actors::testkit::desk::{Desk, DeskSetup};
 use conclave_actors::trading::TEAM;
 use conclave_domain::brief::trading::TradingBrief;
@@ -38,8 +39,8 @@ use tokio::time::Instant;
 
 /// The deadline of one consultation of aimock; a round has a little more.
 const DEADLINE: Duration = Duration::from_secs(6);
-/// The same of llama.cpp, which reads every byte as a token on whatever processor there is.
-const LONG: Duration = Duration::from_secs(90);
+/// The same of llama.cpp, which takes a second on an idle processor.
+const LONG: Duration = Duration::from_secs(45);
 /// What a round has beyond the deadline.
 const MORE: Duration = Duration::from_secs(2);
 
@@ -56,11 +57,11 @@ fn installed() -> &'static str {
     })
 }
 
-fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     root().join("target/peers")
 }
 
@@ -72,6 +73,15 @@ pub(super) fn missing(peer: &str) -> Option<String> {
     let (said, ready) = (installed(), format!("ready: {peer}"));
     let is_there = said.lines().any(|line| line == ready);
     (!is_there).then(|| format!("{peer} could not be installed: {said}"))
+}
+
+/// What our agents are told, in whose words a model is to read it.
+fn prompts() -> String {
+    let limits = Limits::default();
+    let seats = roster::roster();
+    let mut text: String = seats.iter().map(|seat| seat.system(&limits)).collect();
+    text.extend(TEAM.iter().map(|entry| entry.told(&brief())));
+    text
 }
 
 /// A process that serves on loopback. Killed when it is dropped.
@@ -104,14 +114,22 @@ impl Peer {
     pub(super) fn llama(key: &str) -> Self {
         let python = folder().join("venv/bin/python");
         let model = tempfile::Builder::new().suffix(".gguf").tempfile().expect("a file");
-        let made = Command::new(&python)
-            .arg(root().join("tests/peers/tiny_model.py"))
-            .arg(model.path())
-            .status();
-        assert!(made.expect("python").success(), "no model was made");
+        let mut maker = Command::new(&python);
+        maker.arg(root().join("tests/peers/tiny_model.py")).arg(model.path());
+        let mut made = maker.stdin(Stdio::piped()).spawn().expect("python");
+        let words = made.stdin.take().expect("a pipe").write_all(prompts().as_bytes());
+        words.expect("it reads");
+        assert!(made.wait().expect("python").success(), "no model was made");
         let mut command = Command::new(python);
         command.arg(root().join("tests/peers/llama.py")).arg(model.path()).arg(key);
         // It stays open in the server after its name is gone.
+        Self::start(command)
+    }
+
+    /// What lets numbers out of their bounds before llama.cpp hears of them.
+    pub(super) fn loose(llama: &Self) -> Self {
+        let mut command = Command::new(folder().join("venv/bin/python"));
+        command.arg(root().join("tests/peers/loose.py")).arg(&llama.url);
         Self::start(command)
     }
 
@@ -385,7 +403,7 @@ async fn a_model_of_random_weights_is_held_to_the_schema() {
         OpenAiHttp::local("local", &base, Some(key), probed.capabilities).expect("a provider");
     let desk = desk(Arc::new(local), "noise", LONG).await;
     let (mut answers, mut failed, mut clamps) = (0, 0, 0);
-    for nth in 1..=2 {
+    for nth in 1..=5 {
         let (closed, took) = round_within(&desk, nth, LONG + MORE).await;
         println!("llama: round {nth} took {took:?}: {:?}", closed.report.verdict);
         clamps += is_within_bounds(&closed);

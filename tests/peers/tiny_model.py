@@ -1,18 +1,21 @@
-"""Writes a language model of half a megabyte with random weights, for llama.cpp to infer with.
+"""Writes a language model of a megabyte with random weights, for llama.cpp to infer with.
 
-It knows bytes and a handful of pairs, and nothing else: what it says is noise that a grammar holds to a
-schema. One channel of its state is the same for every token; through it the last layer is told that only
-printable characters and the end of a text are ever likely, so that its noise stays short text.
+It knows bytes and the words that it finds in a text, and nothing else: what it says is noise that a
+grammar holds to a schema. Learning the words of our own prompts makes these a quarter as long for it. One
+channel of its state is the same for every token; through it the last layer is told that only printable
+characters and the end of a text are ever likely, so that its noise stays short text.
 
-usage: tiny_model.py FILE
+usage: tiny_model.py FILE < TEXT
 """
+import collections
+import re
 import sys
 
 import gguf
 import numpy
 
 WIDTH, LAYERS, HEADS, INNER, CONTEXT = 64, 2, 4, 128, 32_768
-PAIRS = ["t h", "i n", "e r", "a n", "r e", "o n"]
+PAIRS = 1_200
 dice = numpy.random.default_rng(20_261_120)
 
 
@@ -33,9 +36,49 @@ def silent_on_first(matrix):
     return matrix
 
 
+def frequent_pairs(text, most):
+    """The pairs that the words of a text are made of, most frequent first, each of two earlier ones."""
+    # The way in which GPT-2's tokenizer cuts a text, for plain ASCII.
+    cut = re.findall(r"'(?:[sdmt]|ll|ve|re)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", text)
+    byte = visible_bytes()
+    counts = collections.Counter(tuple(byte[ord(char)] for char in word) for word in cut)
+    pairs = []
+    for _ in range(most):
+        found = collections.Counter()
+        for word, count in counts.items():
+            for pair in zip(word, word[1:]):
+                found[pair] += count
+        if not found:
+            break
+        # Ties go by the text, so that the same words make the same model.
+        best = min(found, key=lambda pair: (-found[pair], pair))
+        pairs.append(best)
+        joined = collections.Counter()
+        for word, count in counts.items():
+            joined[with_pair(word, best)] += count
+        counts = joined
+    return pairs
+
+
+def with_pair(word, pair):
+    if pair[0] not in word:
+        return word
+    parts, index = [], 0
+    while index < len(word):
+        if word[index : index + 2] == pair:
+            parts.append(pair[0] + pair[1])
+            index += 2
+        else:
+            parts.append(word[index])
+            index += 1
+    return tuple(parts)
+
+
+pairs = frequent_pairs("".join(filter(str.isascii, sys.stdin.read())), PAIRS)
 words = visible_bytes() + ["<|begin|>", "<|end|>", "<|turn|>", "<|over|>"]
 begin, end = 256, 257
-words += [pair.replace(" ", "") for pair in PAIRS]
+# Two ways to the same word are one word.
+words += dict.fromkeys(left + right for left, right in pairs)
 
 writer = gguf.GGUFWriter(sys.argv[1], "llama")
 writer.add_name("noise")
@@ -53,8 +96,8 @@ writer.add_tokenizer_model("gpt2")
 writer.add_tokenizer_pre("gpt-2")
 writer.add_token_list(words)
 normal, control = gguf.TokenType.NORMAL, gguf.TokenType.CONTROL
-writer.add_token_types([normal] * 256 + [control] * 4 + [normal] * len(PAIRS))
-writer.add_token_merges(PAIRS)
+writer.add_token_types([normal] * 256 + [control] * 4 + [normal] * (len(words) - 260))
+writer.add_token_merges([f"{left} {right}" for left, right in pairs])
 writer.add_bos_token_id(begin)
 writer.add_eos_token_id(end)
 writer.add_add_bos_token(False)
@@ -66,8 +109,10 @@ writer.add_chat_template(
 states = noise(len(words), WIDTH, 1.0)
 states[:, 0] = 4.0
 likely = noise(len(words), WIDTH, 0.12)
-for token in range(len(words)):
-    is_text = 0x20 < token < 0x7F or token == end or token >= 260
+blank = visible_bytes()[0x20]
+for token, word in enumerate(words):
+    is_learnt = token >= 260 and all(char == blank or 0x20 < ord(char) < 0x7F for char in word)
+    is_text = 0x20 < token < 0x7F or token == end or (is_learnt and word.strip(blank))
     likely[token, 0] = 0.0 if is_text else (-1.0 if token == 0x20 else -30.0)
 tensors = {
     "token_embd": states,

@@ -90,6 +90,7 @@ pub(crate) struct Sent {
     pub(crate) model: String,
     pub(crate) rung: String,
     pub(crate) what: What,
+    /// As [`ConsultLog::kept`] has it.
     pub(crate) body: Arc<str>,
 }
 
@@ -109,6 +110,12 @@ impl ConsultLog {
         purse: Option<Arc<Purse>>,
     ) -> Arc<Self> {
         Arc::new(Self { tape, decision, round, agent, purse, said: Mutex::default() })
+    }
+
+    /// A body for as long as its attempt takes; empty where nothing is recorded, since hundreds of them
+    /// are on their way at once.
+    pub(crate) fn kept(&self, body: &str) -> Arc<str> {
+        if self.tape.is_some() { body.into() } else { Arc::default() }
     }
 
     /// An attempt leaves; `worst` is what it costs if it is cut off.

@@ -6,9 +6,10 @@
 use conclave_domain::llm::{Trouble, Usage};
 use serde_json::{Value, json};
 
+use super::canonical::{object, quoted};
 use super::{Effort, Failed, Question, Read, Said, Thinking, convert, name, status};
-use crate::models::envelope;
 use crate::models::port::{Dialect, Reply};
+use crate::models::schema::Form;
 
 /// How the codes of limits of money end: enforced, of a contract, of a linked organization. No pause
 /// helps.
@@ -19,31 +20,40 @@ const NO_BILLING: &str = "linked_organization_billing_unavailable";
 const ON_HOLD: &str = "organization_on_hold";
 
 pub(super) fn body(question: &Question) -> String {
-    let schema = convert::to_claude(envelope::schema(&question.wire, None));
-    let mut system = json!({"type": "text", "text": question.system});
-    if let Some(ttl) = question.cache {
-        system["cache_control"] = json!({"type": "ephemeral", "ttl": ttl});
-    }
-    let mut body = json!({
-        "model": question.model,
-        "max_tokens": question.max_tokens(Dialect::Anthropic),
-        "system": [system],
-        "messages": [{"role": "user", "content": question.told()}],
-        "output_config": {"format": {"type": "json_schema", "schema": schema}},
-        "metadata": {"user_id": format!("agent:{}", question.agent)},
-        "stream": false,
-    });
     let most = if question.thinking == Thinking::BetweenTools { Effort::High } else { Effort::Max };
-    if let Some(effort) = question.effort.map(|effort| effort.min(most)) {
-        body["output_config"]["effort"] = json!(effort.name());
-    }
-    match question.thinking {
+    let effort = question.effort.map(|effort| quoted(effort.min(most).name()));
+    let thinking = match question.thinking {
         Thinking::Adaptive | Thinking::BetweenTools => {
-            body["thinking"] = json!({"type": question.thinking});
+            Some(json!({"type": question.thinking}).to_string())
         }
-        Thinking::Unset => {}
-    }
-    body.to_string()
+        Thinking::Unset => None,
+    };
+    let schema = convert::written(&question.wire, Form::Claude);
+    let format = object(&[("schema", schema), ("type", "\"json_schema\"")]);
+    let mut output: Vec<(&str, &str)> = Vec::new();
+    output.extend(effort.as_deref().map(|effort| ("effort", effort)));
+    output.push(("format", &format));
+    let told = quoted(&question.told());
+    let message = object(&[("content", &told), ("role", "\"user\"")]);
+    let kept = question.cache.map(|ttl| json!({"type": "ephemeral", "ttl": ttl}).to_string());
+    let mut system: Vec<(&str, &str)> = Vec::new();
+    system.extend(kept.as_deref().map(|kept| ("cache_control", kept)));
+    system.extend([("text", question.system.as_json()), ("type", "\"text\"")]);
+    let max_tokens = question.max_tokens(Dialect::Anthropic).to_string();
+    let (messages, system) = (format!("[{message}]"), format!("[{}]", object(&system)));
+    let (model, output) = (quoted(&question.model), object(&output));
+    let agent = json!({"user_id": format!("agent:{}", question.agent)}).to_string();
+    let mut fields = vec![
+        ("max_tokens", &*max_tokens),
+        ("messages", &*messages),
+        ("metadata", &*agent),
+        ("model", &*model),
+        ("output_config", &*output),
+        ("stream", "false"),
+        ("system", &*system),
+    ];
+    fields.extend(thinking.as_deref().map(|thinking| ("thinking", thinking)));
+    object(&fields)
 }
 
 pub(super) fn read(reply: &Reply) -> Read {

@@ -5,10 +5,24 @@
 
 use serde_json::{Value, json};
 
+use crate::models::envelope;
+use crate::models::schema::{Form, Wire};
+
 /// The longest text that a grammar lets a model write, characters.
 const TEXT_MAX: u32 = 300;
 /// The longest list that a grammar lets a model write.
 const ITEMS_MAX: u32 = 16;
+
+/// The schema of a whole answer as JSON, for whoever is not told its echo: written once.
+pub(super) fn written(wire: &Wire, form: Form) -> &str {
+    wire.written(form, || {
+        let schema = envelope::schema(wire, None);
+        match form {
+            Form::Neutral => schema,
+            Form::Claude => to_claude(schema),
+        }
+    })
+}
 
 /// For Claude, which refuses bounds of numbers: they move into the description.
 pub(super) fn to_claude(mut schema: Value) -> Value {

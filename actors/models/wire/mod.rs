@@ -21,10 +21,14 @@ use super::schema::Wire;
 use crate::runtime::answer::plain;
 
 mod anthropic;
+mod canonical;
 mod convert;
 mod openai;
 pub mod probe;
 mod status;
+
+pub use canonical::Quoted;
+pub(super) use canonical::length;
 
 /// Tokens that a hosted model is given at least: with fewer its thinking may leave none for the answer.
 pub const MAX_TOKENS_MIN: u32 = 4_096;
@@ -113,7 +117,7 @@ pub struct Question {
     /// Who asks.
     pub agent: AgentName,
     /// Role, rules and schema: the same for every brief.
-    pub system: String,
+    pub system: Quoted,
     /// The brief.
     pub user: String,
     /// What the answer looks like.

@@ -3,13 +3,17 @@
 //! OpenRouter says what a call has cost, who served it, and may hide an error behind a good status.
 //! Another server is asked for what it was found to do.
 
+use std::borrow::Cow;
+
 use conclave_domain::fixed::Money;
 use conclave_domain::llm::{Trouble, Usage, billed};
 use serde_json::{Value, json};
 
-use super::{CacheTtl, Failed, Question, Read, Said, convert, name, status};
+use super::canonical::{object, quoted};
+use super::{CacheTtl, Failed, Question, Quoted, Read, Said, convert, name, status};
 use crate::models::envelope;
 use crate::models::port::{Capabilities, Dialect, Reply};
+use crate::models::schema::Form;
 
 /// What the names of Anthropic's models begin with at OpenRouter.
 const ANTHROPIC: &str = "anthropic/";
@@ -25,16 +29,34 @@ pub(super) enum Server {
 
 /// The body for OpenRouter.
 pub(super) fn router_body(question: &Question) -> String {
-    let schema = envelope::schema(&question.wire, None);
     let is_claude = question.model.starts_with(ANTHROPIC);
     // Strict structured outputs take the neutral schema as it is: closed objects, every field
     // demanded, bounds of numbers as keywords.
-    let schema = if is_claude { convert::to_claude(schema) } else { schema };
+    let form = if is_claude { Form::Claude } else { Form::Neutral };
+    let schema = convert::written(&question.wire, form);
     let system = match question.cache {
         // Other models cache by themselves.
-        Some(ttl) if is_claude => cached(&question.system, ttl),
-        _ => json!(question.system),
+        Some(ttl) if is_claude => Cow::Owned(cached(&question.system, ttl)),
+        _ => Cow::Borrowed(question.system.as_json()),
     };
+    let reasoning = question.effort.map(|effort| json!({"effort": effort.name()}).to_string());
+    let max_tokens = question.max_tokens(Dialect::OpenRouter).to_string();
+    let (messages, model) = (messages(&system, question), quoted(&question.model));
+    let (provider, format) = (provider(question), format(schema));
+    let session = quoted(&format!("agent:{}", question.agent));
+    let mut fields = vec![
+        ("max_completion_tokens", &*max_tokens),
+        ("messages", &*messages),
+        ("model", &*model),
+        ("provider", &*provider),
+    ];
+    fields.extend(reasoning.as_deref().map(|effort| ("reasoning", effort)));
+    fields.extend([("response_format", &*format), ("session_id", &*session)]);
+    object(&fields)
+}
+
+/// Whom the router may ask.
+fn provider(question: &Question) -> String {
     let mut provider = json!({"require_parameters": true, "data_collection": "deny",
         "allow_fallbacks": true});
     if !question.routing.only.is_empty() {
@@ -43,47 +65,43 @@ pub(super) fn router_body(question: &Question) -> String {
     if let Some(price) = question.routing.max_price {
         provider["max_price"] = json!({"prompt": price.prompt, "completion": price.completion});
     }
-    let mut body = json!({
-        "model": question.model,
-        "max_completion_tokens": question.max_tokens(Dialect::OpenRouter),
-        "messages": messages(&system, question),
-        "response_format": format(&schema),
-        "provider": provider,
-        "session_id": format!("agent:{}", question.agent),
-    });
-    if let Some(effort) = question.effort {
-        body["reasoning"] = json!({"effort": effort.name()});
-    }
-    body.to_string()
+    provider.to_string()
 }
 
 /// The body for a server of one's own.
 pub(super) fn local_body(question: &Question, capabilities: Capabilities) -> String {
-    let mut body = json!({
-        "model": question.model,
-        "max_tokens": question.max_tokens,
-        "messages": messages(&json!(question.system), question),
-        "stream": false,
-    });
-    if capabilities.json_schema {
+    let max_tokens = question.max_tokens.to_string();
+    let messages = messages(question.system.as_json(), question);
+    let model = quoted(&question.model);
+    let format = capabilities.json_schema.then(|| {
+        // The echo is a part of the grammar, so it is another one for every question.
         let schema = envelope::schema(&question.wire, Some(&question.echo));
-        body["response_format"] = format(&convert::to_grammar(schema));
-    }
-    body.to_string()
+        format(&convert::to_grammar(schema).to_string())
+    });
+    let mut fields =
+        vec![("max_tokens", &*max_tokens), ("messages", &*messages), ("model", &*model)];
+    fields.extend(format.as_deref().map(|format| ("response_format", format)));
+    fields.push(("stream", "false"));
+    object(&fields)
 }
 
-fn cached(text: &str, ttl: CacheTtl) -> Value {
-    let kept = json!({"type": "ephemeral", "ttl": ttl});
-    json!([{"type": "text", "text": text, "cache_control": kept}])
+fn cached(text: &Quoted, ttl: CacheTtl) -> String {
+    let kept = json!({"type": "ephemeral", "ttl": ttl}).to_string();
+    let part = object(&[("cache_control", &kept), ("text", text.as_json()), ("type", "\"text\"")]);
+    format!("[{part}]")
 }
 
-fn messages(system: &Value, question: &Question) -> Value {
-    json!([{"role": "system", "content": system}, {"role": "user", "content": question.told()}])
+fn messages(system: &str, question: &Question) -> String {
+    let told = quoted(&question.told());
+    let system = object(&[("content", system), ("role", "\"system\"")]);
+    let user = object(&[("content", &told), ("role", "\"user\"")]);
+    format!("[{system},{user}]")
 }
 
-pub(super) fn format(schema: &Value) -> Value {
-    json!({"type": "json_schema",
-        "json_schema": {"name": "answer", "strict": true, "schema": schema}})
+/// The form of the answer, under a schema that is JSON.
+fn format(schema: &str) -> String {
+    let answer = object(&[("name", "\"answer\""), ("schema", schema), ("strict", "true")]);
+    object(&[("json_schema", &answer), ("type", "\"json_schema\"")])
 }
 
 pub(super) fn read(reply: &Reply, server: Server) -> Read {

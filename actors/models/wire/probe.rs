@@ -5,7 +5,6 @@
 use conclave_domain::llm::Trouble;
 use serde_json::{Value, json};
 
-use super::openai;
 use crate::models::port::{Capabilities, Dialect, Reply};
 
 /// What only a server that holds to the schema can say.
@@ -25,7 +24,8 @@ pub fn body(model: &str) -> String {
         "model": model,
         "max_tokens": TOKENS,
         "messages": [{"role": "user", "content": "Say one word."}],
-        "response_format": openai::format(&schema),
+        "response_format": {"type": "json_schema",
+            "json_schema": {"name": "answer", "strict": true, "schema": schema}},
         "stream": false,
     })
     .to_string()

@@ -39,7 +39,7 @@ fn question(model: &str) -> Question {
     Question {
         model: model.to_owned(),
         agent: "position_sizer",
-        system: "Size the order.\n".to_owned(),
+        system: "Size the order.\n".into(),
         user: "# Brief\n\nA calm market.\n".to_owned(),
         wire: Arc::new(wire()),
         echo: Echo {

@@ -30,7 +30,7 @@ fn asked(model: &str, entry: &Entry<TradingBrief>) -> (Question, String) {
     let question = Question {
         model: model.to_owned(),
         agent: entry.role.name,
-        system: prompt.system,
+        system: (&*prompt.system).into(),
         user: prompt.user,
         wire: Arc::new(wire),
         echo,
