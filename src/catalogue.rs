@@ -79,6 +79,12 @@ pub const METRICS: &[Metric] = &[
         "Bars of a feed that were turned away at the door.",
     ),
     metric(
+        "conclave_broker_requests_total",
+        Kind::Counter,
+        &["ask", "outcome"],
+        "Requests to a broker over HTTP, by what was asked and what went wrong.",
+    ),
+    metric(
         "conclave_budget_remaining",
         Kind::Gauge,
         &["budget"],
@@ -198,6 +204,12 @@ pub const METRICS: &[Metric] = &[
         Kind::Histogram,
         &[],
         "How long rounds of consensus took.",
+    ),
+    metric(
+        "conclave_stream_conflated_total",
+        Kind::Counter,
+        &[],
+        "Messages of market data that did not fit a slow listener's queue; gaps of bars are filled by questions.",
     ),
     metric(
         "conclave_trading_state",

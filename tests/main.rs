@@ -1,6 +1,7 @@
 //! The one binary of integration tests: a module per subject.
 #![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
+mod alpaca;
 mod backtest;
 mod cli;
 mod documents;

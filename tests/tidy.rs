@@ -18,6 +18,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "reqwest",
         &[
+            "src/adapters/alpaca_http",
             "src/adapters/anthropic_http.rs",
             "src/adapters/control_http.rs",
             "src/adapters/model_http.rs",
@@ -34,6 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/http"]),
     ("hyper", &["src/http"]),
     ("hyper_util", &["src/http"]),
+    ("tokio_tungstenite", &["src/adapters/alpaca_stream"]),
     ("unicode_normalization", &["domain/news/clean.rs"]),
 ];
 
@@ -62,6 +64,7 @@ const REASONS: &[(&str, &str)] = &[
     ("serde_json", "records, reports and the API"),
     ("tempfile", "directories in tests"),
     ("thiserror", "error types"),
+    ("tokio-tungstenite", "the streams of a broker; the same that axum speaks them with"),
     ("toml", "the configuration file"),
     ("tower", "asks the router of the API in tests, without a socket"),
     ("tracing-subscriber", "logs to stderr"),

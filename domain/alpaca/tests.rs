@@ -138,71 +138,32 @@ fn a_price_of_the_data_side_never_passes_through_a_float() {
     }
 }
 
+/// The stamp of a bar, its length, its class, and the hours that it gets.
+const HOURS: &str = "
+    2022-01-03T05:00:00Z day    equity 2022-01-03T14:30:00Z 2022-01-03T21:00:00Z
+    2022-07-01T04:00:00Z day    equity 2022-07-01T13:30:00Z 2022-07-01T20:00:00Z
+    2022-11-25T05:00:00Z day    equity 2022-11-25T14:30:00Z 2022-11-25T18:00:00Z
+    2022-11-21T05:00:00Z week   equity 2022-11-21T14:30:00Z 2022-11-25T18:00:00Z
+    2022-01-03T00:00:00Z day    crypto 2022-01-03T00:00:00Z 2022-01-04T00:00:00Z
+    2022-01-03T20:59:00Z minute equity 2022-01-03T20:59:00Z 2022-01-03T21:00:00Z
+    2022-01-03T20:00:00Z four   equity 2022-01-03T20:00:00Z 2022-01-03T21:00:00Z";
+
 #[test]
 fn bars_get_the_hours_of_their_session() {
-    let at = |text: &str, timeframe, class| {
-        let price = Price::from_units(1).unwrap();
-        let volume = crate::fixed::Volume::ZERO;
-        let at = text.parse().unwrap();
-        let bar = Bar {
-            at,
-            open: price,
-            high: price,
-            low: price,
-            close: price,
-            volume,
-            trades: None,
-            mean: None,
+    for row in HOURS.trim().lines() {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let timeframe = match words[1] {
+            "day" => Timeframe::Day,
+            "week" => Timeframe::Week,
+            "four" => Timeframe::FourHours,
+            _ => Timeframe::Minute,
         };
-        let ours = bar.closed(timeframe, class);
-        (ours.open_time.to_string(), ours.close_time.to_string())
-    };
-    let (equity, crypto) = (AssetClass::Equity, AssetClass::Crypto);
-    for (stamp, timeframe, class, open, close) in [
-        (
-            "2022-01-03T05:00:00Z",
-            Timeframe::Day,
-            equity,
-            "2022-01-03T14:30:00Z",
-            "2022-01-03T21:00:00Z",
-        ),
-        (
-            "2022-07-01T04:00:00Z",
-            Timeframe::Day,
-            equity,
-            "2022-07-01T13:30:00Z",
-            "2022-07-01T20:00:00Z",
-        ),
-        (
-            "2022-11-25T05:00:00Z",
-            Timeframe::Day,
-            equity,
-            "2022-11-25T14:30:00Z",
-            "2022-11-25T18:00:00Z",
-        ),
-        (
-            "2022-01-03T00:00:00Z",
-            Timeframe::Day,
-            crypto,
-            "2022-01-03T00:00:00Z",
-            "2022-01-04T00:00:00Z",
-        ),
-        (
-            "2022-01-03T20:59:00Z",
-            Timeframe::Minute,
-            equity,
-            "2022-01-03T20:59:00Z",
-            "2022-01-03T21:00:00Z",
-        ),
-        (
-            "2022-01-03T20:00:00Z",
-            Timeframe::FourHours,
-            equity,
-            "2022-01-03T20:00:00Z",
-            "2022-01-03T21:00:00Z",
-        ),
-    ] {
-        assert_eq!(at(stamp, timeframe, class), (open.to_owned(), close.to_owned()), "{stamp}");
+        let is_share = words[2] == "equity";
+        let class = if is_share { AssetClass::Equity } else { AssetClass::Crypto };
+        let text = format!(r#"{{"t":"{}","o":1,"h":1,"l":1,"c":1,"v":0}}"#, words[0]);
+        let ours = serde_json::from_str::<Bar>(&text).unwrap().closed(timeframe, class);
+        let hours = [ours.open_time.to_string(), ours.close_time.to_string()];
+        assert_eq!(hours, words[3..], "{row}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Adapters: a file per outside thing.
 
+pub mod alpaca_http;
+pub mod alpaca_stream;
 pub mod anthropic_http;
 pub mod audit_files;
 pub mod broker_journal;

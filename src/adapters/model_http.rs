@@ -103,8 +103,13 @@ impl Key {
         Ok(value)
     }
 
+    /// The key itself, for a connection that cannot take a header. It goes nowhere else.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// A text without the key.
-    fn scrub(&self, text: String) -> String {
+    pub(super) fn scrub(&self, text: String) -> String {
         if self.0.len() >= SCRUBBED_FROM && text.contains(&*self.0) {
             text.replace(&*self.0, SCRUBBED)
         } else {
@@ -222,7 +227,7 @@ fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// What an error of the client means. Its own text names the address; the innermost cause does not.
-fn failure(error: reqwest::Error) -> CallError {
+pub(super) fn failure(error: reqwest::Error) -> CallError {
     let error = error.without_url();
     if error.is_timeout() && !error.is_connect() {
         return CallError::Timeout;
@@ -235,7 +240,8 @@ fn failure(error: reqwest::Error) -> CallError {
     if error.is_connect() { CallError::Connect { why } } else { CallError::Broken { why } }
 }
 
-fn client(url: &Url) -> Result<Client, ModelError> {
+/// A client for one address.
+pub(super) fn client(url: &Url) -> Result<Client, ModelError> {
     // The client wants a TLS provider even for loopback; a second install is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -250,7 +256,7 @@ fn client(url: &Url) -> Result<Client, ModelError> {
 }
 
 /// An address that a key may be sent to: encrypted, or on this machine.
-fn address(base: &str, path: &str) -> Result<Url, ModelError> {
+pub(super) fn address(base: &str, path: &str) -> Result<Url, ModelError> {
     let refuse = |why| Err(ModelError::Address { why });
     let Ok(url) = Url::parse(&format!("{}/{path}", base.trim_end_matches('/'))) else {
         return refuse("is no url");

@@ -10,8 +10,8 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, audit, backtest, budgets, chaos, config, data, doctor, logging, metrics, replay,
-    report, status, watch,
+    agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, logging, metrics,
+    replay, report, status, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -65,6 +65,8 @@ pub enum Verb {
     Positions(Where),
     /// Orders and what became of them.
     Orders(Where),
+    /// The account at Alpaca behind the keys, without a running process: look at it, or stop it.
+    Alpaca(alpaca::AlpacaArgs),
     /// Bars: what ships with the binary, checks of files, imports, synthetic markets.
     Data(data::DataArgs),
     /// What a run came to, from the files that it left.
@@ -120,9 +122,10 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Reduce(args) => block_on(control::state(StateVerb::Reduce, &args, format, out)),
         Verb::Resume(args) => block_on(control::state(StateVerb::Resume, &args, format, out)),
         Verb::Flatten(args) => block_on(control::state(StateVerb::Flatten, &args, format, out)),
+        Verb::Alpaca(args) => block_on(alpaca::run(&args, file.as_deref(), format, out)),
         Verb::Data(args) => {
             accepted(file.as_deref())?;
-            data::run(&args, format, out)
+            data::run(&args, file.as_deref(), format, out)
         }
         Verb::Report(place) => report::run(&place, format, out),
         Verb::Metrics(args) => {
@@ -153,7 +156,7 @@ fn accepted(file: Option<&Path>) -> Result<(), CliError> {
 }
 
 /// Runs a client verb on a small runtime of its own.
-fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;

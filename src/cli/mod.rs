@@ -1,6 +1,7 @@
 //! The command line: a file per verb, and what all verbs share.
 
 pub mod agents;
+pub mod alpaca;
 pub mod app;
 pub mod audit;
 pub mod backtest;

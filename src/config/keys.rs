@@ -45,6 +45,7 @@ pub fn keys() -> Vec<Key> {
     super::sections::budgets(&mut all);
     super::money::keys(&mut all);
     super::models::keys(&mut all);
+    super::alpaca::keys(&mut all);
     super::sections::faults(&mut all);
     super::sections::service(&mut all);
     super::sections::agents(&mut all);

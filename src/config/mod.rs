@@ -4,6 +4,7 @@
 //! a key that is not declared there is refused. `config/default.toml` is the lowest layer and is
 //! embedded; a test keeps it equal to [`Config::default`].
 
+mod alpaca;
 mod keys;
 mod layers;
 mod models;
@@ -20,6 +21,7 @@ use std::path::Path;
 use serde::Serialize;
 use toml::Value;
 
+pub use alpaca::AlpacaSettings;
 pub use keys::{Key, keys};
 pub use layers::{ENV_PREFIX, Layer, Source};
 pub use models::{ModelSettings, PROVIDERS, ProviderSettings};

@@ -15,6 +15,7 @@ use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, Tier};
 use serde::Serialize;
 
+use super::alpaca::AlpacaSettings;
 use super::models::ModelSettings;
 
 /// Everything that can be configured, validated.
@@ -34,6 +35,8 @@ pub struct Config {
     pub budgets: BudgetConfig,
     /// How models are asked.
     pub models: ModelSettings,
+    /// Where Alpaca is, and how it is asked.
+    pub alpaca: AlpacaSettings,
     /// The approval queue.
     pub approvals: ApprovalSettings,
     /// What goes wrong on request.
@@ -230,6 +233,7 @@ impl Default for Config {
             exits: ExitRules::default(),
             budgets: BudgetConfig::default(),
             models: ModelSettings::default(),
+            alpaca: AlpacaSettings::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
             faults: FaultSettings { seed: 1, rate: Ratio::ZERO, kinds: String::new() },
             audit: AuditSettings { segment_mb: 64, keep_segments: 0 },

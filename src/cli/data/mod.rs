@@ -1,18 +1,20 @@
 //! `data list|check|import|synth`: what bars there are, whether a file's are sound, and more of them.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 
+use super::app::block_on;
 use super::error::{CliError, ExitCode};
 use super::format::Format;
 use crate::data::DataError;
 
 mod check;
+mod fetch;
 mod files;
 mod import;
 mod list;
@@ -21,6 +23,7 @@ mod synth;
 #[cfg(test)]
 mod tests;
 
+pub use fetch::FetchArgs;
 pub use synth::SynthArgs;
 
 /// Arguments of `data`.
@@ -40,6 +43,8 @@ pub enum DataAction {
     Check(CheckArgs),
     /// Writes a CSV file's bars in our own form, under a symbol.
     Import(ImportArgs),
+    /// Fetches history from Alpaca, with the keys in the environment, and writes it in our own form.
+    Fetch(FetchArgs),
     /// Writes a synthetic market, made from a seed.
     Synth(SynthArgs),
 }
@@ -137,11 +142,17 @@ fn timeframe(text: &str) -> Result<Timeframe, String> {
 /// [`ExitCode::Data`] when a file's content is not valid (every fault with its line),
 /// [`ExitCode::NotFound`] when there is no such file, [`ExitCode::Usage`] when the arguments do not
 /// fit together, [`ExitCode::Failure`] when something cannot be read or written.
-pub fn run(args: &DataArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+pub fn run(
+    args: &DataArgs,
+    file: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     match &args.action {
         DataAction::List => list::run(format, out),
         DataAction::Check(args) => check::run(args, format, out),
         DataAction::Import(args) => import::run(args, format, out),
+        DataAction::Fetch(args) => block_on(fetch::run(args, file, format, out)),
         DataAction::Synth(args) => synth::run(args, format, out),
     }
 }

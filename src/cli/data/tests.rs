@@ -19,7 +19,8 @@ fn data(format: Format, args: &[&str]) -> Result<String, (u8, String)> {
     let line = Line::try_parse_from([&["data"], args].concat())
         .map_err(|error| (ExitCode::Usage.number(), error.to_string()))?;
     let mut out = Vec::new();
-    run(&line.data, format, &mut out).map_err(|error| (error.code.number(), error.chain()))?;
+    run(&line.data, None, format, &mut out)
+        .map_err(|error| (error.code.number(), error.chain()))?;
     Ok(String::from_utf8(out).unwrap())
 }
 

@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything a run needs, and says what to do about what is not as it should be.
 
 mod checks;
+mod live;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ pub struct DoctorArgs {
     /// Which run is looked at.
     #[command(flatten)]
     pub place: Where,
+    /// Also asks Alpaca, with the keys in the environment, whether one could trade: questions only.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// How a check ended.
@@ -109,7 +113,7 @@ fn look(args: &DoctorArgs, file: Option<&Path>) -> Vec<Check> {
     let run: Option<PathBuf> = store_dir(args.place.store.as_deref()).ok();
     let token = std::env::var_os("CONCLAVE_HTTP_TOKEN").is_some_and(|token| !token.is_empty());
     let serving = run.as_deref().and_then(checks::serving);
-    vec![
+    let mut checks = vec![
         configuration,
         checks::data(),
         checks::room(run.as_deref().unwrap_or(checks::runs_dir())),
@@ -118,7 +122,22 @@ fn look(args: &DoctorArgs, file: Option<&Path>) -> Vec<Check> {
         checks::port(&config.http, token, serving.as_ref()),
         checks::station(run.as_deref(), serving.as_ref()),
         checks::log(run.as_deref(), serving.is_some()),
-    ]
+    ];
+    if args.live {
+        checks.extend(ask_alpaca(&config));
+    }
+    checks
+}
+
+/// What `--live` looks at, on a small runtime of its own.
+fn ask_alpaca(config: &Config) -> Vec<Check> {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(live::look(config)),
+        Err(error) => {
+            let remedy = "free memory and open files, and try again";
+            vec![Check::fail("alpaca", format!("no runtime: {error}"), remedy)]
+        }
+    }
 }
 
 fn text(checks: &[Check]) -> String {

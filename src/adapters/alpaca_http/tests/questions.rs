@@ -1,0 +1,167 @@
+//! Questions: what is asked, how often, what is read, and where lists end.
+
+use axum::extract::Query;
+use axum::routing::get;
+use conclave_domain::alpaca::{Remedy, Trouble};
+use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::symbol::AssetClass;
+
+use super::*;
+
+/// An account as the documents show it.
+const ACCOUNT: &str = r#"{"account_blocked":false,"account_number":"010203ABCD",
+    "buying_power":"262113.632","cash":"-23140.2","created_at":"2019-06-12T22:47:07.99658Z",
+    "currency":"USD","equity":"103820.56","id":"e6fe16f3-64a4-4921-8928-cadf02f92f98",
+    "last_equity":"103529.24","multiplier":"4","options_trading_level":1,"status":"ACTIVE",
+    "shorting_enabled":true,"trade_suspended_by_user":false,"trading_blocked":false}"#;
+
+#[tokio::test]
+async fn an_account_is_read_as_the_documents_show_it() {
+    let (alpaca, fake, _served) = venue().await;
+    fake.answers("/v2/account", 200, ACCOUNT);
+    let account = alpaca.account().await.unwrap();
+    assert_eq!(account.buying_power.to_string(), "262113.632");
+    assert_eq!(account.block(), None);
+    fake.answers("/v2/clock", 200, "{\"timestamp\":");
+    let error = alpaca.clock().await.unwrap_err();
+    assert_eq!((error.trouble(), fake.count("GET /v2/clock")), (Some(&Trouble::Malformed), 1));
+    assert_eq!(alpaca.asset("NONE").await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_question_is_asked_again_where_it_may_help_and_not_where_it_does_not() {
+    for (status, is_again, remedy) in [
+        (500, true, Remedy::Retry),
+        (429, true, Remedy::WaitUntilReset),
+        (403, false, Remedy::GiveUp),
+        (401, false, Remedy::Operator),
+        (302, false, Remedy::Fix),
+    ] {
+        let (alpaca, fake, _served) = venue().await;
+        fake.answers("/v2/account", status, "");
+        let quick = AlpacaSettings { deadline: Duration::from_millis(1_500), ..alpaca.settings };
+        let alpaca = Alpaca::new(quick, &keys()).unwrap();
+        let error = alpaca.account().await.unwrap_err();
+        assert_eq!(error.remedy(), remedy, "{status}: {error}");
+        assert_eq!(fake.count("GET /v2/account") > 1, is_again, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_without_an_end_is_not_read_to_it() {
+    let (alpaca, fake, _served) = venue().await;
+    fake.answers("/v2/positions", 200, &format!("[{}]", " ".repeat(17 << 20)));
+    let slow = AlpacaSettings { timeout: Duration::from_secs(8), ..alpaca.settings };
+    let alpaca = Alpaca::new(slow, &keys()).unwrap();
+    let error = alpaca.positions().await.unwrap_err();
+    assert!(error.to_string().contains("longer than"), "{error}");
+}
+
+#[test]
+fn keys_are_shown_only_where_they_belong() {
+    let open = |id: &str, trading: &str, data: &str| {
+        let urls = [trading, data].map(|url| match url {
+            "here" => "http://127.0.0.1:9".to_owned(),
+            host => format!("https://{host}"),
+        });
+        let [trading_url, data_url] = urls;
+        let settings = AlpacaSettings { trading_url, data_url, ..AlpacaSettings::default() };
+        Alpaca::new(settings, &Keys::new(id, SECRET).unwrap()).map(|alpaca| alpaca.venue())
+    };
+    let (paper, live) = ("paper-api.alpaca.markets", "api.alpaca.markets");
+    let data = "data.alpaca.markets";
+    for (id, trading, from, expected) in [
+        ("PK1", paper, data, Some(Venue::Paper)),
+        ("AK1", live, data, Some(Venue::Live)),
+        ("PK1", "here", "here", Some(Venue::Here)),
+        ("local", "here", "here", Some(Venue::Here)),
+        ("AK1", paper, data, None),
+        ("PK1", live, data, None),
+        ("XX1", live, data, None),
+        ("AK1", "here", data, None),
+        ("AK1", live, "here", None),
+        ("AK1", "api.alpaca.markets.example.com", data, None),
+        ("é", paper, data, None),
+    ] {
+        let Ok(keys) = Keys::new(id, SECRET) else {
+            assert_eq!(expected, None, "{id}");
+            continue;
+        };
+        assert!(!format!("{keys:?}").contains(id));
+        assert_eq!(open(id, trading, from).ok(), expected, "{id} {trading} {from}");
+    }
+    let refused = open("AK1", paper, data).unwrap_err();
+    assert_eq!(refused.remedy(), Remedy::Operator);
+    let settings = |url: &str| AlpacaSettings { trading_url: url.to_owned(), ..Default::default() };
+    for url in ["http://paper-api.alpaca.markets", "ftp://x", "https://me:pass@x.com", "x"] {
+        let error = Alpaca::new(settings(url), &keys()).unwrap_err();
+        assert!(matches!(error, AlpacaError::Address { key: "alpaca.trading_url", .. }), "{url}");
+    }
+}
+
+/// 1,201 orders in groups of three that were sent at one moment.
+async fn orders_page(Query(query): Query<Vec<(String, String)>>) -> String {
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, it)| it.as_str());
+    assert_eq!((value("direction"), value("limit")), (Some("asc"), Some("500")));
+    let after: Option<jiff::Timestamp> = value("after").map(|text| text.parse().unwrap());
+    let all = (0..1_201_i64).map(|nth| {
+        let sent =
+            jiff::Timestamp::from_nanosecond(i128::from(nth / 3) + 1_700_000_000_000_000_000);
+        (nth, sent.unwrap())
+    });
+    let page = all.filter(|(_, sent)| after.is_none_or(|after| after < *sent)).take(500);
+    let page: Vec<Value> = page
+        .map(|(nth, sent)| {
+            let mut order = taken(&serde_json::to_value(order(&format!("cv-{nth}"))).unwrap(), 0);
+            order["id"] = json!(format!("venue-{nth}"));
+            order["submitted_at"] = json!(sent.to_string());
+            order
+        })
+        .collect();
+    Value::from(page).to_string()
+}
+
+#[tokio::test]
+async fn a_page_that_cuts_a_bracket_in_two_loses_none_of_its_orders() {
+    let (base, _served) = serve(Router::new().route("/v2/orders", get(orders_page))).await;
+    let slow = AlpacaSettings { timeout: Duration::from_secs(8), ..settings(&base) };
+    let alpaca = Alpaca::new(slow, &keys()).unwrap();
+    let orders = alpaca.orders(&OrdersQuery { all: true, ..OrdersQuery::default() }).await.unwrap();
+    let ids: Vec<String> = (0..1_201).map(|nth| format!("venue-{nth}")).collect();
+    assert_eq!(orders.into_iter().map(|order| order.id).collect::<Vec<_>>(), ids);
+}
+
+/// Two pages, or the same for ever where the symbol is `LOOP`.
+async fn bars_page(Query(query): Query<Vec<(String, String)>>) -> String {
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, it)| it.as_str());
+    let symbol = value("symbols").unwrap();
+    assert_eq!((value("timeframe"), value("feed")), (Some("1Min"), Some("iex")));
+    let (minute, next) = match value("page_token") {
+        None => (30, json!("two")),
+        Some(_) if symbol == "LOOP" => (31, json!("two")),
+        Some("two") => (31, Value::Null),
+        Some(other) => panic!("{other}"),
+    };
+    let at = format!("2022-01-03T14:{minute}:00Z");
+    let bar = format!(r#"{{"t":"{at}","o":1.1,"h":1.2,"l":1.0,"c":1.15,"v":100,"n":2,"vw":1.1}}"#);
+    format!(r#"{{"bars":{{"{symbol}":[{bar}]}},"next_page_token":{next}}}"#)
+}
+
+#[tokio::test]
+async fn pages_are_put_together_and_a_list_that_goes_in_circles_ends() {
+    let (base, _served) = serve(Router::new().route("/v2/stocks/bars", get(bars_page))).await;
+    let alpaca = Alpaca::new(settings(&base), &keys()).unwrap();
+    let query = |symbol: &str| BarsQuery {
+        symbols: vec![symbol.to_owned()],
+        class: AssetClass::Equity,
+        timeframe: Timeframe::Minute,
+        from: "2022-01-03T00:00:00Z".parse().unwrap(),
+        to: "2022-01-04T00:00:00Z".parse().unwrap(),
+        adjustment: "raw",
+    };
+    let bars = alpaca.bars(&query("AAPL")).await.unwrap();
+    let minutes: Vec<String> = bars["AAPL"].iter().map(|bar| bar.at.to_string()).collect();
+    assert_eq!(minutes, ["2022-01-03T14:30:00Z", "2022-01-03T14:31:00Z"]);
+    let error = alpaca.bars(&query("LOOP")).await.unwrap_err();
+    assert!(matches!(error, AlpacaError::TooMuch { .. }), "{error}");
+}

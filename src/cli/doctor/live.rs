@@ -1,0 +1,199 @@
+//! What `doctor --live` asks Alpaca: questions only, nothing that changes anything.
+
+use conclave_domain::alpaca::{Account, Trouble};
+use conclave_domain::market::symbol::AssetClass;
+
+use super::Check;
+use crate::adapters::alpaca_http::{
+    Alpaca, AlpacaError, KEY_ID, Keys, OrdersQuery, SECRET_KEY, Venue,
+};
+use crate::adapters::clock;
+use crate::cli::alpaca::skew_ms;
+use crate::config::Config;
+
+/// Milliseconds by which two clocks may differ: below the first nothing is said, above the second an
+/// order's age cannot be judged.
+const SKEW_MS: [u64; 2] = [1_000, 5_000];
+/// What market data is asked for: a share and a coin that are always there.
+const ASKED_FOR: [(AssetClass, &str); 2] =
+    [(AssetClass::Equity, "SPY"), (AssetClass::Crypto, "BTC/USD")];
+
+/// Every check, as far as each makes sense after the one before.
+pub(super) async fn look(config: &Config) -> Vec<Check> {
+    let alpaca = match connect(config) {
+        Ok(alpaca) => alpaca,
+        Err(check) => return vec![check],
+    };
+    let mut checks = vec![keys(&alpaca, config)];
+    let before = clock::now();
+    match alpaca.clock().await {
+        Err(error) => {
+            checks.push(failed("alpaca clock", &error));
+            return checks;
+        }
+        Ok(venue) => {
+            checks.push(time(skew_ms(before, venue.timestamp.time(), clock::now())));
+        }
+    }
+    match alpaca.account().await {
+        Err(error) => checks.push(failed("alpaca money", &error)),
+        Ok(account) => checks.extend([may_trade(&account), money(&account)]),
+    }
+    let open = alpaca.orders(&OrdersQuery::default()).await;
+    checks.push(match (alpaca.positions().await, open) {
+        (Err(error), _) | (_, Err(error)) => failed("alpaca book", &error),
+        (Ok(positions), Ok(orders)) => {
+            let found = format!("{} positions and {} open orders", positions.len(), orders.len());
+            Check::ok("alpaca book", found)
+        }
+    });
+    for (class, symbol) in ASKED_FOR {
+        checks.push(match alpaca.latest_bars(class, &[symbol]).await {
+            Err(error) => failed("alpaca data", &error),
+            Ok(bars) => data(config, class, symbol, bars.get(symbol).map(|bar| bar.at.to_string())),
+        });
+    }
+    checks
+}
+
+fn connect(config: &Config) -> Result<Alpaca, Check> {
+    let refused = |error: &AlpacaError| {
+        let remedy =
+            "use the pair of keys that belongs to `alpaca.trading_url`: PK… on paper, AK… live";
+        Check::fail("alpaca keys", error.to_string(), remedy)
+    };
+    match Keys::from_env() {
+        Err(error) => Err(refused(&error)),
+        Ok(None) => {
+            let found = format!("{KEY_ID} and {SECRET_KEY} are not set");
+            Err(Check::fail("alpaca keys", found, "set both; Alpaca's dashboard makes them"))
+        }
+        Ok(Some(keys)) => {
+            Alpaca::new(config.alpaca.clone(), &keys).map_err(|error| refused(&error))
+        }
+    }
+}
+
+fn keys(alpaca: &Alpaca, config: &Config) -> Check {
+    let found = format!("they belong to {} ({})", alpaca.address(), alpaca.venue().name());
+    match (alpaca.venue(), config.run.money.as_str()) {
+        (Venue::Live, "paper") => {
+            let remedy = "use the paper address and its keys unless real money is meant";
+            Check::warn("alpaca keys", format!("{found}, and `run.money` is paper"), remedy)
+        }
+        (venue, "live") if venue != Venue::Live => {
+            let remedy = "real money takes `alpaca.trading_url` and keys of the live account";
+            Check::fail("alpaca keys", format!("{found}, and `run.money` is live"), remedy)
+        }
+        _ => Check::ok("alpaca keys", found),
+    }
+}
+
+fn time(skew_ms: i64) -> Check {
+    let [warn, fail] = SKEW_MS;
+    let found = format!("this machine's clock is ahead of the venue's by {skew_ms} ms");
+    let remedy = "keep the clock with a time service such as chrony";
+    match skew_ms.unsigned_abs() {
+        off if off > fail => Check::fail("alpaca clock", found, remedy),
+        off if off > warn => Check::warn("alpaca clock", found, remedy),
+        _ => Check::ok("alpaca clock", found),
+    }
+}
+
+fn may_trade(account: &Account) -> Check {
+    if let Some(why) = account.block() {
+        let found = format!("it may not trade: {why} ({})", account.status);
+        return Check::fail("alpaca account", found, "look at the account in Alpaca's dashboard");
+    }
+    if !account.shorting_enabled {
+        let remedy = "set `run.direction` to long, or enable margin and shorting at Alpaca";
+        return Check::warn("alpaca account", "it may trade, and may not sell short", remedy);
+    }
+    Check::ok("alpaca account", "it may trade, and sell short")
+}
+
+fn money(account: &Account) -> Check {
+    let (equity, power) = (account.equity, account.buying_power);
+    let found = format!("{equity:.2} of equity and {power:.2} of buying power");
+    if equity.raw() <= 0 || power.raw() <= 0 {
+        return Check::fail("alpaca money", found, "fund the account, or close what binds it");
+    }
+    Check::ok("alpaca money", found)
+}
+
+fn data(config: &Config, class: AssetClass, symbol: &str, at: Option<String>) -> Check {
+    let feed = match class {
+        AssetClass::Equity => config.alpaca.feed.as_str(),
+        AssetClass::Crypto => "us",
+    };
+    let Some(at) = at else {
+        let remedy = "nothing, where the address is no real market; else try another feed";
+        return Check::warn("alpaca data", format!("{symbol} on {feed}: there is no bar"), remedy);
+    };
+    Check::ok("alpaca data", format!("{symbol} on {feed}: the last bar is of {at}"))
+}
+
+fn failed(name: &'static str, error: &AlpacaError) -> Check {
+    let remedy = match error.trouble() {
+        Some(Trouble::Auth) => {
+            "the keys are wrong, or were made for another account: make new ones"
+        }
+        Some(Trouble::Forbidden { .. }) => {
+            "the account or its subscription does not have this; of data, set `alpaca.feed` to iex"
+        }
+        Some(Trouble::Unreached) => "look at the network and the addresses in `[alpaca]`",
+        Some(Trouble::RateLimited { .. }) => "wait a minute: others use the same account",
+        _ => "try again later; Alpaca tells of its outages on its status page",
+    };
+    Check::fail(name, error.to_string(), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::State;
+    use super::*;
+
+    fn account(change: &serde_json::Value) -> Account {
+        let mut account = json!({"id": "x", "status": "ACTIVE", "cash": "1", "equity": "1",
+            "buying_power": "2", "shorting_enabled": true});
+        for (key, value) in change.as_object().unwrap() {
+            account[key] = value.clone();
+        }
+        serde_json::from_value(account).unwrap()
+    }
+
+    #[test]
+    fn an_account_that_cannot_trade_fails() {
+        for (change, trade, funds) in [
+            (json!({}), State::Ok, State::Ok),
+            (json!({"account_blocked": true}), State::Fail, State::Ok),
+            (json!({"trade_suspended_by_user": true}), State::Fail, State::Ok),
+            (json!({"status": "PAPER_ONLY"}), State::Fail, State::Ok),
+            (json!({"shorting_enabled": false}), State::Warn, State::Ok),
+            (json!({"buying_power": "0"}), State::Ok, State::Fail),
+            (json!({"equity": "-5"}), State::Ok, State::Fail),
+        ] {
+            let account = account(&change);
+            assert_eq!(
+                (may_trade(&account).state, money(&account).state),
+                (trade, funds),
+                "{change}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_seconds_is_told() {
+        for (skew_ms, state) in [
+            (0, State::Ok),
+            (-1_000, State::Ok),
+            (1_001, State::Warn),
+            (-5_001, State::Fail),
+            (i64::MIN, State::Fail),
+        ] {
+            assert_eq!(time(skew_ms).state, state, "{skew_ms}");
+        }
+    }
+}
