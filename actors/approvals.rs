@@ -2,17 +2,21 @@
 //!
 //! - T-3: silence is never consent: what nobody answered in time is denied, on the wall clock and on
 //!   the trading clock alike.
-//! - O-1: a person's yes is the clearance; it is made here and nowhere else in a running council.
+//! - O-1: a person's yes is the clearance; it is made here and nowhere else in a running council. It
+//!   counts for what is so at that moment: every gate and every hard limit is looked at again, with the
+//!   account as it is and the age of the last bar, and what stands in the way is in the log.
 //!
 //! What the market has moved past can no longer be approved, so it is not listed. It is written down as
 //! expired before the next proposal, or once the market stands still: at no moment that depends on when
 //! a clock of this machine ticks, or on who looks (D-1).
 //!
 //! After a restart it forgets nothing: the queue is a document of the context, stored before a
-//! proposal is acknowledged.
+//! proposal is acknowledged. After a restart of the process the market that a proposal was weighed
+//! against is gone, so that nothing older can be approved; it can be denied, and it expires.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use conclave_domain::approvals::{Outcome, Pending, Proposal, Queue};
@@ -24,6 +28,7 @@ use conclave_domain::order::{DecisionId, OrderIntent};
 use conclave_domain::record::{Record, Step};
 use conclave_domain::role::Team;
 use conclave_domain::time::Time;
+use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 use serde_json::json;
@@ -51,6 +56,8 @@ pub enum ApprovalsMsg {
         proposal: Box<Proposal>,
         /// Why the council wants it.
         reasoning: String,
+        /// The signal and the market that it was weighed against.
+        raised: Box<Raised>,
         /// Who waits; `true` when it is in the queue and on the disk.
         reply: oneshot::Sender<bool>,
     },
@@ -147,9 +154,9 @@ impl ApprovalsHandle {
     }
 
     /// Puts an entry into the queue; `false` when it could not be.
-    pub async fn propose(&self, proposal: Proposal, reasoning: String) -> bool {
-        let proposal = Box::new(proposal);
-        let asked = self.ask(|reply| ApprovalsMsg::Propose { proposal, reasoning, reply });
+    pub async fn propose(&self, proposal: Proposal, reasoning: String, raised: Raised) -> bool {
+        let (proposal, raised) = (Box::new(proposal), Box::new(raised));
+        let asked = self.ask(|reply| ApprovalsMsg::Propose { proposal, reasoning, raised, reply });
         asked.await.unwrap_or(false)
     }
 
@@ -193,9 +200,15 @@ impl ApprovalsHandle {
 pub fn approvals(setup: ApprovalsSetup) -> (ChildSpec, ApprovalsHandle) {
     let (publisher, actor) = stable();
     let expiry = setup.expiry.clone();
-    let child = ChildSpec::new("approvals", publisher, move || (Approvals, setup.clone()));
+    let weighed = Weighed::default();
+    let child = ChildSpec::new("approvals", publisher, move || {
+        (Approvals, (setup.clone(), Arc::clone(&weighed)))
+    });
     (child, ApprovalsHandle(actor, expiry))
 }
+
+/// What the proposals that wait were weighed against; it outlives the actor, and not the process.
+type Weighed = Arc<Mutex<BTreeMap<DecisionId, Raised>>>;
 
 /// The actor.
 #[derive(Debug)]
@@ -206,6 +219,7 @@ pub struct Approvals;
 pub struct ApprovalsState {
     setup: ApprovalsSetup,
     queue: Queue,
+    weighed: Weighed,
     /// The trading clock at the last look for what has expired.
     looked_at: Option<Time>,
 }
@@ -213,16 +227,16 @@ pub struct ApprovalsState {
 impl Actor for Approvals {
     type Msg = ApprovalsMsg;
     type State = ApprovalsState;
-    type Arguments = ApprovalsSetup;
+    type Arguments = (ApprovalsSetup, Weighed);
 
     async fn pre_start(
         &self,
         me: ActorRef<ApprovalsMsg>,
-        setup: ApprovalsSetup,
+        (setup, weighed): Self::Arguments,
     ) -> Result<ApprovalsState, ActorProcessingErr> {
         let queue = setup.context.document(DOCUMENT)?.unwrap_or_default();
         me.send_interval(Duration::from_secs(1), || ApprovalsMsg::Expire);
-        Ok(ApprovalsState { setup, queue, looked_at: None })
+        Ok(ApprovalsState { setup, queue, weighed, looked_at: None })
     }
 
     async fn handle(
@@ -232,8 +246,13 @@ impl Actor for Approvals {
         state: &mut ApprovalsState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ApprovalsMsg::Propose { proposal, reasoning, reply } => {
-                let _ = reply.send(state.propose(*proposal, reasoning).await);
+            ApprovalsMsg::Propose { proposal, reasoning, raised, reply } => {
+                let decision = proposal.intent().decision.clone();
+                let waits = state.propose(*proposal, reasoning).await;
+                if waits {
+                    state.weighed().insert(decision, *raised);
+                }
+                let _ = reply.send(waits);
             }
             ApprovalsMsg::Answer { decision, approve, person, note, reply } => {
                 let answered = state.answer(&decision, approve, person, note).await;
@@ -258,6 +277,10 @@ struct Asked<'a> {
 }
 
 impl ApprovalsState {
+    fn weighed(&self) -> std::sync::MutexGuard<'_, BTreeMap<DecisionId, Raised>> {
+        self.weighed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn keep(&self) -> bool {
         match self.setup.context.keep(DOCUMENT, &self.queue, Lasting::AtOnce).await {
             Ok(()) => true,
@@ -324,23 +347,50 @@ impl ApprovalsState {
         if self.is_stale(&item) {
             outcome = Outcome::Expired;
         }
+        let raised = self.weighed().remove(&item.decision);
+        let against = match outcome {
+            Outcome::Approved { .. } => self.recheck(item.proposal.intent(), raised).await.err(),
+            Outcome::Denied { .. } | Outcome::Expired => None,
+        };
         let body = json!({"by": person, "answer": outcome});
         let answered = record(Step::ApprovalAnswered, Some(&item.decision), at, &body);
-        let written = self.write(answered.into_iter().collect()).await && self.keep().await;
-        match outcome {
-            Outcome::Approved { .. } if written => {
+        let refused = against.map(|code| json!({"denied": code, "by": person}));
+        let refused =
+            refused.map(|body| record(Step::OrderCleared, Some(&item.decision), at, &body));
+        let records = answered.into_iter().chain(refused.into_iter().flatten()).collect();
+        let written = self.write(records).await && self.keep().await;
+        match (outcome, against) {
+            (Outcome::Approved { .. }, None) if written => {
                 self.send(person, item.proposal.intent().clone()).await
             }
-            Outcome::Approved { .. } => Err(AnswerError::Denied(Code::SafetyStore)),
-            Outcome::Denied { .. } => {
+            (Outcome::Approved { .. }, against) => {
+                let code = against.unwrap_or(Code::SafetyStore);
+                self.deny(&item.decision, code);
+                Err(AnswerError::Denied(code))
+            }
+            (Outcome::Denied { .. }, _) => {
                 self.deny(&item.decision, item.proposal.denied_as(Code::ApprovalDenied));
                 Ok("denied; nothing was sent".to_owned())
             }
-            Outcome::Expired => {
+            (Outcome::Expired, _) => {
                 self.deny(&item.decision, item.proposal.denied_as(Code::ApprovalExpired));
                 Err(AnswerError::Denied(Code::ApprovalExpired))
             }
         }
+    }
+
+    /// What stands against an order at the moment of a person's yes: the mode, every gate, every hard
+    /// limit with the order in the book, the age of the last bar.
+    async fn recheck(&self, intent: &OrderIntent, raised: Option<Raised>) -> Result<(), Code> {
+        let standing = self.setup.safety.standing();
+        if standing.mode(Team::Trading) == Mode::Advisory {
+            return Err(Code::ModeAdvisory);
+        }
+        let raised = raised.ok_or(Code::ApprovalUnchecked)?;
+        let (now, state) = (self.setup.clock.trading(), standing.trading_state);
+        let checked = self.setup.broker.recheck(intent.clone(), raised, (now, state)).await;
+        // An account that is gone or broken is no ground to trade on.
+        checked.unwrap_or(Err(Code::SafetyAbsent))
     }
 
     fn deny(&self, decision: &DecisionId, code: Code) {
@@ -389,6 +439,7 @@ impl ApprovalsState {
         self.queue = queue;
         let mut records = Vec::new();
         for item in &over {
+            self.weighed().remove(&item.decision);
             let (at, code) =
                 (item.proposal.intent().at, item.proposal.denied_as(Code::ApprovalExpired));
             let body = json!({"code": code});

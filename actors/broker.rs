@@ -26,6 +26,7 @@ use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::order::{ExitReason, OrderIntent};
+use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,19 @@ pub enum BrokerMsg {
         state: TradingState,
         /// Who waits.
         reply: oneshot::Sender<Result<Matter, CustodyError>>,
+    },
+    /// Look at an order again that a person has approved, at the moment of the approval.
+    Recheck {
+        /// The order.
+        intent: Box<OrderIntent>,
+        /// The signal and the market that it was weighed against.
+        raised: Box<Raised>,
+        /// The trading clock.
+        now: Time,
+        /// The trading state.
+        state: TradingState,
+        /// Who waits; the code is of what stands against it.
+        reply: oneshot::Sender<Result<Result<(), Code>, CustodyError>>,
     },
     /// Gather what an adviser on exits is told.
     GatherPosition {
@@ -295,6 +309,9 @@ impl Actor for Broker {
                 });
                 let _ = reply.send(gathered);
             }
+            BrokerMsg::Recheck { intent, raised, now, state: trading, reply } => {
+                let _ = reply.send(state.recheck(&intent, *raised, (now, trading)));
+            }
             BrokerMsg::GatherPosition { book, event, state: trading, reply } => {
                 let instruments = Arc::clone(&state.setup.instruments);
                 let limits = Arc::clone(&state.setup.limits);
@@ -350,6 +367,20 @@ impl BrokerState {
             self.publish();
         }
         Ok(advanced)
+    }
+
+    fn recheck(
+        &mut self,
+        intent: &OrderIntent,
+        raised: Raised,
+        (now, state): (Time, TradingState),
+    ) -> Result<Result<(), Code>, CustodyError> {
+        let limits = Arc::clone(&self.setup.limits);
+        let instruments = Arc::clone(&self.setup.instruments);
+        let custody = &self.account(BookKind::Real)?.custody;
+        let newest = custody.now();
+        let matter = Matter::of(custody, &instruments, raised, state)?;
+        Ok(matter.recheck(intent, (now, newest), &limits))
     }
 
     async fn submit(

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod market;
 pub mod models;
 pub mod news;
+pub mod notifier;
 pub mod orchestrator;
 pub mod pump;
 pub mod raw;

@@ -1,6 +1,6 @@
 //! The root of an actor tree: it starts children in the order of their list, stops them in reverse,
 //! and falls when one of them ends too often, or when something ends for good that it cannot do
-//! without. Then the fence closes, and whoever runs it hears of it.
+//! without. Then the fence closes, where it has one, and whoever runs it hears of it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,19 +32,40 @@ impl Tree {
     ///
     /// # Errors
     /// When one does not start; those that did are stopped.
-    #[expect(clippy::disallowed_methods, reason = "the root of a tree has no supervisor")]
     pub(crate) async fn start(
         children: Vec<ChildSpec>,
         runtime: Handle,
         fence: Arc<Fence>,
         fatal: Option<Fatal>,
     ) -> Result<Self, SpawnErr> {
+        Self::grow(children, runtime, (Some(fence), Intensity::default()), fatal).await
+    }
+
+    /// A tree beside trading: whatever becomes of it, no fence closes.
+    ///
+    /// # Errors
+    /// As [`Tree::start`].
+    pub(crate) async fn beside(
+        children: Vec<ChildSpec>,
+        runtime: Handle,
+        intensity: Intensity,
+    ) -> Result<Self, SpawnErr> {
+        Self::grow(children, runtime, (None, intensity), None).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the root of a tree has no supervisor")]
+    async fn grow(
+        children: Vec<ChildSpec>,
+        runtime: Handle,
+        (fence, intensity): (Option<Arc<Fence>>, Intensity),
+        fatal: Option<Fatal>,
+    ) -> Result<Self, SpawnErr> {
         let directory = Directory::default();
         let (fell, fallen) = watch::channel(None);
-        let arguments =
-            RootArgs { children, runtime, directory: directory.clone(), fence, fell, fatal };
+        let shown = directory.clone();
+        let arguments = RootArgs { children, runtime, directory, fence, intensity, fell, fatal };
         let (root, _) = Actor::spawn(None, Root, arguments).await?;
-        Ok(Self { directory, fallen, root })
+        Ok(Self { directory: shown, fallen, root })
     }
 
     /// Why the tree has fallen, if it has.
@@ -92,14 +113,15 @@ struct RootArgs {
     children: Vec<ChildSpec>,
     runtime: Handle,
     directory: Directory,
-    fence: Arc<Fence>,
+    fence: Option<Arc<Fence>>,
+    intensity: Intensity,
     fell: watch::Sender<Option<String>>,
     fatal: Option<Fatal>,
 }
 
 struct RootState {
     children: Supervisor,
-    fence: Arc<Fence>,
+    fence: Option<Arc<Fence>>,
     fell: watch::Sender<Option<String>>,
     /// Waits for what is fatal; ends with the root.
     _waiting: JoinSet<()>,
@@ -115,8 +137,7 @@ impl Actor for Root {
         me: ActorRef<RootMsg>,
         args: RootArgs,
     ) -> Result<RootState, ActorProcessingErr> {
-        let RootArgs { children, runtime, directory, fence, fell, fatal } = args;
-        let intensity = Intensity::default();
+        let RootArgs { children, runtime, directory, fence, intensity, fell, fatal } = args;
         let cell = me.get_cell();
         let children = Supervisor::start(cell, runtime, intensity, directory, children).await?;
         let mut waiting = JoinSet::new();
@@ -187,8 +208,12 @@ impl RootState {
     }
 
     fn fall(&self, me: &ActorRef<RootMsg>, why: String) {
-        self.fence.halt();
-        tracing::error!(why, "the council falls");
+        if let Some(fence) = &self.fence {
+            fence.halt();
+            tracing::error!(why, "the council falls");
+        } else {
+            tracing::error!(why, "the actors beside the council fall; trading goes on");
+        }
         self.fell.send_replace(Some(why));
         me.stop(None);
     }

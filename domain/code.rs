@@ -110,6 +110,7 @@ codes! {
     ModeUpward = "mode.upward", "The mode may not be raised yet.", "Fourteen days of advisory record, or `--override` with a reason.";
     ApprovalDenied = "approval.denied", "A person said no.", "Nothing.";
     ApprovalExpired = "approval.expired", "Nobody answered in time; silence means no.", "Answer within `approvals.expiry`.";
+    ApprovalUnchecked = "approval.unchecked", "The process was started anew after the proposal, and the market that it was weighed against is gone.", "Wait for the next proposal.";
     SizeZero = "size.zero", "The caps leave nothing to buy.", "Nothing: the book is full or the price is higher than the size.";
     OrderDuplicate = "order.duplicate", "The same order was sent before; the first answer stands.", "Nothing.";
     OrderForgotten = "order.forgotten", "What came is of an order that left memory long ago, or was never ours; it changed nothing.", "Look the order up in the audit; the broker's account is what counts.";

@@ -69,7 +69,7 @@ pub struct BaseOrder {
 
 impl BaseOrder {
     /// The position that this order would open, at another size and stop.
-    fn as_holding(&self, qty: Qty, stop_distance: Ratio) -> Holding {
+    pub(crate) fn as_holding(&self, qty: Qty, stop_distance: Ratio) -> Holding {
         let qty = if self.direction == Direction::Short { qty.negated() } else { qty };
         let kept = Ratio::or_zero(1.0 - self.direction.sign() * stop_distance.get());
         Holding {

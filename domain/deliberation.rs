@@ -24,12 +24,14 @@ use crate::limits::Limits;
 use crate::market::calendar::Calendar;
 use crate::market::symbol::AssetClass;
 use crate::market::tape::Instrument;
-use crate::projection::project;
+use crate::order::OrderIntent;
+use crate::projection::{breach, project};
 use crate::protections::Protections;
 use crate::ratio::Ratio;
 use crate::risk::DailyReturns;
 use crate::strategy::SourceRecord;
 use crate::synthesis::{Composed, Settled, compose};
+use crate::time::Time;
 use crate::watch::{MarketSnapshot, Raised};
 
 /// Everything that one decision looks at; owned, so that it can travel.
@@ -121,6 +123,37 @@ impl Matter {
             open_position: self.open_position,
         };
         prepare(&candidate, self.view(), limits)
+    }
+
+    /// Looks again at an order that this matter has come to, `now`, with the account as it is now and
+    /// the market as it was when the order was weighed: the gates, and the hard limits with the order in
+    /// the book. `newest` is when the last bar closed that the account has seen.
+    ///
+    /// # Errors
+    /// With the code of what stands against it.
+    pub fn recheck(
+        mut self,
+        intent: &OrderIntent,
+        (now, newest): (Time, Time),
+        limits: &Limits,
+    ) -> Result<(), Code> {
+        // An order of a bar that ended the session was meant for the next one all along: what counts is
+        // whether the market stands otherwise than right after the signal.
+        let then = self.raised.signal.at + Duration::from_millis(1);
+        let session = session_of(self.class, now);
+        if session != session_of(self.class, then) {
+            self.market.session = session;
+        }
+        self.market.now = now;
+        self.market.last_bar_age = now.since(newest);
+        let asked = match self.prepare(limits) {
+            Prepared::Denied { code, .. } => return Err(code),
+            Prepared::Ask(asked) => asked,
+        };
+        let stop =
+            intent.exits.as_ref().map_or(asked.base.stop_distance, |plan| plan.stop_distance);
+        let after = project(&self.account, &asked.base.as_holding(intent.qty, stop), limits);
+        breach(&after, &limits.risk).map_or(Ok(()), Err)
     }
 
     /// What all advice comes to.

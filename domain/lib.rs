@@ -34,6 +34,7 @@ pub mod mode;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod news;
+pub mod notify;
 pub mod order;
 pub mod order_state;
 pub mod pipeline;

@@ -194,6 +194,12 @@ pub const METRICS: &[Metric] = &[
     ),
     metric("conclave_mailbox_depth", Kind::Gauge, &["actor"], "Messages that wait or are in work."),
     metric(
+        "conclave_notices_total",
+        Kind::Counter,
+        &["route", "outcome"],
+        "Notices to people by way out and what became of them: sent, left_out, failed, missed.",
+    ),
+    metric(
         "conclave_orders_total",
         Kind::Counter,
         &["side", "status"],

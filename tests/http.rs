@@ -10,6 +10,7 @@ use conclave::http::events::{Event, Hub};
 use conclave::http::rate::Rate;
 use conclave::http::{Shared, bind, serve};
 use conclave_domain::code::Code;
+use conclave_domain::mode::Person;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -37,7 +38,7 @@ impl Desk for Remembering {
         })
     }
 
-    fn command(&self, command: Command) -> Answer<'_> {
+    fn command(&self, _: Person, command: Command) -> Answer<'_> {
         Box::pin(async move {
             self.0.lock().expect("nobody panicked").push(command.clone());
             match command {

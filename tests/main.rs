@@ -14,4 +14,5 @@ mod peers;
 mod provider;
 mod rig;
 mod scenarios;
+mod telegram;
 mod tidy;

@@ -1,9 +1,10 @@
-//! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers.
+//! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers and chats.
 
 mod bodies;
 mod models;
 mod noise;
 mod runs;
+mod telegram;
 
 use std::path::Path;
 use std::process::Command;

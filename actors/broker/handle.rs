@@ -213,6 +213,21 @@ impl BrokerHandle {
         Ok(self.ask(|reply| BrokerMsg::Gather { book, raised, state, reply }).await??)
     }
 
+    /// What stands against an order that a person approves at this moment of the trading clock.
+    ///
+    /// # Errors
+    /// When the actor is gone or the account broke.
+    pub async fn recheck(
+        &self,
+        intent: OrderIntent,
+        raised: Raised,
+        (now, state): (Time, TradingState),
+    ) -> Result<Result<(), Code>, BrokerError> {
+        let (intent, raised) = (Box::new(intent), Box::new(raised));
+        let ask = self.ask(|reply| BrokerMsg::Recheck { intent, raised, now, state, reply });
+        Ok(ask.await??)
+    }
+
     /// Gathers what an adviser on exits is told.
     ///
     /// # Errors

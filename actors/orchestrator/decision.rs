@@ -117,7 +117,9 @@ impl Office {
             return Ok(());
         }
         match self.conclude(matter, &deliberated).await {
-            Ok(conclusion) => self.act(book, deliberated, conclusion, batch).await,
+            Ok(conclusion) => {
+                self.act((book, &matter.raised), deliberated, conclusion, batch).await
+            }
             Err(code) => {
                 if let Some(objection) = &deliberated.asked.brief.appeal {
                     self.broker.objected(book, objection.code);
@@ -264,7 +266,7 @@ impl Office {
     /// Steps 6 to 8: the batch goes to the disk, then the order leaves, or waits for a person.
     async fn act(
         &self,
-        book: BookKind,
+        (book, raised): (BookKind, &Raised),
         of: Deliberated,
         conclusion: Conclusion,
         mut batch: Batch,
@@ -297,7 +299,7 @@ impl Office {
             self.score.voted_for(&decision, voters);
             let appealed = of.asked.brief.appeal.as_ref().map(|objection| objection.code);
             let proposal = Proposal::Entry { intent, appealed };
-            if !self.approvals.propose(proposal, reasoning).await {
+            if !self.approvals.propose(proposal, reasoning, raised.clone()).await {
                 self.score.denied(&decision, Code::ApprovalDenied, "it could not be queued");
                 self.score.forget(&decision);
             }

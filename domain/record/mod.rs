@@ -126,6 +126,7 @@ steps! {
     LogCut = "log.cut", Observations, "A torn tail was found at the start and cut.";
     ConfigReloaded = "config.reloaded", Observations, "The configuration was read anew on request, or why it was not.";
     StallSeen = "stall.seen", Observations, "A runtime's timers were late.";
+    StrangerSeen = "stranger.seen", Observations, "Somebody who may not command spoke to us; nothing was done.";
 }
 
 /// A text that is no step.

@@ -45,13 +45,13 @@ pub enum ModelError {
         name: String,
     },
     /// An address that is not taken.
-    #[error("the address of a model server {why}")]
+    #[error("the address {why}")]
     Address {
         /// What is wrong with it.
         why: &'static str,
     },
     /// No HTTP client could be made.
-    #[error("no http client for models: {why}")]
+    #[error("no http client: {why}")]
     Client {
         /// Why.
         why: String,
@@ -103,7 +103,7 @@ impl Key {
         Ok(value)
     }
 
-    /// The key itself, for a connection that cannot take a header. It goes nowhere else.
+    /// The key itself, for an address or a signature that is made of it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
@@ -232,15 +232,28 @@ pub(super) fn failure(error: reqwest::Error) -> CallError {
     if error.is_timeout() && !error.is_connect() {
         return CallError::Timeout;
     }
+    let is_connect = error.is_connect();
+    let why = cause(error);
+    if is_connect { CallError::Connect { why } } else { CallError::Broken { why } }
+}
+
+/// What an error of the client says, without the address, in which a secret may stand.
+pub(super) fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    if error.is_timeout() && !error.is_connect() {
+        return "it took too long".to_owned();
+    }
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    let why = cause.to_string().chars().take(WHY_MAX).collect();
-    if error.is_connect() { CallError::Connect { why } } else { CallError::Broken { why } }
+    cause.to_string().chars().take(WHY_MAX).collect()
 }
 
-/// A client for one address.
+/// A client for this address and those of the same place.
+///
+/// # Errors
+/// When none could be made.
 pub(super) fn client(url: &Url) -> Result<Client, ModelError> {
     // The client wants a TLS provider even for loopback; a second install is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -256,6 +269,9 @@ pub(super) fn client(url: &Url) -> Result<Client, ModelError> {
 }
 
 /// An address that a key may be sent to: encrypted, or on this machine.
+///
+/// # Errors
+/// When it is neither, or holds a user, a query or a fragment.
 pub(super) fn address(base: &str, path: &str) -> Result<Url, ModelError> {
     let refuse = |why| Err(ModelError::Address { why });
     let Ok(url) = Url::parse(&format!("{}/{path}", base.trim_end_matches('/'))) else {

@@ -48,6 +48,7 @@ pub fn keys() -> Vec<Key> {
     super::alpaca::keys(&mut all);
     super::sections::faults(&mut all);
     super::sections::service(&mut all);
+    super::notify::keys(&mut all);
     super::sections::agents(&mut all);
     all
 }

@@ -9,6 +9,7 @@ mod keys;
 mod layers;
 mod models;
 mod money;
+mod notify;
 mod relations;
 mod sections;
 mod settings;
@@ -26,6 +27,7 @@ pub use keys::{Key, keys};
 pub use layers::{ENV_PREFIX, Layer, Source};
 pub use models::{ModelSettings, PROVIDERS, ProviderSettings};
 pub use money::TABLES;
+pub use notify::NotifySettings;
 pub use settings::*;
 pub use value::{Kind, Setting};
 

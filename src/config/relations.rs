@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use conclave_domain::role;
 
-use super::{Config, ConfigError, Layer};
+use super::{Config, ConfigError, Layer, NotifySettings};
 
 /// Every relation that does not hold, but for those of keys that have `failed` by themselves: what
 /// they were meant to be is not known.
@@ -15,6 +15,7 @@ pub(super) fn broken(
 ) -> Vec<ConfigError> {
     let mut relations = of_limits(config);
     relations.extend(of_the_rest(config));
+    relations.extend(of_notices(&config.notify));
     relations
         .into_iter()
         .filter(|relation| !relation.holds)
@@ -70,6 +71,27 @@ fn of_limits(config: &Config) -> Vec<Relation> {
             keys: &["sizing.kelly_min", "sizing.kelly_max"],
             bound: "at most `sizing.kelly_max`",
         },
+    ]
+}
+
+fn of_notices(notify: &NotifySettings) -> Vec<Relation> {
+    let kinds = |words: &str, keys| Relation {
+        holds: NotifySettings::kinds(words).is_ok(),
+        keys,
+        bound: "words such as approvals, states, fills, budgets, faults, summary, runs, vetoes or \
+                decisions, separated by commas; `all` for all of them",
+    };
+    let ids = |list: &str, keys| Relation {
+        holds: NotifySettings::ids(list).is_some(),
+        keys,
+        bound: "at most 32 whole numbers, separated by commas",
+    };
+    vec![
+        kinds(&notify.telegram, &["notify.telegram"]),
+        kinds(&notify.slack, &["notify.slack"]),
+        kinds(&notify.webhook, &["notify.webhook"]),
+        ids(&notify.telegram_chats, &["notify.telegram_chats"]),
+        ids(&notify.telegram_users, &["notify.telegram_users"]),
     ]
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::alpaca::AlpacaSettings;
 use super::models::ModelSettings;
+use super::notify::NotifySettings;
 
 /// Everything that can be configured, validated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub alpaca: AlpacaSettings,
     /// The approval queue.
     pub approvals: ApprovalSettings,
+    /// What people are told, and who may command from a chat.
+    pub notify: NotifySettings,
     /// What goes wrong on request.
     pub faults: FaultSettings,
     /// The audit's files.
@@ -235,6 +238,7 @@ impl Default for Config {
             models: ModelSettings::default(),
             alpaca: AlpacaSettings::default(),
             approvals: ApprovalSettings { expiry: Duration::from_mins(5) },
+            notify: NotifySettings::default(),
             faults: FaultSettings { seed: 1, rate: Ratio::ZERO, kinds: String::new() },
             audit: AuditSettings { segment_mb: 64, keep_segments: 0 },
             store: StoreSettings { engine: "sled".to_owned() },

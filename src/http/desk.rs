@@ -6,8 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 use conclave_domain::code::Code;
+use conclave_domain::mode::Person;
 use serde::Deserialize;
 use serde_json::Value;
+
+/// The way of a person whose token was compared.
+pub const TOKEN: &str = "token";
+/// The way of a person whose number stands in `notify.telegram_users`, in a chat that stands in
+/// `notify.telegram_chats`.
+pub const TELEGRAM: &str = "telegram";
 
 /// One view of the running process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +134,9 @@ pub trait Desk: Send + Sync + 'static {
     /// One view, as of one moment. It may ask an actor or read a file; it changes nothing.
     fn view(&self, view: View) -> Answer<'_>;
 
-    /// Carries out one command, to its end even if nobody waits for the answer any more.
-    fn command(&self, command: Command) -> Answer<'_>;
+    /// Carries out a person's command, to its end even if nobody waits for the answer any more. The one
+    /// way in for every surface: whoever makes the [`Person`] has checked who asks.
+    fn command(&self, by: Person, command: Command) -> Answer<'_>;
 
     /// Whether new risk could be taken: every actor that it needs is alive, and the audit is written.
     fn is_ready(&self) -> bool;

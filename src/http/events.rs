@@ -68,8 +68,13 @@ impl Hub {
         kept.iter().filter(|event| &*event.name == name).cloned().collect()
     }
 
+    /// Every event from now on; whoever is too slow is told how many went by.
+    pub fn follow(&self) -> broadcast::Receiver<Event> {
+        self.live.subscribe()
+    }
+
     /// The newest kept event's number.
-    fn newest(&self) -> Option<u64> {
+    pub fn newest(&self) -> Option<u64> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.back().map(|event| event.id)
     }

@@ -8,16 +8,22 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use conclave_domain::mode::Person;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::desk::{Command, ModeChange, Refusal, View, Why};
+use super::desk::{Command, ModeChange, Refusal, TOKEN, View, Why};
 use super::page;
 use super::rate::Rate;
 
 /// Largest request body, bytes.
 const BODY_MAX: usize = 64 * 1024;
+
+/// The person behind a mutation: the token was compared before.
+fn operator() -> Person {
+    Person::authenticated("operator", TOKEN)
+}
 
 /// The whole API, with everything that surrounds it.
 pub fn router(shared: Shared) -> Router {
@@ -92,14 +98,14 @@ async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Response {
 async fn why(State(shared): State<Shared>, body: Bytes, make: fn(Why) -> Command) -> Response {
     let parsed = if body.is_empty() { Ok(Why::default()) } else { read(&body) };
     match parsed {
-        Ok(why) => answer(shared.desk.command(make(why)).await),
+        Ok(why) => answer(shared.desk.command(operator(), make(why)).await),
         Err(refusal) => refused(&refusal),
     }
 }
 
 async fn mode(State(shared): State<Shared>, body: Bytes) -> Response {
     match read::<ModeChange>(&body) {
-        Ok(change) => answer(shared.desk.command(Command::Mode(change)).await),
+        Ok(change) => answer(shared.desk.command(operator(), Command::Mode(change)).await),
         Err(refusal) => refused(&refusal),
     }
 }
@@ -116,21 +122,23 @@ async fn approval(
     };
     let parsed = if body.is_empty() { Ok(Why::default()) } else { read(&body) };
     match parsed {
-        Ok(why) => answer(shared.desk.command(Command::Approval { id, approve, why }).await),
+        Ok(why) => {
+            answer(shared.desk.command(operator(), Command::Approval { id, approve, why }).await)
+        }
         Err(refusal) => refused(&refusal),
     }
 }
 
 async fn consult(State(shared): State<Shared>, Path(kind): Path<String>, body: Bytes) -> Response {
     match read(&body) {
-        Ok(body) => answer(shared.desk.command(Command::Consult { kind, body }).await),
+        Ok(body) => answer(shared.desk.command(operator(), Command::Consult { kind, body }).await),
         Err(refusal) => refused(&refusal),
     }
 }
 
 async fn setter(State(shared): State<Shared>, Path(kind): Path<String>, body: Bytes) -> Response {
     match read(&body) {
-        Ok(body) => answer(shared.desk.command(Command::Setter { kind, body }).await),
+        Ok(body) => answer(shared.desk.command(operator(), Command::Setter { kind, body }).await),
         Err(refusal) => refused(&refusal),
     }
 }

@@ -27,6 +27,7 @@ mod csv;
 mod files;
 pub mod from_run;
 mod page;
+pub mod picture;
 mod sample;
 mod summary;
 mod tables;

@@ -91,14 +91,14 @@ impl Desk for RunDesk {
         Box::pin(self.0.look(view))
     }
 
-    fn command(&self, command: Command) -> Answer<'_> {
+    fn command(&self, by: Person, command: Command) -> Answer<'_> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a command that was begun is ended even if its caller has hung up"
             )]
-            let done = tokio::spawn(async move { inner.obey(command).await });
+            let done = tokio::spawn(async move { inner.obey(by, command).await });
             let broke = || Refusal::Unavailable("the command broke; look at the log".to_owned());
             done.await.unwrap_or_else(|_| Err(broke()))
         })
@@ -125,19 +125,14 @@ impl Desk for RunDesk {
     }
 }
 
-/// The person behind a command: the API has compared the token.
-fn person() -> Person {
-    Person::authenticated("operator", "token")
-}
-
 impl Inner {
-    async fn obey(&self, command: Command) -> Result<Value, Refusal> {
+    async fn obey(&self, by: Person, command: Command) -> Result<Value, Refusal> {
         let is_written = !matches!(command, Command::Setter { .. });
         let is_act = is_written && !matches!(command, Command::Consult { .. });
         let hurry = &self.parts.council.hurry;
         // The next bar waits for it; it waits for nothing.
         let act = is_act.then(|| hurry.act());
-        let done = self.carry_out(command).await;
+        let done = self.carry_out(by, command).await;
         if is_written {
             // What was done from outside would not be done again by a second pass over the bars.
             hurry.wish();
@@ -146,14 +141,14 @@ impl Inner {
         done
     }
 
-    async fn carry_out(&self, command: Command) -> Result<Value, Refusal> {
+    async fn carry_out(&self, by: Person, command: Command) -> Result<Value, Refusal> {
         match command {
-            Command::Halt(why) => self.set_state(TradingState::Halted, why).await,
-            Command::Reduce(why) => self.set_state(TradingState::Reducing, why).await,
-            Command::Resume(why) => self.set_state(TradingState::Active, why).await,
-            Command::Flatten(why) => self.flatten(why).await,
-            Command::Mode(change) => self.set_mode(change).await,
-            Command::Approval { id, approve, why } => self.approve(id, approve, why).await,
+            Command::Halt(why) => self.set_state(by, TradingState::Halted, why).await,
+            Command::Reduce(why) => self.set_state(by, TradingState::Reducing, why).await,
+            Command::Resume(why) => self.set_state(by, TradingState::Active, why).await,
+            Command::Flatten(why) => self.flatten(by, why).await,
+            Command::Mode(change) => self.set_mode(by, change).await,
+            Command::Approval { id, approve, why } => self.approve(by, (id, approve), why).await,
             Command::Consult { kind, body } => self.outside.consult(&self.parts, &kind, body).await,
             Command::Setter { kind, body } => self.outside.set(&kind, body),
         }

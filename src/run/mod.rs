@@ -12,6 +12,7 @@ mod keep;
 mod keeper;
 mod minds;
 mod news;
+mod post;
 mod prepare;
 mod pulse;
 pub mod recipe;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 pub use args::RunArgs;
 use clock::ReplayClock;
 pub(crate) use inside::{Inside, Room, play_inside};
+pub(crate) use post::{Looked, look as look_at_post};
 pub(crate) use prepare::Prepared;
 use starts::Start;
 use world::Opened;
@@ -75,6 +77,7 @@ pub fn run(
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     // Before anything is written: a run that cannot serve leaves nothing behind.
     runtime.block_on(serve::probe(&prepared.config.http, args.port.is_some()))?;
+    post::probe(&prepared.config.notify)?;
     let mut minds = runtime.block_on(minds::of(args, &mut prepared))?;
     let (dir, resume) = match args.place() {
         Some(place) => place,

@@ -74,9 +74,9 @@ impl Prepared {
         prove_feasible(&config, &agents)?;
         let mut shown = serde_json::to_value(&config)
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-        // Where a process listens, what it logs and how it is stopped decide nothing.
+        // Where a process listens, what it logs and tells, and how it is stopped decide nothing.
         if let Some(keys) = shown.as_object_mut() {
-            keys.retain(|key, _| !["http", "log", "supervision"].contains(&key.as_str()));
+            keys.retain(|key, _| !["http", "log", "notify", "supervision"].contains(&key.as_str()));
         }
         let shown = shown.to_string();
         let data_hash = series_hash(&series);

@@ -12,6 +12,7 @@ use conclave_actors::council::Council;
 use conclave_actors::driver::{Advanced, Played, Stations};
 use conclave_actors::inline::Attend;
 use conclave_actors::pump::{Pump, PumpError};
+use conclave_actors::runtime::ports::Clock;
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
@@ -25,6 +26,7 @@ use super::Session;
 use super::clock::{Replay, ReplayClock};
 use super::desk::{DeskParts, RunDesk};
 use super::keeper::{self, Kept, Phase};
+use super::post::{About, Open, Post, Secrets};
 use super::prepare::Prepared;
 use super::pulse::{CouncilHeart, Pulse};
 use super::reload::{Levers, Reloader};
@@ -42,6 +44,9 @@ use crate::http::{self, Shared};
 
 /// The environment variable with an operator's token.
 const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
+
+/// What money a run is about: only the simulated broker fills orders.
+const MONEY: &str = "paper";
 
 /// Events that wait for the disk before anybody sees them; a watcher skips those beyond.
 const FEED_MAX: usize = 4_096;
@@ -92,6 +97,7 @@ pub(super) async fn start(
     let guard_reads = !settings.host.is_loopback();
     let phase = Phase::new("playing bars");
     let levers = Levers { expiry: council.approvals.expiry().clone(), rate: rate.clone() };
+    let post_clock: Arc<dyn Clock> = clock.clone();
     keep(
         session,
         prepared,
@@ -100,26 +106,20 @@ pub(super) async fn start(
     )
     .await
     .map_err(failed)?;
+    let about = About {
+        desk: Arc::clone(&desk),
+        council: council.clone(),
+        clock: post_clock,
+        hub: Arc::clone(&hub),
+        run_id: name_of(session.dir),
+        money: MONEY,
+    };
+    let post = Post::prepare(&prepared.config.notify, Secrets::from_env()?, about)?;
     let shared = Shared { desk, hub: Arc::clone(&hub), token, guard_reads, rate };
     let audit = council.audit.clone();
     let (end, ended) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
-        runtime.block_on(async move {
-            let is_watched = listener.is_some();
-            let feed = async {
-                if is_watched {
-                    feed(hub, audit).await;
-                }
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                () = serving(listener, shared, ended) => {}
-                () = feed => {}
-            }
-        });
-    });
+    let thread = std::thread::Builder::new().name("http".to_owned());
+    let thread = thread.spawn(move || beside(listener, shared, (audit, post), ended));
     let thread = thread.map_err(failed)?;
     Ok(Server { end, thread, dir: session.dir.to_owned(), phase })
 }
@@ -135,18 +135,22 @@ fn desk_parts(
     council: &Council,
     clock: Arc<ReplayClock>,
 ) -> DeskParts {
-    let name = session.dir.file_name();
     DeskParts {
         council: council.clone(),
         dir: session.dir.to_owned(),
-        run_id: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        run_id: name_of(session.dir),
         version: env!("CARGO_PKG_VERSION"),
-        money: "paper",
+        money: MONEY,
         metrics: session.metrics.clone(),
         clock,
         limits: Arc::new(prepared.config.limits.clone()),
         started_at: now(),
     }
+}
+
+/// A run's id: the name of its directory.
+fn name_of(dir: &Path) -> String {
+    dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// What the keeper needs beside the session.
@@ -247,6 +251,48 @@ fn announce(dir: &Path, url: &str, token: &Token) -> Result<(), CliError> {
     file.write_all(token.reveal().as_bytes())?;
     std::fs::write(dir.join(STATION_FILE), text)?;
     Ok(())
+}
+
+/// The thread beside the bars: HTTP, the events of the log, and the post, until it is ended.
+fn beside(
+    listener: Option<std::net::TcpListener>,
+    shared: Shared,
+    (audit, post): (AuditHandle, Option<Post>),
+    ended: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return };
+    runtime.block_on(async move {
+        let is_watched = listener.is_some() || post.is_some();
+        let open = match post {
+            Some(post) => post.open().await,
+            None => None,
+        };
+        let hub = Arc::clone(&shared.hub);
+        let feed = async {
+            if is_watched {
+                feed(hub, audit).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = served(listener, shared, ended, open) => {}
+            () = feed => {}
+        }
+    });
+}
+
+/// Serves to the end, and lets the last notices leave.
+async fn served(
+    listener: Option<std::net::TcpListener>,
+    shared: Shared,
+    ended: oneshot::Receiver<()>,
+    open: Option<Open>,
+) {
+    serving(listener, shared, ended).await;
+    if let Some(open) = open {
+        open.close().await;
+    }
 }
 
 async fn serving(

@@ -104,8 +104,13 @@ impl Session<'_> {
         let taker = Taker { council: council.clone(), safety, chunk: slices, digested };
         let of = Try { prepared, opened, way, base, council, taker, clock, again, began };
         let council = of.council.clone();
-        let tried = self.go_on(of, warm, told).await;
+        let mut server = None;
+        let tried = self.go_on(of, warm, &mut server, told).await;
         if tried.is_err() {
+            // Whoever is told by it hears why first.
+            if let Some(server) = server {
+                serve::end(server).await;
+            }
             // Another try must find nobody of this one at work.
             council.stop().await;
             disks.rest().await;
@@ -117,6 +122,7 @@ impl Session<'_> {
         &self,
         of: Try<'_>,
         warm: Warm,
+        server: &mut Option<Server>,
         (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<(RunReport, bool), CliError> {
         of.begin().await?;
@@ -131,30 +137,26 @@ impl Session<'_> {
             let playing = driver::play(&mut feed, slices, &mut stations);
             bars += playing.await.map_err(|error| stopped_short(&of.council, error))?;
         }
-        let mut server = None;
         if !of.is_comparing() {
             stations.caught_up();
-            server = Some(self.open(&of, bars - warm.bars).await?);
+            *server = Some(self.open(&of, bars - warm.bars).await?);
         }
         let playing = driver::play(&mut feed, of.taker.chunk, &mut stations);
         let played = playing.await.map_err(|error| stopped_short(&of.council, error))?;
         bars += played;
-        if let Some(server) = &server {
-            server.phase("closing the accounts and flushing the log");
-        }
+        phase(server.as_ref(), "closing the accounts and flushing the log");
         let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
         let council = of.council.clone();
         if of.base.ended != Some(End::Data) || played > 0 {
             finish::settle(&council, end, bars).await?;
         }
         of.meet_the_rest()?;
-        let server = match server {
-            Some(server) => server,
-            None => self.open(&of, bars - warm.bars).await?,
-        };
+        if server.is_none() {
+            *server = Some(self.open(&of, bars - warm.bars).await?);
+        }
         of.taker.take_last(stations.halted_at(), Some(end)).await?;
         let (accounts, anchor) = finish::close(&council).await?;
-        server.phase("writing the report");
+        phase(server.as_ref(), "writing the report");
         let mut report =
             finish::report(of.prepared, &council, (self.dir, &accounts), anchor).await?;
         finish::write(&report, self.dir)?;
@@ -168,7 +170,9 @@ impl Session<'_> {
             report = finish::again(of.prepared, &council, (self.dir, &accounts)).await?;
             finish::write(&report, self.dir)?;
         }
-        serve::end(server).await;
+        if let Some(server) = server.take() {
+            serve::end(server).await;
+        }
         council.stop().await;
         finish::complete(&council)?;
         Ok((report, stays))
@@ -263,6 +267,13 @@ impl Try<'_> {
         if let Err(error) = noted {
             tracing::error!(error = &error as &dyn std::error::Error, "resume not noted");
         }
+    }
+}
+
+/// What the run does now, for whoever must say what hung.
+fn phase(server: Option<&Server>, what: &'static str) {
+    if let Some(server) = server {
+        server.phase(what);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use conclave_domain::mode::Person;
 use tokio::sync::watch;
 
 use crate::cli::error::{CliError, ExitCode};
@@ -39,14 +40,14 @@ impl Desk for Stopping {
         self.desk.view(view)
     }
 
-    fn command(&self, command: Command) -> Answer<'_> {
+    fn command(&self, by: Person, command: Command) -> Answer<'_> {
         // A halt makes everything more careful, and is in force in the next process too.
         if *self.stopped.borrow() && !matches!(command, Command::Halt(_)) {
             let text = "the process is being stopped and takes no command any more; give it to the \
                         next one";
             return Box::pin(async move { Err(Refusal::Unavailable(text.to_owned())) });
         }
-        self.desk.command(command)
+        self.desk.command(by, command)
     }
 
     fn is_ready(&self) -> bool {
@@ -73,7 +74,7 @@ mod tests {
             Box::pin(async { Ok(Value::Null) })
         }
 
-        fn command(&self, _: Command) -> Answer<'_> {
+        fn command(&self, _: Person, _: Command) -> Answer<'_> {
             Box::pin(async { Ok(Value::Null) })
         }
 
@@ -90,7 +91,9 @@ mod tests {
     async fn a_process_that_is_being_stopped_takes_a_halt_and_nothing_else() {
         let (stop, stopped) = watch::channel(false);
         let desk = Stopping { desk: Arc::new(Willing), stopped };
-        assert!(desk.is_ready() && desk.command(Command::Resume(Why::default())).await.is_ok());
+        let by = || Person::authenticated("operator", "token");
+        assert!(desk.is_ready());
+        assert!(desk.command(by(), Command::Resume(Why::default())).await.is_ok());
         stop.send_replace(true);
         assert!(!desk.is_ready());
         for command in [
@@ -98,10 +101,10 @@ mod tests {
             Command::Reduce(Why::default()),
             Command::Flatten(Why::default()),
         ] {
-            let refused = desk.command(command).await.unwrap_err();
+            let refused = desk.command(by(), command).await.unwrap_err();
             assert!(refused.to_string().contains("being stopped"), "{refused}");
         }
-        assert!(desk.command(Command::Halt(Why::default())).await.is_ok());
+        assert!(desk.command(by(), Command::Halt(Why::default())).await.is_ok());
         assert!(desk.view(View::Status).await.is_ok());
     }
 }

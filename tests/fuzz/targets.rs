@@ -30,6 +30,7 @@ use conclave_domain::market::csv::{CsvOptions, read_csv};
 use conclave_domain::market::door::Door;
 use conclave_domain::market::splits::read_splits;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::mode::Person;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Line, Stream};
 use conclave_domain::time::Time;
@@ -265,7 +266,7 @@ impl Desk for Remembering {
         })
     }
 
-    fn command(&self, command: Command) -> Answer<'_> {
+    fn command(&self, _: Person, command: Command) -> Answer<'_> {
         self.0.lock().expect("nobody panicked").push(command);
         Box::pin(async { Ok(json!({"schema": "fuzz/1"})) })
     }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the peers of the suite into a folder of their own: aimock (12 MB), which plays a provider of
-# models, llama.cpp as a wheel (208 MB with numpy), which is one, and the vendors' own libraries (80 MB),
-# whose types say what they take. Nothing outside the folder changes.
+# models, llama.cpp as a wheel (208 MB with numpy), which is one, the vendors' own libraries (80 MB), whose
+# types say what they take, and telegram-test-api (7 MB), which plays the Bot API. Nothing outside the
+# folder changes.
 # Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
 #
 # usage: install.sh FOLDER
@@ -13,16 +14,22 @@ xllamacpp=2026.10.11549
 gguf=0.19.0
 anthropic=2.10.0
 openrouter=1.3.84
+telegram=4.2.1
 mkdir -p "$folder"
 cd "$folder"
 
-aimock() {
+# packages MARK PACKAGE..: into the folder's node_modules.
+packages() {
     command -v node >/dev/null && command -v npm >/dev/null || { echo "no node and npm"; return 1; }
-    [ -e "aimock-$aimock" ] && return
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix . \
-        "@copilotkit/aimock@$aimock" >npm.log 2>&1 || { tail -n 1 npm.log; return 1; }
-    touch "aimock-$aimock"
+    [ -e "$1" ] && return
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix . "${@:2}" >npm.log 2>&1 ||
+        { tail -n 1 npm.log; return 1; }
+    touch "$1"
 }
+
+aimock() { packages "aimock-$aimock" "@copilotkit/aimock@$aimock"; }
+
+telegram() { packages "telegram-$telegram" "telegram-test-api@$telegram"; }
 
 # wheels MARK PACKAGE..: into an environment of Python's own.
 wheels() {
@@ -38,6 +45,6 @@ llama() { wheels "llama-$xllamacpp" "xllamacpp==$xllamacpp" "gguf==$gguf" numpy;
 
 types() { wheels "types-$anthropic-$openrouter" "anthropic==$anthropic" "openrouter==$openrouter"; }
 
-for peer in aimock llama types; do
+for peer in aimock llama types telegram; do
     if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
 done

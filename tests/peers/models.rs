@@ -110,6 +110,13 @@ impl Peer {
         Self::start(command)
     }
 
+    /// telegram-test-api as the Bot API of Telegram.
+    pub(super) fn telegram() -> Self {
+        let mut command = Command::new("node");
+        command.arg(root().join("tests/peers/telegram.mjs")).arg(folder());
+        Self::start(command)
+    }
+
     /// llama.cpp with a model of random weights.
     pub(super) fn llama(key: &str) -> Self {
         let python = folder().join("venv/bin/python");
@@ -160,7 +167,15 @@ impl Peer {
 
     /// A document of the peer's own side.
     pub(super) fn get(&self, path: &str) -> Value {
-        let body = self.http("GET", path, "");
+        Self::read(&self.http("GET", path, ""))
+    }
+
+    /// What the peer's own side answers to a document.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Value {
+        Self::read(&self.http("POST", path, &body.to_string()))
+    }
+
+    fn read(body: &str) -> Value {
         // A body in chunks has their lengths around it.
         let from = body.find(['{', '[']).expect("json");
         let to = body.rfind(['}', ']']).expect("json");

@@ -9,4 +9,5 @@ mod retention;
 mod service;
 mod shutdown;
 mod supervised;
+mod telegram;
 mod wedged;

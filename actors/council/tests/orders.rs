@@ -3,11 +3,13 @@
 use conclave_domain::budget::Request;
 use conclave_domain::clearance::{Cleared, Validity};
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::mode::By;
 use conclave_domain::order::{ClientOrderId, DecisionId, OrderIntent};
 use conclave_domain::recent::REMEMBERED;
 use conclave_domain::time::Time;
 
 use super::*;
+use crate::approvals::AnswerError;
 use crate::runtime::ports::{AuditError, StoreError};
 
 /// A council that holds the first share, bought yesterday.
@@ -102,6 +104,37 @@ async fn a_yes_after_a_step_down_to_advisory_sends_nothing() {
     assert_eq!(council.denials(Code::ModeAdvisory), 1);
     assert!(council.orders(BookKind::Real).is_empty());
     council.stop().await;
+}
+
+/// Goal: O-1: a yes counts for what is so when it is given.
+/// Method: after the proposal new risk is stopped, or the bars stay away; the proposal itself is young.
+#[tokio::test(start_paused = true)]
+async fn a_yes_is_weighed_at_the_moment_at_which_it_is_given() {
+    for (code, is_reduced) in [(Code::GateTradingState, true), (Code::GateStaleData, false)] {
+        let mut limits = Limits::default();
+        limits.gates.data_age_max = Duration::from_mins(1);
+        let mode = Mode::Supervised;
+        let plan = CouncilPlan { mode, limits, ..CouncilPlan::default() };
+        let council = TestCouncil::with(plan).await;
+        council.decide_long().await;
+        let decision = council.council.approvals.list().await[0].decision.to_string();
+        if is_reduced {
+            let by = By::Person(person());
+            let set = council.council.safety.set_state(TradingState::Reducing, by, "a test").await;
+            assert_eq!(set, Ok(TradingState::Reducing));
+        } else {
+            council.clock.advance_trading(Duration::from_mins(2));
+        }
+        let answer = council.council.approvals.answer(decision, true, person(), "go".to_owned());
+        assert_eq!(answer.await, Err(AnswerError::Denied(code)));
+        assert!(council.orders(BookKind::Real).is_empty(), "{code}");
+        assert_eq!(council.denials(code), 1);
+        let log = council.log();
+        assert_eq!(log.bodies("approval.answered")[0]["answer"]["note"], "go");
+        let refused = log.bodies("order.cleared").into_iter();
+        assert_eq!(refused.filter(|body| body["denied"] == code.as_str()).count(), 1, "{code}");
+        council.stop().await;
+    }
 }
 
 /// A proposal that could not be stored was denied; nobody can say yes to it afterwards.

@@ -2,6 +2,7 @@
 
 mod checks;
 mod live;
+mod notices;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -119,6 +120,7 @@ fn look(args: &DoctorArgs, file: Option<&Path>) -> Vec<Check> {
         checks::room(run.as_deref().unwrap_or(checks::runs_dir())),
         checks::clock(wall, clock::now(), steady.elapsed()),
         checks::open_files(std::fs::read_to_string("/proc/self/limits").ok().as_deref()),
+        notices::notices(&config.notify),
         checks::port(&config.http, token, serving.as_ref()),
         checks::station(run.as_deref(), serving.as_ref()),
         checks::log(run.as_deref(), serving.is_some()),

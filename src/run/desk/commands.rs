@@ -5,28 +5,32 @@ use conclave_actors::audit::record;
 use conclave_actors::safety::ModeRequest;
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::code::Code;
-use conclave_domain::mode::{AdvisoryRecord, By, Mode, meaning};
+use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person, meaning};
 use conclave_domain::order::ExitReason;
 use conclave_domain::record::Step;
 use conclave_domain::role::Team;
 use serde_json::{Value, json};
 
 use super::views::clip;
-use super::{DeskParts, Inner, person};
+use super::{DeskParts, Inner};
 use crate::adapters::control_http::HALT_FILE;
 use crate::http::desk::{ModeChange, Refusal, Why};
 
 impl Inner {
     /// Changes the trading state; safety's event brings it into the audit.
-    pub(super) async fn set_state(&self, wanted: TradingState, why: Why) -> Result<Value, Refusal> {
+    pub(super) async fn set_state(
+        &self,
+        by: Person,
+        wanted: TradingState,
+        why: Why,
+    ) -> Result<Value, Refusal> {
         let DeskParts { council, .. } = &self.parts;
         let was = council.safety.standing().trading_state;
         if wanted == TradingState::Reducing && was == TradingState::Halted {
             // A verb that makes trading more careful never lifts a halt: that is what resume is for.
             return Err(Refusal::denied(Code::SafetyHalted));
         }
-        let by = By::Person(person());
-        let set = council.safety.set_state(wanted, by, &clip(&why.reason)).await;
+        let set = council.safety.set_state(wanted, By::Person(by), &clip(&why.reason)).await;
         if wanted == TradingState::Halted
             && let Err(error) = council.broker.cancel_entries().await
         {
@@ -63,11 +67,11 @@ impl Inner {
     }
 
     /// Closes every position. The record is on its way first, but nothing waits for it.
-    pub(super) async fn flatten(&self, why: Why) -> Result<Value, Refusal> {
+    pub(super) async fn flatten(&self, by: Person, why: Why) -> Result<Value, Refusal> {
         let DeskParts { council, clock, .. } = &self.parts;
         let open = council.broker.view().positions.len();
         council.safety.count_reducing();
-        let body = json!({"exit": "all", "reason": ExitReason::Person, "by": person(),
+        let body = json!({"exit": "all", "reason": ExitReason::Person, "by": by,
             "why": clip(&why.reason)});
         let record = record(Step::OrderCleared, None, clock.trading(), &body);
         let (written, flat) = tokio::join!(
@@ -85,14 +89,14 @@ impl Inner {
     }
 
     /// Changes the trading team's mode; safety's event brings it into the audit.
-    pub(super) async fn set_mode(&self, change: ModeChange) -> Result<Value, Refusal> {
+    pub(super) async fn set_mode(&self, by: Person, change: ModeChange) -> Result<Value, Refusal> {
         let to: Mode = change.mode.parse().map_err(|error: conclave_domain::mode::ModeError| {
             Refusal::Invalid(error.to_string())
         })?;
         let request = ModeRequest {
             job: Team::Trading,
             to,
-            by: By::Person(person()),
+            by: By::Person(by),
             record: AdvisoryRecord::default(),
             override_reason: change.override_reason.as_deref().map(clip),
         };
@@ -107,13 +111,13 @@ impl Inner {
     /// A person's answer; the queue writes it into the audit.
     pub(super) async fn approve(
         &self,
-        id: String,
-        approve: bool,
+        by: Person,
+        (id, approve): (String, bool),
         why: Why,
     ) -> Result<Value, Refusal> {
         let note = clip(&why.reason);
         let approvals = &self.parts.council.approvals;
-        let text = approvals.answer(id.clone(), approve, person(), note).await?;
+        let text = approvals.answer(id.clone(), approve, by, note).await?;
         Ok(json!({"schema": "approval/1", "decision": id, "text": text}))
     }
 }

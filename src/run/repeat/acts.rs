@@ -5,12 +5,12 @@
 
 use conclave_actors::runtime::compare::Expected;
 use conclave_domain::brief::trading::TradingState;
-use conclave_domain::mode::meaning;
+use conclave_domain::mode::{Person, meaning};
 use conclave_domain::order::{DecisionId, ExitReason};
 use conclave_domain::record::Step;
 use serde::Deserialize;
 
-use crate::http::desk::{Command, ModeChange, Why};
+use crate::http::desk::{Command, ModeChange, TELEGRAM, TOKEN, Why};
 
 /// The words before the reason of a halt that the replay itself lifts.
 const BY_ITSELF: &str = "--lift-halt-after";
@@ -20,12 +20,14 @@ const RULES: [&str; 2] = ["drawdown_halt", "restart_storm"];
 /// One act.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Act {
-    /// A command, as the API takes it.
-    Order(Command),
+    /// A command, as the desk takes it.
+    Order(Person, Command),
     /// A person's answer to a proposal; it came too late if it `expired`.
     Answer {
         /// The proposal.
         decision: DecisionId,
+        /// Who answered.
+        by: Person,
         /// The command.
         command: Command,
         /// Whether it came too late.
@@ -45,14 +47,25 @@ struct Changed {
     why: String,
 }
 
+/// Who, as a record has it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Who {
+    name: Option<String>,
+    way: String,
+}
+
 #[derive(Deserialize)]
 struct Moded {
+    by: String,
     to: String,
     override_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Answered {
+    #[serde(default)]
+    by: Who,
     answer: Outcome,
 }
 
@@ -68,7 +81,17 @@ enum Outcome {
 struct Flattened {
     exit: String,
     reason: ExitReason,
+    #[serde(default)]
+    by: Who,
     why: String,
+}
+
+impl Who {
+    /// The same person again; a way of asking that there is not any more counts as the API.
+    fn person(&self) -> Person {
+        let way = if self.way == TELEGRAM { TELEGRAM } else { TOKEN };
+        Person::authenticated(self.name.as_deref().unwrap_or("operator"), way)
+    }
 }
 
 impl Act {
@@ -77,19 +100,26 @@ impl Act {
         match entry.step {
             Step::HaltRaised | Step::HaltLifted | Step::StateChanged => state(entry),
             Step::ModeChanged => {
-                let Moded { to, override_reason } = read(entry)?;
-                Some(Self::Order(Command::Mode(ModeChange { mode: to, override_reason })))
+                let Moded { by, to, override_reason } = read(entry)?;
+                let change = ModeChange { mode: to, override_reason };
+                Some(Self::Order(named(&by), Command::Mode(change)))
             }
             Step::ApprovalAnswered => answer(entry),
             Step::ApprovalExpired => Some(Self::Expiry { seq: entry.seq }),
             Step::OrderCleared if entry.decision.is_none() => {
-                let Flattened { exit, reason, why } = read(entry)?;
+                let Flattened { exit, reason, by, why } = read(entry)?;
                 let is_flat = exit == "all" && reason == ExitReason::Person;
-                is_flat.then_some(Self::Order(Command::Flatten(Why { reason: why })))
+                let why = Why { reason: why };
+                is_flat.then(|| Self::Order(by.person(), Command::Flatten(why)))
             }
             _ => None,
         }
     }
+}
+
+/// A person of whom the record has the name alone.
+fn named(name: &str) -> Person {
+    Person::authenticated(name, TOKEN)
 }
 
 fn state(entry: &Expected) -> Option<Act> {
@@ -101,16 +131,17 @@ fn state(entry: &Expected) -> Option<Act> {
     let meaning = format!(" ({})", meaning(to));
     let reason = why.strip_suffix(&meaning).unwrap_or(&why).to_owned();
     let why = Why { reason };
-    Some(Act::Order(match to {
+    let command = match to {
         TradingState::Halted => Command::Halt(why),
         TradingState::Reducing => Command::Reduce(why),
         TradingState::Active => Command::Resume(why),
-    }))
+    };
+    Some(Act::Order(named(&by), command))
 }
 
 fn answer(entry: &Expected) -> Option<Act> {
     let decision = entry.decision.clone()?;
-    let Answered { answer } = read(entry)?;
+    let Answered { by, answer } = read(entry)?;
     let (approve, reason, expired) = match answer {
         Outcome::Approved { note } => (true, note, false),
         Outcome::Denied { note } => (false, note, false),
@@ -119,7 +150,7 @@ fn answer(entry: &Expected) -> Option<Act> {
     };
     let (id, why) = (decision.to_string(), Why { reason });
     let command = Command::Approval { id, approve, why };
-    Some(Act::Answer { decision, command, expired })
+    Some(Act::Answer { decision, by: by.person(), command, expired })
 }
 
 fn read<'a, T: Deserialize<'a>>(entry: &'a Expected) -> Option<T> {
@@ -152,9 +183,10 @@ mod tests {
             let why = format!("{why} ({})", meaning(to));
             json!({"event": "state_changed", "from": "active", "to": to, "by": by, "why": why})
         };
-        let halted = state("operator", TradingState::Halted, "lunch (long)");
+        let halted = state("ada (telegram 7)", TradingState::Halted, "lunch (long)");
         let halt = Act::of(&entry(Step::HaltRaised, false, &halted));
-        assert_eq!(halt, Some(Act::Order(Command::Halt(why("lunch (long)")))));
+        let ada = named("ada (telegram 7)");
+        assert_eq!(halt, Some(Act::Order(ada, Command::Halt(why("lunch (long)")))));
         for (by, reason) in
             [("drawdown_halt", "x"), ("restart_storm", "x"), ("operator", BY_ITSELF)]
         {
@@ -165,10 +197,12 @@ mod tests {
             "by": "operator", "override_reason": null});
         let change = ModeChange { mode: "supervised".to_owned(), override_reason: None };
         let moded = Act::of(&entry(Step::ModeChanged, false, &mode));
-        assert_eq!(moded, Some(Act::Order(Command::Mode(change))));
-        let flat = json!({"exit": "all", "reason": "person", "by": {}, "why": "home"});
+        assert_eq!(moded, Some(Act::Order(named("operator"), Command::Mode(change))));
+        let by = json!({"name": "ada", "way": "telegram"});
+        let flat = json!({"exit": "all", "reason": "person", "by": by, "why": "home"});
         let flattened = Act::of(&entry(Step::OrderCleared, false, &flat));
-        assert_eq!(flattened, Some(Act::Order(Command::Flatten(why("home")))));
+        let ada = Person::authenticated("ada", TELEGRAM);
+        assert_eq!(flattened, Some(Act::Order(ada, Command::Flatten(why("home")))));
         let advised = json!({"exit": "AAA", "reason": "advised"});
         assert_eq!(Act::of(&entry(Step::OrderCleared, true, &advised)), None);
     }
@@ -182,10 +216,11 @@ mod tests {
         ] {
             let body = json!({"by": {"name": "operator", "way": "token"}, "answer": outcome});
             let entry = entry(Step::ApprovalAnswered, true, &body);
-            let Some(Act::Answer { command, expired, .. }) = Act::of(&entry) else {
+            let Some(Act::Answer { by, command, expired, .. }) = Act::of(&entry) else {
                 panic!("an answer: {body}");
             };
             let id = entry.decision.unwrap().to_string();
+            assert_eq!(by, Person::authenticated("operator", TOKEN));
             assert_eq!(command, Command::Approval { id, approve, why: why(note) });
             assert_eq!(expired, late);
         }

@@ -17,6 +17,7 @@ use conclave_actors::runtime::faults::feed::FaultyFeed;
 use conclave_actors::runtime::ports::Clock as _;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::mode::Person;
 use conclave_domain::order::DecisionId;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
@@ -151,9 +152,9 @@ struct Hand {
     expiries: Expiries,
     early: BTreeSet<u64>,
     /// A person's orders, for a what-if.
-    orders: VecDeque<(Time, Command)>,
+    orders: VecDeque<(Time, Person, Command)>,
     /// A person's answers, for a what-if.
-    answers: BTreeMap<DecisionId, Command>,
+    answers: BTreeMap<DecisionId, (Person, Command)>,
 }
 
 impl Hand {
@@ -172,8 +173,10 @@ impl Hand {
         let (mut orders, mut answers) = (VecDeque::new(), BTreeMap::new());
         for (at, act) in stage.acts.clone() {
             match act {
-                Act::Order(command) => orders.push_back((at, command)),
-                Act::Answer { decision, command, .. } => drop(answers.insert(decision, command)),
+                Act::Order(by, command) => orders.push_back((at, by, command)),
+                Act::Answer { decision, by, command, .. } => {
+                    drop(answers.insert(decision, (by, command)));
+                }
                 // Nobody had answered, and nobody does now.
                 Act::Expiry { .. } => {}
             }
@@ -222,12 +225,12 @@ impl Hand {
 
     async fn apply(&self, act: Act) {
         match act {
-            Act::Order(command) => self.order(command).await,
-            Act::Answer { decision, command, expired } => {
+            Act::Order(by, command) => self.order(by, command).await,
+            Act::Answer { decision, by, command, expired } => {
                 if expired {
                     self.grow_old(&[decision.as_str()], true).await;
                 }
-                self.order(command).await;
+                self.order(by, command).await;
             }
             Act::Expiry { seq } => {
                 let over = self.expiries.get(&seq).map_or(&[][..], Vec::as_slice);
@@ -239,8 +242,8 @@ impl Hand {
     }
 
     /// A refusal was one then, too: the records tell whether it is the same.
-    async fn order(&self, command: Command) {
-        if let Err(refusal) = self.desk.command(command).await {
+    async fn order(&self, by: Person, command: Command) {
+        if let Err(refusal) = self.desk.command(by, command).await {
             tracing::debug!(%refusal, "refused again");
         }
     }
@@ -268,8 +271,8 @@ impl Hand {
     /// What persons ordered, in a what-if: by the market's clock, because the records are others.
     async fn follow_the_clock(&mut self) {
         let now = self.council.broker.view().at;
-        while let Some((_, command)) = self.orders.pop_front_if(|(at, _)| *at <= now) {
-            self.order(command).await;
+        while let Some((_, by, command)) = self.orders.pop_front_if(|(at, ..)| *at <= now) {
+            self.order(by, command).await;
         }
     }
 
@@ -278,8 +281,8 @@ impl Hand {
     async fn answer(&self) {
         let waiting = self.council.approvals.list().await;
         for item in &waiting {
-            if let Some(command) = self.answers.get(&item.decision) {
-                self.order(command.clone()).await;
+            if let Some((by, command)) = self.answers.get(&item.decision) {
+                self.order(by.clone(), command.clone()).await;
             }
         }
         if let Some(over) = waiting.iter().map(|item| item.expires_at).max() {

@@ -1,0 +1,91 @@
+//! Approvals and commands over a Bot API that was written by somebody else. Only with `PEERS=1`.
+
+use serde_json::{Value, json};
+
+use super::models::{Peer, missing};
+use crate::rig::{World, text};
+
+const TOKEN: &str = "77:peer-marked-token";
+const ADA: i64 = 1;
+
+/// What the bot has said and what it was told, oldest first.
+fn history(peer: &Peer) -> Vec<Value> {
+    let told = peer.post("/getUpdatesHistory", &json!({"token": TOKEN}));
+    told["result"].as_array().cloned().unwrap_or_default()
+}
+
+/// The bot's messages.
+fn said(peer: &Peer) -> Vec<Value> {
+    let all = history(peer).into_iter();
+    all.filter(|it| it["message"]["chat_id"] == ADA).collect()
+}
+
+fn meta(user: i64) -> Value {
+    let now = jiff::Timestamp::now().as_second();
+    json!({"botToken": TOKEN, "date": now,
+        "from": {"id": user, "first_name": "Ada", "is_bot": false},
+        "chat": {"id": ADA, "first_name": "Ada", "type": "private"}})
+}
+
+fn press(peer: &Peer, user: i64, message: &Value, data: &str) {
+    let mut body = meta(user);
+    body["message"] = json!({"message_id": message, "chat": {"id": ADA, "type": "private"}});
+    body["data"] = data.into();
+    peer.post("/sendCallback", &body);
+}
+
+/// O-1: an entry leaves by one press of a person on the list.
+#[test]
+fn a_persons_press_is_taken_once_by_way_of_another_programs_telegram() {
+    if let Some(why) = missing("telegram") {
+        println!("skipped: {why}");
+        return;
+    }
+    let peer = Peer::telegram();
+    let world = World::new();
+    world.variable("TELEGRAM_BOT_TOKEN", TOKEN);
+    world.config(&format!(
+        "[approvals]\nexpiry = \"1d\"\n[notify]\ntelegram_url = \"{}\"\n\
+         telegram = \"approvals,runs\"\ntelegram_users = \"{ADA}\"\ntelegram_chats = \"{ADA}\"\n",
+        peer.url
+    ));
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "400ms", "--config", "c.toml"];
+    let mut running = world.start("r", &args);
+    let mut seen = 0;
+    let answered = |world: &World| {
+        let all = world.steps("r", "approval.answered").into_iter();
+        all.filter(|it| it["body"]["by"]["way"] == "telegram").collect::<Vec<_>>()
+    };
+    while answered(&world).is_empty() {
+        let wanted = |peer: &Peer| -> Vec<Value> {
+            let asks = |it: &Value| it["message"]["reply_markup"]["inline_keyboard"][0].is_array();
+            said(peer).into_iter().filter(asks).collect()
+        };
+        running.wait("buttons", |_| wanted(&peer).len() > seen);
+        let all = wanted(&peer);
+        seen = all.len();
+        let last = all.last().expect("a message");
+        let yes = text(&last["message"]["reply_markup"]["inline_keyboard"][0][0]["callback_data"]);
+        press(&peer, 99, &last["messageId"], &yes);
+        press(&peer, ADA, &last["messageId"], &yes);
+        press(&peer, ADA, &last["messageId"], &yes);
+        running.wait("the presses", |_| {
+            let unread = |it: &Value| it["callbackQuery"].is_object() && it["isRead"] != true;
+            !history(&peer).iter().any(unread)
+        });
+    }
+    let mut halt = meta(ADA);
+    halt["text"] = "/halt enough".into();
+    peer.post("/sendMessage", &halt);
+    running.wait("the halt", |running| {
+        running.get("status").unwrap_or_default()["trading_state"]["state"] == "halted"
+    });
+    assert!(running.terminate().success());
+    let answers = answered(&world);
+    let decisions: std::collections::BTreeSet<String> =
+        answers.iter().map(|it| text(&it["decision"])).collect();
+    assert_eq!(decisions.len(), answers.len(), "each was answered once: {answers:?}");
+    assert!(world.steps("r", "stranger.seen").iter().any(|it| it["body"]["user"] == 99));
+    assert!(!world.log("r").contains("marked"), "{}", world.log("r"));
+    world.verify("r");
+}
