@@ -39,7 +39,9 @@ use crate::runtime::directory::Directory;
 use crate::runtime::faults::ports::{FaultyAudit, FaultyClock, FaultySafety, FaultyStore};
 use crate::runtime::faults::{FaultPlan, PlannedFault};
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{AuditSink, BrokerWitness, Clock, ContextSink, Journal, SafetyStore};
+use crate::runtime::ports::{
+    AuditSink, BrokerWitness, Clock, ContextSink, Journal, SafetyStore, SpendLedger,
+};
 use crate::runtime::recall::{Recall, Recalling};
 use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
@@ -70,6 +72,8 @@ pub struct World {
     pub journal: Option<Arc<dyn Journal>>,
     /// Where budgets, modes and the trading state go.
     pub safety: Arc<dyn SafetyStore>,
+    /// What all runs of this user spend on models together, where any is paid.
+    pub ledger: Option<Arc<dyn SpendLedger>>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// What stands before every entry.
@@ -373,6 +377,7 @@ fn guarded(
     safety(SafetySetup {
         budgets: setup.budgets.clone(),
         store: Arc::clone(&world.safety),
+        ledger: world.ledger.clone(),
         clock: Arc::clone(&world.clock),
         fence: Arc::clone(&world.fence),
         directory: Directory::default(),

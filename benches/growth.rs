@@ -168,6 +168,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         clock,
         fence: Fence::without_flag(),
         events: Arc::new(|_| {}),
+        ledger: None,
         witness: None,
         runtime: tokio::runtime::Handle::current(),
     };

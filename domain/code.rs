@@ -99,6 +99,10 @@ codes! {
     SafetyMoneyHour = "safety.money_hour", "The hour's money is spent.", "Wait, or raise `budgets.usd_per_hour`.";
     SafetyMoneyAgent = "safety.money_agent", "The agent's money of this day is spent.", "Wait, or raise `budgets.usd_per_day_by_agent.NAME`.";
     SafetyMoneyModel = "safety.money_model", "The model's money of this day is spent.", "Wait, or raise `budgets.usd_per_day_by_model.NAME`.";
+    SafetyMoneyDayAll = "safety.money_day_all", "The day's money of all runs together is spent.", "Wait, or raise `budgets.usd_per_day`; the ledger that `models.ledger` names holds every call.";
+    SafetyMoneyHourAll = "safety.money_hour_all", "The hour's money of all runs together is spent.", "Wait, or raise `budgets.usd_per_hour`; the ledger that `models.ledger` names holds every call.";
+    SafetyLedger = "safety.ledger", "The ledger of what all runs have spent cannot be read or written.", "Free space on the disk, or mend the file that `models.ledger` names; an empty name goes without it.";
+    SafetyNoModel = "safety.no_model", "None of the agent's models exists at its provider any more.", "Name models that exist by `providers.NAME.TIER`.";
     SafetyUnknownPrice = "safety.unknown_price", "The model's price is not known.", "Add the model to the price table.";
     SafetyShed = "safety.shed", "The agent has as many consultations in flight as it may.", "Raise `agents.NAME.permits`, or ask less often.";
     SafetyHalted = "safety.halted", "The trading state is halted: no consultations, no new risk; exits go on.", "`conclave resume` once the reason is understood.";

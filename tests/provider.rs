@@ -32,6 +32,10 @@ pub(crate) struct Plan {
     pub(crate) nonsense: u64,
     /// What the answers are like.
     pub(crate) manner: Manner,
+    /// Models that it does not have any more.
+    pub(crate) gone: Vec<String>,
+    /// From which question on, counted from zero, it refuses all with which status.
+    pub(crate) stops: Option<(u64, u16)>,
 }
 
 /// What answers are like.
@@ -52,6 +56,7 @@ pub(crate) enum Manner {
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) agent: String,
+    pub(crate) model: String,
     pub(crate) authorization: String,
     /// The most that a host may take for a million tokens of the prompt, as OpenRouter is told.
     pub(crate) max_price: Option<String>,
@@ -139,7 +144,8 @@ async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) 
     let user = body["messages"][1]["content"].as_str().unwrap_or_default().to_owned();
     let model = body["model"].clone();
     let max_price = body["provider"]["max_price"]["prompt"].as_str();
-    let answer = reply(&books, (agent, &headers), max_price, (&user, &schema)).await;
+    let who = (agent, named(&model), &headers);
+    let answer = reply(&books, who, max_price, (&user, &schema)).await;
     answer.unwrap_or_else(|text| {
         let usage = json!({"prompt_tokens": 1_800, "completion_tokens": 90, "total_tokens": 1_890,
             "cost": 0.000_36});
@@ -155,13 +161,18 @@ async fn messages(State(books): State<Arc<Books>>, headers: HeaderMap, body: Byt
     let agent = agent_of(&body["metadata"]["user_id"]);
     let user = text_of(&body["messages"][0]["content"]);
     let model = body["model"].clone();
-    let answer = reply(&books, (agent, &headers), None, (&user, &schema)).await;
+    let who = (agent, named(&model), &headers);
+    let answer = reply(&books, who, None, (&user, &schema)).await;
     answer.unwrap_or_else(|text| {
         let content = json!([{"type": "thinking", "thinking": ""}, {"type": "text", "text": text}]);
         json_response(&json!({"id": "msg_1", "type": "message", "role": "assistant",
             "model": model, "content": content, "stop_reason": "end_turn", "stop_sequence": null,
             "usage": {"input_tokens": 1_800, "output_tokens": 90}}))
     })
+}
+
+fn named(model: &Value) -> String {
+    model.as_str().unwrap_or_default().to_owned()
 }
 
 fn agent_of(tag: &Value) -> String {
@@ -182,10 +193,18 @@ fn json_response(body: &Value) -> Response {
     ([("content-type", "application/json")], body.to_string()).into_response()
 }
 
+/// A failure with this status.
+fn refused(status: u16, kind: &str) -> Response {
+    let body = json!({"error": {"code": status, "type": kind, "message": "no"}});
+    let mut refused = json_response(&body);
+    *refused.status_mut() = StatusCode::from_u16(status).expect("a status");
+    refused
+}
+
 /// The text of an answer, or the failure that was asked for in its place.
 async fn reply(
     books: &Books,
-    (agent, headers): (String, &HeaderMap),
+    (agent, model, headers): (String, String, &HeaderMap),
     max_price: Option<&str>,
     (user, schema): (&str, &Value),
 ) -> Result<Response, String> {
@@ -195,9 +214,16 @@ async fn reply(
     let nth = {
         let mut asked = books.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let max_price = max_price.map(str::to_owned);
-        asked.push(Asked { agent: agent.clone(), authorization, max_price });
+        let model = model.clone();
+        asked.push(Asked { agent: agent.clone(), model, authorization, max_price });
         asked.len() as u64
     };
+    if let Some((_, status)) = plan.stops.filter(|(from, _)| nth > *from) {
+        return Ok(refused(status, "refused for good"));
+    }
+    if plan.gone.contains(&model) {
+        return Ok(refused(404, "not_found_error"));
+    }
     // Each question draws one lot; the same ones in every run.
     let mut lot = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) % 100;
     let mut is_drawn = |percent: u64| {
@@ -206,16 +232,10 @@ async fn reply(
         drawn
     };
     if is_drawn(plan.rate_limited) {
-        let body = json!({"error": {"code": 429, "type": "rate_limit_error", "message": "slow"}});
-        let mut refused = json_response(&body);
-        *refused.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return Ok(refused);
+        return Ok(refused(429, "rate_limit_error"));
     }
     if is_drawn(plan.failing) {
-        let body = json!({"error": {"code": 500, "type": "api_error", "message": "broken"}});
-        let mut failed = json_response(&body);
-        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        return Ok(failed);
+        return Ok(refused(500, "api_error"));
     }
     books.billed.fetch_add(1, Ordering::SeqCst);
     let mut waiting = Waiting(Some(&books.aborted));

@@ -102,6 +102,8 @@ impl World {
         }
         let crashes_max = self.crashes_max.get().to_string();
         command.env("CONCLAVE__SUPERVISION__UNCLEAN_STARTS_MAX", crashes_max);
+        // What all runs spend together is written there, and not into the home of whoever tests.
+        command.env("XDG_STATE_HOME", self.dir.path().join("state"));
         command.envs(self.variables.borrow().iter().map(|(name, value)| (name, value)));
         command.current_dir(self.dir.path()).args(args);
         command

@@ -52,6 +52,12 @@ impl BrokerState {
         if let Err(error) = self.setup.audit.note_all(records).await {
             tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
         }
+        // The records have their place and may not be written yet, so this may be the end before them,
+        // or before or behind what others write meanwhile. It marks the books alone, which nobody else
+        // changes by a record while the council runs, and is compared with their records alone. Too low
+        // it has a repair after a kill apply these fills once more, which the book answers as the first
+        // time; too high it cannot be for a record of the books, because theirs come one after the other
+        // from here. It stands in no record.
         let seq = self.setup.audit.head().decisions.count;
         if let Err(error) = self.setup.context.apply(updates, Some(seq)).await {
             tracing::error!(error = &error as &dyn std::error::Error, "books not shown");

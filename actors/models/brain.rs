@@ -3,6 +3,11 @@
 //! It says what a question can cost at most, on each rung of its ladder, and asks the one that was
 //! granted. What is done about failures is in `consult.rs`.
 //!
+//! A model that its provider does not have any more is no rung from then on. The question that finds it
+//! gone goes on with the next cheaper rung, out of the purse that it has, which an attempt there must
+//! fit in like any other; it counts under the caps of the model that was granted. Behind the last rung
+//! the agent's rules answer, where it is set up to.
+//!
 //! - G-3: money is reserved before a call: what is granted covers a few attempts at their worst, and
 //!   no attempt leaves that it does not cover.
 
@@ -22,7 +27,7 @@ use conclave_domain::role::AgentName;
 use conclave_domain::time::Time;
 use serde::Serialize;
 
-use super::consult::{Consultation, Route};
+use super::consult::{Answered, Consultation, Missed, Route};
 use super::gateway::Gateway;
 use super::port::Model;
 use super::purse::Purse;
@@ -67,6 +72,8 @@ struct Inner<B> {
     beside_brief: OnceLock<usize>,
 }
 
+/// Why rules answer where no model is left.
+const NO_MODEL: Code = Code::SafetyNoModel;
 /// Bytes by which the body of a question may be longer than the one that its price is computed from:
 /// another decision's name, another provider's framing, the words of a refusal.
 const BODY_MARGIN: usize = 4_096;
@@ -149,17 +156,29 @@ impl<B: Serialize> Inner<B> {
         body.len().checked_sub(told)
     }
 
-    fn granted(&self, granted: &Rung) -> Option<(&RungSpec, &[Route], Money)> {
+    /// The rung that was granted, by its place, and the money with it.
+    fn granted(&self, granted: &Rung) -> Option<(usize, Money)> {
         let index = self.questions.rungs.iter().position(|rung| rung.model == granted.model)?;
-        let (rung, routes) = (self.questions.rungs.get(index)?, self.routes.get(index)?);
-        Some((rung, routes, granted.at_most?))
+        Some((index, granted.at_most?))
     }
 
-    /// Answers by the agent's rules, because nothing was granted.
+    /// The rungs whose models exist, as far as is known; all of them where none does and there are no
+    /// rules to answer in their place.
+    fn rungs(&self) -> impl Iterator<Item = (&RungSpec, &[Route])> {
+        let all = || self.questions.rungs.iter().zip(self.routes.iter().map(Vec::as_slice));
+        let is_there = |routes: &[Route]| {
+            routes.first().is_none_or(|first| !first.door.is_gone(&first.spec.model))
+        };
+        let keeps_all = !self.models.has_rules && !all().any(|(_, routes)| is_there(routes));
+        all().filter(move |(_, routes)| keeps_all || is_there(routes))
+    }
+
+    /// Answers by the agent's rules, because nothing was granted or no model is left.
     async fn by_rules(&self, ask: &Ask<B>) -> Thought {
         ask.spent.set(Money::ZERO);
-        self.log(ask, None).end(End::Rules { refused: ask.refused }).await;
-        Thought::in_place_of_a_model(ask)
+        let refused = ask.refused.or_else(|| self.rungs().next().is_none().then_some(NO_MODEL));
+        self.log(ask, None).end(End::Rules { refused }).await;
+        Thought { refused, ..Thought::in_place_of_a_model(ask) }
     }
 
     fn log(&self, ask: &Ask<B>, purse: Option<Arc<Purse>>) -> Arc<ConsultLog> {
@@ -173,47 +192,66 @@ impl<B: Serialize> Inner<B> {
         let Some(granted) = ask.granted.clone().or(free) else {
             return Ok(self.by_rules(&ask).await);
         };
-        let Some((rung, routes, at_most)) = self.granted(&granted) else {
+        let Some((first, at_most)) = self.granted(&granted) else {
             let why = format!("`{}` was granted and is no model of this agent", granted.model);
             return Err(ConsultError::Brain { why });
         };
         // Another provider would be asked instead.
-        if let [route] = routes {
+        if let Some([route]) = self.routes.get(first).map(Vec::as_slice) {
             route.door.rested(&route.spec.model).await;
         }
         let purse = Purse::new(at_most, ask.spent.clone());
         let log = self.log(&ask, Some(Arc::clone(&purse)));
-        let asked = self.questions.ask(rung, &ask.decision, &ask.brief, &ask.limits);
-        let thought = match asked {
-            Err(error) => Err(error),
-            Ok(asked) => {
-                let consultation = Consultation {
-                    entry: &self.questions.entry,
-                    rung,
-                    routes,
-                    asked,
-                    lane: self.lane,
-                    purse: Arc::clone(&purse),
-                    log: Arc::clone(&log),
-                };
-                consultation.run((&ask.decision, ask.round)).await
-            }
-        };
+        let thought = self.climb_down(first, &ask, (&purse, &log)).await;
         let cost = purse.spent();
         match thought {
+            Err(Missed::Gone(_)) if self.models.has_rules => {
+                let refused = Some(NO_MODEL);
+                log.end(End::Rules { refused }).await;
+                Ok(Thought { cost, refused, ..Thought::in_place_of_a_model(&ask) })
+            }
             Ok(answered) => {
                 let by = Some(answered.by).filter(|by| by != self.questions.name());
                 let end = End::Answered { step: answered.step, by: by.clone(), cost };
                 log.end(end).await;
                 Ok(Thought { cost, by, ..Thought::free(answered.raw) })
             }
-            Err(error) => {
+            Err(Missed::Here(error) | Missed::Gone(error) | Missed::Everywhere(error)) => {
                 let agent = self.questions.entry.role.name;
                 metrics::counter!("conclave_llm_abstentions_total", "agent" => agent).increment(1);
                 log.end(End::Failed { text: error.to_string(), cost }).await;
                 Err(error)
             }
         }
+    }
+}
+
+impl<B: Serialize> Inner<B> {
+    /// Asks the rung that was granted, and the next cheaper one wherever a model is gone.
+    async fn climb_down(
+        &self,
+        first: usize,
+        ask: &Ask<B>,
+        (purse, log): (&Arc<Purse>, &Arc<ConsultLog>),
+    ) -> Result<Answered, Missed> {
+        let mut missed = Missed::Everywhere(ConsultError::Brain { why: String::new() });
+        for (rung, routes) in self.questions.rungs.iter().zip(&self.routes).skip(first) {
+            let asked = self.questions.ask(rung, &ask.decision, &ask.brief, &ask.limits);
+            let consultation = Consultation {
+                entry: &self.questions.entry,
+                rung,
+                routes,
+                asked: asked.map_err(Missed::Everywhere)?,
+                lane: self.lane,
+                purse: Arc::clone(purse),
+                log: Arc::clone(log),
+            };
+            missed = match consultation.run((&ask.decision, ask.round)).await {
+                Err(gone @ Missed::Gone(_)) => gone,
+                answered_or_over => return answered_or_over,
+            };
+        }
+        Err(missed)
     }
 }
 
@@ -237,12 +275,16 @@ impl<B: Serialize + Debug + Send + Sync + 'static> Brain<B> for ModelBrain<B> {
         }
         // A question that cannot be written has no price, and what has no price is refused.
         let bytes = inner.bytes(brief, limits);
-        let rungs = inner.questions.rungs.iter().zip(&inner.routes).map(|(rung, routes)| Rung {
+        let rungs = inner.rungs().map(|(rung, routes)| Rung {
             model: rung.model.clone(),
             provider: routes.first().map(|route| route.spec.provider.clone()),
             at_most: bytes.and_then(|bytes| inner.at_most(rung, routes, bytes)),
         });
         let paid = Paid::ladder(rungs);
+        if paid.rungs.is_empty() {
+            // The rules answer, which costs nothing.
+            return None;
+        }
         Some(if inner.models.has_rules { paid.or_rules() } else { paid })
     }
 

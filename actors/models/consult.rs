@@ -2,7 +2,8 @@
 //! deadline and one purse.
 //!
 //! Each route is tried up to three times where its provider fails in a way that passes, with pauses
-//! drawn from the question. Then the next route takes over. An answer that cannot be read is asked for
+//! drawn from the question. Then the next route takes over; a model that does not exist any more ends
+//! the consultation of its rung, and whoever asks goes on with a cheaper one. An answer that cannot be read is asked for
 //! once more, with what was wrong with it; after that the agent abstains. For the guardian a second
 //! provider is asked beside the first when that is slower than nearly always, and the first valid
 //! answer counts.
@@ -84,11 +85,13 @@ pub(crate) struct Answered {
     pub(crate) by: String,
 }
 
-/// Why a route brought no answer.
+/// Why a route, or a rung, brought no answer.
 #[derive(Debug)]
-enum Missed {
+pub(crate) enum Missed {
     /// Another route may.
     Here(ConsultError),
+    /// The model does not exist any more: a cheaper one may.
+    Gone(ConsultError),
     /// None will.
     Everywhere(ConsultError),
 }
@@ -109,11 +112,11 @@ struct Span {
 }
 
 impl<B: Serialize> Consultation<'_, B> {
-    /// Asks until there is an answer, or none is to be had in time or for the money.
+    /// Asks until there is an answer, or none of this rung is to be had in time or for the money.
     pub(crate) async fn run(
         &self,
         (decision, round): (&DecisionId, u64),
-    ) -> Result<Answered, ConsultError> {
+    ) -> Result<Answered, Missed> {
         let words = [decision.as_str(), &round.to_string(), self.entry.role.name];
         let until = Instant::now() + self.rung.deadline;
         let span = Span { until, jitter: Jitter::of(&words) };
@@ -123,21 +126,19 @@ impl<B: Serialize> Consultation<'_, B> {
             let (routes, outcome) = self.hedged((first, second), span).await;
             tried = routes;
             match outcome {
-                Ok(answered) => return Ok(answered),
-                Err(Missed::Everywhere(error)) => return Err(error),
                 Err(Missed::Here(error)) => first_error = Some(error),
+                answered_or_over => return answered_or_over,
             }
         }
         for route in self.routes.iter().skip(tried) {
             match self.route(route, span).await {
-                Ok(answered) => return Ok(answered),
-                Err(Missed::Everywhere(error)) => return Err(error),
                 Err(Missed::Here(error)) => first_error = first_error.or(Some(error)),
+                answered_or_over => return answered_or_over,
             }
         }
         // What the first choice failed with says most about what is wrong.
         let nobody = || ConsultError::Brain { why: "there is nobody to ask".to_owned() };
-        Err(first_error.unwrap_or_else(nobody))
+        Err(Missed::Everywhere(first_error.unwrap_or_else(nobody)))
     }
 
     /// The guardian's way: the second provider beside the first once that is slow. How many routes were
@@ -201,17 +202,24 @@ impl<B: Serialize> Consultation<'_, B> {
                 Err(nothing) => nothing,
             };
             let Nothing::Trouble(trouble) = nothing else {
-                return Err(Missed::Here(brain_error(route, &nothing)));
+                let error = brain_error(route, &nothing);
+                let is_gone = matches!(nothing, Nothing::Barred(Barred::NoModel));
+                return Err(if is_gone { Missed::Gone(error) } else { Missed::Here(error) });
             };
             let pause = match trouble.remedy() {
                 Remedy::Retry => Some(span.jitter.pause(repeated)),
                 Remedy::RetryAfter(floor) => {
                     Some(floor.saturating_add(span.jitter.pause(repeated)))
                 }
-                Remedy::NextRung => None,
-                Remedy::GiveUp => {
+                Remedy::NextProvider => None,
+                over @ (Remedy::CheaperModel | Remedy::GiveUp) => {
                     let error = brain_error(route, &Nothing::Trouble(trouble));
-                    return Err(Missed::Everywhere(error));
+                    let is_gone = over == Remedy::CheaperModel;
+                    return Err(if is_gone {
+                        Missed::Gone(error)
+                    } else {
+                        Missed::Everywhere(error)
+                    });
                 }
             };
             let in_time = |pause: Duration| pause < span.until.duration_since(Instant::now());
@@ -272,15 +280,18 @@ impl<B: Serialize> Consultation<'_, B> {
                 Ok((said, attempt.ended(&got, served)))
             }
             Err(trouble) => {
-                passage.failed(&trouble);
+                let is_told = passage.failed(&trouble);
                 attempt.ended(&got, served);
-                tracing::warn!(
-                    agent = self.entry.role.name,
-                    provider = %spec.provider,
-                    model = %spec.model,
-                    trouble = trouble.name(),
-                    "no answer of a model"
-                );
+                // Once for all agents, where the provider's door has told of it.
+                if !is_told {
+                    tracing::warn!(
+                        agent = self.entry.role.name,
+                        provider = %spec.provider,
+                        model = %spec.model,
+                        trouble = trouble.name(),
+                        "no answer of a model"
+                    );
+                }
                 Err(Nothing::Trouble(trouble))
             }
         }
@@ -324,11 +335,13 @@ fn weigh(
 /// A bill that is further from the price table than this is told of, fraction.
 const DRIFT_MAX: f64 = 0.02;
 
-/// Tells of a provider whose bills are not those of the price table: one of the two is out of date.
+/// Tells, once for each model, of a provider whose bills are not those of the price table: one of the
+/// two is out of date. The others are counted.
 fn note_drift(route: &Route, billed: Option<Money>, expected: Option<Money>) {
     let (Some(billed), Some(expected)) = (billed, expected) else { return };
-    if (billed.to_f64() - expected.to_f64()).abs() > DRIFT_MAX * expected.to_f64() {
-        let RouteSpec { provider, model, .. } = &route.spec;
+    let RouteSpec { provider, model, .. } = &route.spec;
+    let drifts = (billed.to_f64() - expected.to_f64()).abs() > DRIFT_MAX * expected.to_f64();
+    if drifts && route.door.drifted(model) {
         tracing::warn!(%provider, %model, %billed, %expected, "the bill is not that of the price table");
     }
 }

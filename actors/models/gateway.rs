@@ -9,7 +9,7 @@
 //!
 //! Its state is pure and lies behind locks that are never held over an await.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use conclave_domain::llm::bucket::{Bucket, Lane};
 use conclave_domain::llm::hedge::Hedging;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::standing::ProviderStanding;
 
 /// Requests that may be on their way to one provider, unless configured otherwise.
 pub const IN_FLIGHT: usize = 64;
@@ -91,6 +93,12 @@ impl Gateway {
         Arc::new(Self { began: Instant::now(), settings, rest_max, doors: Mutex::default() })
     }
 
+    /// How every provider that has a door has fared so far, by its name.
+    pub fn standings(&self) -> Vec<ProviderStanding> {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.values().map(|door| door.lock().standing.clone()).collect()
+    }
+
     /// The door to a provider.
     pub(crate) fn door(&self, provider: &str) -> Arc<Door> {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,10 +139,8 @@ pub(crate) struct Door {
 /// What is known of a provider. Times are since the gateway began.
 #[derive(Debug)]
 struct State {
-    /// What only an operator can help with.
-    stopped: Option<Trouble>,
-    /// Models that do not exist.
-    gone: BTreeSet<String>,
+    /// What stops it for good, what it does not have, and how often it has answered.
+    standing: ProviderStanding,
     /// Nobody asks before this.
     patient_until: Duration,
     bucket: Option<Bucket>,
@@ -159,8 +165,7 @@ impl Door {
             common: Arc::new(Semaphore::new(in_flight - reserved)),
             reserved: Arc::new(Semaphore::new(reserved)),
             state: Mutex::new(State {
-                stopped: None,
-                gone: BTreeSet::new(),
+                standing: ProviderStanding { provider: provider.to_owned(), ..Default::default() },
                 patient_until: Duration::ZERO,
                 bucket: settings.per_minute.map(Bucket::new),
                 families: BTreeMap::new(),
@@ -248,10 +253,10 @@ impl Door {
     /// Whether anything but patience, rate and room stands in the way.
     fn look(&self, model: &str, now: Duration) -> Result<(), Barred> {
         let state = self.lock();
-        if let Some(because) = &state.stopped {
+        if let Some(because) = &state.standing.stopped {
             return Err(Barred::Stopped { because: because.clone() });
         }
-        if state.gone.contains(model) {
+        if state.standing.gone.contains(model) {
             return Err(Barred::NoModel);
         }
         match state.families.get(family(model)).map(Breaker::state) {
@@ -300,6 +305,19 @@ impl Door {
         Ok(Step::Leave(pass))
     }
 
+    /// Whether the provider has said that it does not have this model any more.
+    pub(crate) fn is_gone(&self, model: &str) -> bool {
+        self.lock().standing.gone.contains(model)
+    }
+
+    /// Counts a bill that is not that of the price table; whether it is the first for its model.
+    pub(crate) fn drifted(&self, model: &str) -> bool {
+        let mut state = self.lock();
+        let bills = state.standing.drifted.entry(model.to_owned()).or_default();
+        *bills += 1;
+        *bills == 1
+    }
+
     /// The guardian's call leaves: how long it may take before another provider is asked too.
     pub(crate) fn hedge_after(&self) -> Option<Duration> {
         self.lock().hedging.called()
@@ -323,7 +341,8 @@ impl Door {
     fn report(&self, passage: &Passage, said: Option<&Trouble>) {
         let now = self.since(Instant::now());
         let mut state = self.lock();
-        let State { stopped, gone, patient_until, families, .. } = &mut *state;
+        let State { standing, patient_until, families, .. } = &mut *state;
+        standing.failed += u64::from(said.is_some());
         let breaker = families.entry(passage.family.clone()).or_default();
         match said {
             None => breaker.forgotten(passage.pass, now),
@@ -334,15 +353,22 @@ impl Door {
                 breaker.forgotten(passage.pass, now);
             }
             Some(because @ (Trouble::SpendLimit | Trouble::Auth)) => {
-                tracing::error!(provider = %self.provider, because = because.name(), "provider stopped");
-                *stopped = Some(because.clone());
+                if standing.stopped.is_none() {
+                    tracing::error!(
+                        provider = %self.provider, because = because.name(), "provider stopped"
+                    );
+                    standing.stopped = Some(because.clone());
+                }
                 breaker.forgotten(passage.pass, now);
             }
             Some(trouble) if is_its_failure(trouble) => breaker.failed(passage.pass, now),
             Some(trouble) => {
-                if *trouble == Trouble::NoModel {
-                    tracing::error!(provider = %self.provider, model = %passage.model, "no such model");
-                    gone.insert(passage.model.clone());
+                if *trouble == Trouble::NoModel && standing.gone.insert(passage.model.clone()) {
+                    tracing::warn!(
+                        provider = %self.provider,
+                        model = %passage.model,
+                        "no such model: cheaper ones are asked for the rest of the run"
+                    );
                 }
                 breaker.succeeded(passage.pass);
             }
@@ -395,16 +421,18 @@ impl Passage {
         self.is_told = true;
         let latency = self.left_at.elapsed();
         let mut state = self.door.lock();
+        state.standing.answered += 1;
         state.hedging.answered(latency);
         let breaker = state.families.entry(self.family.clone()).or_default();
         breaker.succeeded(self.pass);
         self.door.show(&self.family, breaker);
     }
 
-    /// It brought no answer.
-    pub(crate) fn failed(mut self, trouble: &Trouble) {
+    /// It brought no answer. Whether the door has told of it, once for all who ask.
+    pub(crate) fn failed(mut self, trouble: &Trouble) -> bool {
         self.is_told = true;
         self.door.report(&self, Some(trouble));
+        matches!(trouble, Trouble::SpendLimit | Trouble::Auth | Trouble::NoModel)
     }
 }
 

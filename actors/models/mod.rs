@@ -21,6 +21,7 @@ mod purse;
 mod question;
 pub mod rung;
 pub mod schema;
+pub mod standing;
 mod strict;
 pub mod tape;
 pub mod wire;
@@ -29,6 +30,7 @@ pub use brain::{ModelBrain, Models};
 pub use gateway::{Gateway, ProviderSettings};
 pub use question::BrainError;
 pub use rung::{RouteSpec, RungSpec};
+pub use standing::ProviderStanding;
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use conclave_domain::budget::ledger::Want;
+use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Part};
 use conclave_domain::custody::Happening;
+use conclave_domain::fixed::Money;
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
 use conclave_domain::time::Time;
 
@@ -275,6 +278,46 @@ pub trait SafetyStore: fmt::Debug + Send + Sync {
 
     /// The last record that was saved; `None` in a store that never had one.
     fn load(&self, done: Done<Option<SafetyRecord>, StoreError>);
+}
+
+/// What all runs of one user on one machine spend on models: the caps of an hour and of a day hold over
+/// it. Never blocks.
+pub trait SpendLedger: fmt::Debug + Send + Sync {
+    /// Reserves each call on the first of its models that fits under the caps; answers in order, once
+    /// the reservations survive the loss of power.
+    fn reserve(&self, wants: Vec<Want>, done: Done<Vec<Result<Booked, Code>>, LedgerError>);
+
+    /// The call of this number is over and has cost this much. One that is never settled counts in full.
+    fn settle(&self, call: u64, cost: Money);
+}
+
+/// A call that the ledger has reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// The number by which it is settled.
+    pub call: u64,
+    /// The model that is reserved for, counted from the best.
+    pub rung: usize,
+}
+
+/// Why the ledger did not reserve anything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// It cannot be read or written.
+    #[error("the ledger cannot be used: {what}")]
+    Disk {
+        /// What the operating system said.
+        what: String,
+    },
+    /// Nobody writes it any more.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl Gone for LedgerError {
+    fn gone() -> Self {
+        Self::Closed
+    }
 }
 
 /// Where what only reports need is appended, on a thread of its own; see [`crate::journal`].

@@ -33,12 +33,13 @@ use tokio::sync::{oneshot, watch};
 
 use crate::runtime::directory::Directory;
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{Clock, SafetyStore};
+use crate::runtime::ports::{Clock, SafetyStore, SpendLedger};
 use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::supervision::{ChildSpec, Intensity, Started};
 
 mod actor;
 mod begin;
+mod booking;
 pub(crate) mod record;
 pub mod saves;
 
@@ -230,6 +231,8 @@ pub struct SafetySetup {
     pub budgets: BudgetConfig,
     /// Where they are written down.
     pub store: Arc<dyn SafetyStore>,
+    /// What all runs of this user spend together, where somebody is paid.
+    pub ledger: Option<Arc<dyn SpendLedger>>,
     /// The clocks that they count on.
     pub clock: Arc<dyn Clock>,
     /// The fence that it guards.
@@ -272,6 +275,7 @@ pub struct SafetyHandle {
     standing: watch::Receiver<Standing>,
     fence: Arc<Fence>,
     directory: Directory,
+    ledger: Option<Arc<dyn SpendLedger>>,
 }
 
 /// How long a caller waits for safety before it counts as absent.
@@ -282,10 +286,10 @@ pub fn safety(setup: SafetySetup) -> (ChildSpec, SafetyHandle) {
     let (publisher, actor) = stable();
     let (sender, standing) = watch::channel(Standing::initial());
     let fence = Arc::clone(&setup.fence);
-    let directory = setup.directory.clone();
+    let (directory, ledger) = (setup.directory.clone(), setup.ledger.clone());
     let args = SafetyArgs { setup, standing: Arc::new(sender) };
     let child = ChildSpec::new("safety", publisher, move || (Safety, args.clone()));
-    (child, SafetyHandle { actor, standing, fence, directory })
+    (child, SafetyHandle { actor, standing, fence, directory, ledger })
 }
 
 impl SafetyHandle {
@@ -313,8 +317,26 @@ impl SafetyHandle {
         self.standing.clone()
     }
 
-    /// Permits for all of these, each given or refused for itself.
-    pub async fn permits(&self, requests: Vec<Request>) -> Vec<Result<Permit, Code>> {
+    /// Permits for all of these, each given or refused for itself: by safety for this run, and where
+    /// one is paid by the ledger of all runs.
+    pub async fn permits(&self, mut requests: Vec<Request>) -> Vec<Result<Permit, Code>> {
+        let Some(ledger) = &self.ledger else { return self.permits_of_run(requests).await };
+        let words = booking::book(ledger, &mut requests).await;
+        let asked = requests.into_iter().zip(&words).filter(|(_, word)| word.is_ok());
+        let asked = asked.map(|(request, _)| request).collect();
+        let mut permits = self.permits_of_run(asked).await.into_iter();
+        let permit = |word: Result<Option<booking::Booking>, Code>| {
+            let booking = word?;
+            let permit = permits.next().unwrap_or(Err(Code::SafetyAbsent))?;
+            Ok(match booking {
+                Some(booking) => booking.of(permit),
+                None => permit,
+            })
+        };
+        words.into_iter().map(permit).collect()
+    }
+
+    async fn permits_of_run(&self, requests: Vec<Request>) -> Vec<Result<Permit, Code>> {
         let count = requests.len();
         let answered = self.ask(|reply| SafetyMsg::Permit { requests, reply }).await;
         answered.unwrap_or_else(|| (0..count).map(|_| Err(Code::SafetyAbsent)).collect())
@@ -338,6 +360,9 @@ impl SafetyHandle {
 
     /// Ends a permitted call.
     pub fn settle(&self, permit: Permit, cost: Money) {
+        if let (Some(ledger), Some(call)) = (&self.ledger, permit.booked()) {
+            ledger.settle(call, cost);
+        }
         // Without safety the reservation stays spent: that is the careful side.
         let _ = self.actor.cast(SafetyMsg::Settle { permit, cost });
     }

@@ -277,6 +277,15 @@ async fn money_of_calls_under_way_is_spent_after_a_kill() {
         assert!((0.2..0.8 + 1e-9).contains(&spent), "{name}: {spent}, a block of eight at most");
         assert!(row.reserved.get() < 1e-9, "{row:?}");
     }
+    // Without the blocks the agent's line is the run's.
+    let rows = killed.safety.report().await.unwrap().remaining;
+    let known = |name: &str| {
+        let row = rows.iter().find(|row| row.budget == name).unwrap();
+        assert!(row.blocks.get() > 0.0 && row.blocks.get() <= row.spent.get(), "{row:?}");
+        row.spent.get() - row.blocks.get()
+    };
+    let of_agent = known("usd_per_run_by_agent.position_sizer");
+    assert!((known("usd_per_run") - of_agent).abs() < 1e-9);
     killed.stop().await;
 }
 

@@ -169,6 +169,7 @@ async fn start(
         fence: Fence::without_flag(),
         events: Arc::new(|_| ()),
         runtime: Handle::current(),
+        ledger: None,
         witness: Some(world.journal.clone()),
     };
     let starting = tokio::time::timeout(STUCK, Council::start(setup, outside)).await;

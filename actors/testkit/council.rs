@@ -207,6 +207,7 @@ impl TestCouncil {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }),
             runtime: Handle::current(),
+            ledger: None,
             witness: None,
         };
         let council = Council::start(setup, world).await.expect("a council");

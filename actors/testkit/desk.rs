@@ -20,6 +20,7 @@ use crate::runtime::brain::Brain;
 use crate::runtime::directory::Directory;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
+use crate::runtime::ports::SpendLedger;
 use crate::runtime::shell::{self, AgentHandle, AgentSpec};
 use crate::runtime::supervision::Intensity;
 use crate::safety::{SafetyEvent, SafetyHandle, SafetySetup, safety};
@@ -44,6 +45,8 @@ pub struct DeskSetup<B: 'static> {
     pub others: Vec<(&'static str, Arc<dyn Brain<B>>)>,
     /// The disk that safety writes to: hand over a former desk's for a restart.
     pub store: Arc<MemorySafety>,
+    /// What all runs spend together, if anybody counts it.
+    pub ledger: Option<Arc<dyn SpendLedger>>,
     /// The clocks.
     pub clock: Arc<ManualClock>,
 }
@@ -60,6 +63,7 @@ impl<B> DeskSetup<B> {
             brains: Vec::new(),
             others: Vec::new(),
             store: Arc::default(),
+            ledger: None,
             clock: Arc::default(),
         }
     }
@@ -119,6 +123,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Desk<B> {
         let (child, safety) = safety(SafetySetup {
             budgets: setup.budgets,
             store: setup.store.clone(),
+            ledger: setup.ledger.clone(),
             clock: setup.clock.clone(),
             fence: Arc::clone(&fence),
             directory: Directory::default(),

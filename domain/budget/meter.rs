@@ -195,16 +195,34 @@ pub(super) struct Meter {
     pub(super) ahead: i64,
     /// On its way to the disk.
     pub(super) pending: i64,
+    /// Blocks of dead processes: a part of what is spent, which nobody knows to be paid.
+    blocks: Vec<Spend>,
 }
 
 impl Meter {
     pub(super) fn new(limit: i64) -> Self {
-        Self { limit, spends: VecDeque::new(), spent: 0, ahead: 0, pending: 0 }
+        Self { limit, spends: VecDeque::new(), spent: 0, ahead: 0, pending: 0, blocks: Vec::new() }
     }
 
-    pub(super) fn restored(limit: i64, spends: Vec<Spend>) -> Self {
+    pub(super) fn restored(limit: i64, spends: Vec<Spend>, blocks: Vec<Spend>) -> Self {
         let spent = spends.iter().map(|spend| spend.units).sum();
-        Self { spends: spends.into(), spent, ..Self::new(limit) }
+        Self { spends: spends.into(), spent, blocks, ..Self::new(limit) }
+    }
+
+    /// Spends what a dead process had reserved.
+    pub(super) fn bury(&mut self, now: Time, units: i64, window: Option<Duration>) {
+        self.spend(now, units, window);
+        self.blocks.push(Spend { from: now, until: now, units });
+    }
+
+    /// What of the spends of a moment dead processes had reserved.
+    pub(super) fn buried_at(&self, now: Time, window: Option<Duration>) -> i64 {
+        let counts = |spend: &&Spend| window.is_none_or(|of| now.since(spend.until) < of);
+        self.blocks.iter().filter(counts).map(|spend| spend.units).sum()
+    }
+
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Spend> {
+        self.blocks.iter()
     }
 
     pub(super) const fn limit(&self) -> i64 {
@@ -240,6 +258,7 @@ impl Meter {
     /// Forgets what the window has passed over.
     pub(super) fn expire(&mut self, now: Time, window: Option<Duration>) {
         let Some(window) = window else { return };
+        self.blocks.retain(|block| now.since(block.until) < window);
         while let Some(first) = self.spends.front() {
             if now.since(first.until) < window {
                 return;

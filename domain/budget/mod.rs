@@ -33,6 +33,7 @@ use crate::time::Time;
 
 mod config;
 pub mod ladder;
+pub mod ledger;
 mod meter;
 mod request;
 mod snapshot;
@@ -67,6 +68,9 @@ pub struct Remaining {
     pub reserved: Ratio,
     /// What is spent beside that; more than the limit where a call cost more than it could.
     pub spent: Ratio,
+    /// What of the spent a process that died had reserved in a block of this line alone, and may not have
+    /// paid. Without it the lines of the agents add up to the run's.
+    pub blocks: Ratio,
     /// What is left of it, never negative.
     pub left: Ratio,
 }
@@ -179,7 +183,8 @@ impl Budgets {
             self.held.retain(|_, held| now.wall.since(held.at) < HOUR);
         }
         self.check();
-        Ok(Permit { request: request.clone(), granted, given_at: now, run_serial, serial })
+        let request = request.clone();
+        Ok(Permit { request, granted, given_at: now, run_serial, serial, booked: None })
     }
 
     /// Replaces what a permit reserved by what the call has cost. Nothing else is given back: a
@@ -189,7 +194,7 @@ impl Budgets {
         self.check();
         let cost = cost.raw().clamp(0, COST_MAX);
         let change = cost.saturating_sub(permit.reserved().raw());
-        let Permit { request, granted, given_at, run_serial, serial } = permit;
+        let Permit { request, granted, given_at, run_serial, serial, .. } = permit;
         let is_this = |held: &Held| held.at == given_at.wall && held.run_serial == run_serial;
         if self.held.get(&serial).is_some_and(is_this) {
             self.held.remove(&serial);
@@ -234,6 +239,7 @@ impl Budgets {
                 limit: line.display(meter.limit()),
                 reserved: line.display(reserved),
                 spent: line.display(all - reserved),
+                blocks: line.display(meter.buried_at(line.clock().of(now), line.window())),
                 left: line.display(meter.limit().saturating_sub(all).max(0)),
             }
         });

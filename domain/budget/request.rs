@@ -91,6 +91,8 @@ impl Paid {
                     | Code::SafetyMoneyHour
                     | Code::SafetyMoneyAgent
                     | Code::SafetyMoneyModel
+                    | Code::SafetyMoneyDayAll
+                    | Code::SafetyMoneyHourAll
             )
     }
 }
@@ -211,6 +213,8 @@ pub struct Permit {
     pub(super) run_serial: u64,
     /// Its number among the permits of the process.
     pub(super) serial: u64,
+    /// The call's number in the ledger of all runs.
+    pub(super) booked: Option<u64>,
 }
 
 impl Permit {
@@ -227,6 +231,18 @@ impl Permit {
     /// The model that may be asked; `None` for what costs nothing.
     pub const fn granted(&self) -> Option<&Rung> {
         self.granted.as_ref()
+    }
+
+    /// The same for a call that the ledger of all runs has reserved under this number.
+    #[must_use = "an unused permit stays spent"]
+    pub const fn booked_as(mut self, call: Option<u64>) -> Self {
+        self.booked = call;
+        self
+    }
+
+    /// The call's number in the ledger of all runs, where it stands there.
+    pub const fn booked(&self) -> Option<u64> {
+        self.booked
     }
 
     /// The money that it reserved.

@@ -27,6 +27,9 @@ struct StoredLine {
     spends: Vec<Spend>,
     /// Reserved in blocks and perhaps spent: after a crash it is.
     ahead: i64,
+    /// What of the spends dead processes had reserved; of money alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<Spend>,
 }
 
 impl BudgetSnapshot {
@@ -88,6 +91,17 @@ impl BudgetSnapshot {
 
     fn on_wall_time(&self) -> impl Iterator<Item = &StoredLine> {
         self.lines.iter().filter(|stored| matches!(stored.line.clock(), Clock::Wall))
+    }
+}
+
+/// Spends what a dead process had reserved; of money it is known apart, because each line has blocks of
+/// its own, and the lines of the agents would add up to more than the run's.
+fn spend_block(meter: &mut Meter, line: &Line, block: i64, now: Now) {
+    let now = line.clock().of(now);
+    if line.is_money() {
+        meter.bury(now, block, line.window());
+    } else {
+        meter.spend(now, block, line.window());
     }
 }
 
@@ -159,10 +173,11 @@ impl Budgets {
         budgets.adjusted.clone_from(&stored.adjusted);
         budgets.blocks = stored.blocks;
         budgets.adjusted_floor = (!stored.clean).then_some(now.trading);
-        for StoredLine { line, spends, ahead } in &stored.lines {
-            let mut meter = Meter::restored(line.limit(&budgets.config), spends.clone());
+        for StoredLine { line, spends, ahead, blocks } in &stored.lines {
+            let limit = line.limit(&budgets.config);
+            let mut meter = Meter::restored(limit, spends.clone(), blocks.clone());
             if !stored.clean && *ahead > 0 {
-                meter.spend(line.clock().of(now), *ahead, line.window());
+                spend_block(&mut meter, line, *ahead, now);
             }
             budgets.meters.insert(line.clone(), meter);
         }
@@ -190,11 +205,12 @@ impl Budgets {
         budgets.blocks = live.stored.blocks;
         budgets.adjusted_floor = live.adjusted_floor;
         budgets.free.clone_from(&live.free);
-        for StoredLine { line, spends, ahead } in &live.stored.lines {
-            let mut meter = Meter::restored(line.limit(&budgets.config), spends.clone());
+        for StoredLine { line, spends, ahead, blocks } in &live.stored.lines {
+            let limit = line.limit(&budgets.config);
+            let mut meter = Meter::restored(limit, spends.clone(), blocks.clone());
             match line.clock() {
                 Clock::Trading => meter.ahead = *ahead,
-                Clock::Wall if *ahead > 0 => meter.spend(now.wall, *ahead, line.window()),
+                Clock::Wall if *ahead > 0 => spend_block(&mut meter, line, *ahead, now),
                 Clock::Wall => {}
             }
             budgets.meters.insert(line.clone(), meter);
@@ -295,6 +311,7 @@ impl Budgets {
         let lines = self.meters.iter().filter(is_stored).map(|(line, meter)| StoredLine {
             line: line.clone(),
             spends: meter.spends().copied().collect(),
+            blocks: meter.blocks().copied().collect(),
             ahead: if clean { 0 } else { meter.ahead + meter.pending },
         });
         let (run, adjusted) = (self.run.clone(), self.adjusted.clone());

@@ -52,8 +52,10 @@ pub enum Remedy {
     Retry,
     /// The same once more, not before this has passed.
     RetryAfter(Duration),
-    /// The next provider or model of the chain.
-    NextRung,
+    /// The next provider that has the same model.
+    NextProvider,
+    /// The next cheaper model: no provider is asked for this one any more.
+    CheaperModel,
     /// Nothing: the agent abstains.
     GiveUp,
 }
@@ -69,9 +71,8 @@ impl Trouble {
             | Self::Server { .. }
             | Self::Unknown
             | Self::Malformed => Remedy::Retry,
-            Self::SpendLimit | Self::Auth | Self::NoModel | Self::Refused { .. } => {
-                Remedy::NextRung
-            }
+            Self::SpendLimit | Self::Auth | Self::Refused { .. } => Remedy::NextProvider,
+            Self::NoModel => Remedy::CheaperModel,
             Self::BadRequest
             | Self::TooLarge
             | Self::Timeout
@@ -105,6 +106,35 @@ impl Trouble {
             Self::Malformed => "malformed",
             Self::Truncated => "truncated",
             Self::Declined => "declined",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole table: what is done after each trouble.
+    #[test]
+    fn each_trouble_has_its_remedy() {
+        let again = Remedy::RetryAfter(Duration::from_secs(7));
+        for (trouble, expected) in [
+            (Trouble::RateLimited { retry_after_ms: Some(7_000) }, again),
+            (Trouble::RateLimited { retry_after_ms: None }, Remedy::Retry),
+            (Trouble::SpendLimit, Remedy::NextProvider),
+            (Trouble::Auth, Remedy::NextProvider),
+            (Trouble::NoModel, Remedy::CheaperModel),
+            (Trouble::BadRequest, Remedy::GiveUp),
+            (Trouble::TooLarge, Remedy::GiveUp),
+            (Trouble::Server { status: 500 }, Remedy::Retry),
+            (Trouble::Refused { status: 500 }, Remedy::NextProvider),
+            (Trouble::Unknown, Remedy::Retry),
+            (Trouble::Timeout, Remedy::GiveUp),
+            (Trouble::Malformed, Remedy::Retry),
+            (Trouble::Truncated, Remedy::GiveUp),
+            (Trouble::Declined, Remedy::GiveUp),
+        ] {
+            assert_eq!(trouble.remedy(), expected, "{}", trouble.name());
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod prices_file;
 pub mod random;
 pub mod safety_store;
 pub mod slack_http;
+pub mod spend_ledger;
 pub mod store_reopen;
 pub mod store_writer;
 pub mod tape_files;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use conclave_actors::models::tape::Recorder;
 use conclave_actors::models::tape::recorded::{RecordedByTape, ReplayThenLive};
 use conclave_actors::models::tape::shelf::Shelf;
-use conclave_actors::models::{BrainError, ModelBrain, Models};
+use conclave_actors::models::{BrainError, Gateway, ModelBrain, Models};
 use conclave_actors::runtime::agent::Entry;
 use conclave_actors::runtime::brain::{Brain, RulesBrain};
 use conclave_domain::role::AgentName;
@@ -85,6 +85,14 @@ impl Minds {
         match self {
             Self::Recorded(taped) | Self::Both(taped, _) => Some(taped),
             Self::Rules | Self::Live(_) => None,
+        }
+    }
+
+    /// What stands between the agents and the providers, where any is asked.
+    pub const fn gateway(&self) -> Option<&Arc<Gateway>> {
+        match self {
+            Self::Live(models) | Self::Both(_, models) => Some(&models.gateway),
+            Self::Rules | Self::Recorded(_) => None,
         }
     }
 

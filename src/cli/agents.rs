@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use conclave_actors::runtime::agent::Entry;
+use conclave_actors::news::reader::NewsReader;
+use conclave_actors::runtime::agent::{Agent as _, Entry};
 use conclave_actors::runtime::brain::Thought;
 use conclave_actors::runtime::roster::{self, Seat};
 use conclave_actors::{selection, trading, training};
@@ -54,7 +55,7 @@ pub enum AgentsAction {
     },
     /// Prints what a model would be told, generated from the live limits.
     Prompt {
-        /// The agent's name, or `orchestrator`.
+        /// The agent's name, `orchestrator` or `news_reader`.
         name: String,
         /// A JSON file with a brief to show it with, or `-` for standard input.
         #[arg(long, value_name = "FILE")]
@@ -285,6 +286,12 @@ fn prompt(
 ) -> Result<(), CliError> {
     let (system, user) = if name == roster::ORCHESTRATOR.name {
         (roster::orchestrator_instructions(limits), None)
+    } else if name == NewsReader::ROLE.name {
+        if brief.is_some() {
+            let text = "the news reader is told items of news, and has no brief to be shown with";
+            return Err(CliError::new(ExitCode::Usage, text));
+        }
+        (Entry::of::<NewsReader>().system(limits), None)
     } else {
         let seat = found(name)?;
         let user = match (brief, seat.role.team) {

@@ -25,7 +25,7 @@ use toml::Value;
 pub use alpaca::AlpacaSettings;
 pub use keys::{Key, keys};
 pub use layers::{ENV_PREFIX, Layer, Source};
-pub use models::{ModelSettings, PROVIDERS, ProviderSettings};
+pub use models::{LEDGER_OF_USER, ModelSettings, PROVIDERS, ProviderSettings};
 pub use money::TABLES;
 pub use notify::NotifySettings;
 pub use settings::*;

@@ -12,6 +12,9 @@ use super::Config;
 use super::keys::{Key, duration, integer, key, word};
 use super::value::{Kind, Setting};
 
+/// The word for the ledger in the folder of the user's state.
+pub const LEDGER_OF_USER: &str = "auto";
+
 /// The providers there are, in the order of `config/default.toml`.
 pub const PROVIDERS: [&str; 3] = ["anthropic", "openrouter", "local"];
 
@@ -38,6 +41,11 @@ pub struct ModelSettings {
     pub tape: String,
     /// A price table of one's own; empty for none.
     pub prices: String,
+    /// The ledger of what all runs of this user spend: `auto` for the one in the folder of the user's
+    /// state, a path, or empty for none. Of no weight for what is decided, and so no part of a
+    /// configuration's hash.
+    #[serde(skip_serializing)]
+    pub ledger: String,
     /// Who reads the news: `rules`, which is a dictionary, or `model`.
     pub news_reader: String,
     /// The providers, by name.
@@ -112,6 +120,7 @@ impl Default for ModelSettings {
             effort: "low".to_owned(),
             tape: "record".to_owned(),
             prices: String::new(),
+            ledger: LEDGER_OF_USER.to_owned(),
             news_reader: "rules".to_owned(),
             providers: BTreeMap::from([
                 (anthropic, ProviderSettings::of("https://api.anthropic.com", claude, 32, 1_000)),
@@ -142,15 +151,20 @@ pub(super) fn keys(all: &mut Vec<Key>) {
         word("models.news_reader", &["rules", "model"], |c, v| {
             v.clone_into(&mut c.models.news_reader);
         }),
-        key("models.prices", Kind::Text, |config, setting| {
-            if let Setting::Text(path) = setting {
-                path.clone_into(&mut config.models.prices);
-            }
-        }),
+        path("models.prices", |c| &mut c.models.prices),
+        path("models.ledger", |c| &mut c.models.ledger),
     ]);
     for name in PROVIDERS {
         provider(all, name);
     }
+}
+
+fn path(name: &str, place: fn(&mut Config) -> &mut String) -> Key {
+    key(name, Kind::Text, move |config, setting| {
+        if let Setting::Text(path) = setting {
+            path.clone_into(place(config));
+        }
+    })
 }
 
 fn deadline(path: &str, place: fn(&mut Config) -> &mut Duration) -> Key {

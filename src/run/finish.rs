@@ -15,6 +15,7 @@ use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::minds;
 use super::prepare::Prepared;
 use crate::adapters::audit_files;
 use crate::adapters::journal_files::{JournalFiles, Left};
@@ -100,6 +101,8 @@ pub(super) async fn report(
     notes.extend(prepared.faults.never_happened().iter().map(|planned| {
         format!("the planned fault {planned} never happened: this process had {rounds} rounds")
     }));
+    notes.extend(minds::notes(prepared));
+    notes.extend(unspent_blocks(council).await);
     notes.extend(Some(council.audit.lost()).filter(|lost| *lost > 0).map(missing));
     // A run that is stopped before its first bar is reported on as well.
     if curve.is_empty() {
@@ -136,6 +139,21 @@ async fn costs(prepared: &Prepared, council: &Council) -> Costs {
     let report = council.safety.report().await;
     let spent = report.map(|report| report.costs).unwrap_or_default();
     Costs { spent, expected: prepared.expected.clone() }
+}
+
+/// What a killed process had reserved and may not have paid, where there is such money: without it the
+/// costs of the agents add up to the run's.
+async fn unspent_blocks(council: &Council) -> Option<String> {
+    let rows = council.safety.report().await?.remaining;
+    let run = rows.iter().find(|row| row.budget == "usd_per_run")?;
+    let blocks = run.blocks.get();
+    (blocks > 0.0).then(|| {
+        format!(
+            "${blocks:.4} of what the run has spent were reserved by a process that was killed, and may \
+             not have been paid; each agent's spend holds such a block of its own: `conclave budgets` \
+             shows them apart"
+        )
+    })
 }
 
 /// How often each agent was started again, where it was.

@@ -12,6 +12,7 @@ use conclave_actors::trading;
 use tokio::sync::watch;
 
 use super::prepare::Prepared;
+use super::recipe::Recipe;
 use super::{RunArgs, expected};
 use crate::brains::{Minds, TAPE_FILE};
 use crate::cli::error::{CliError, ExitCode};
@@ -21,20 +22,20 @@ use crate::cli::error::{CliError, ExitCode};
 ///
 /// # Errors
 /// When a provider or the tape cannot be used, or the agents could never be asked.
-pub(super) async fn of(args: &RunArgs, prepared: &mut Prepared) -> Result<Minds, CliError> {
-    let minds = opened(args, prepared).await?;
+pub(super) async fn of(prepared: &mut Prepared) -> Result<Minds, CliError> {
+    let minds = opened(prepared).await?;
     seat(&minds, prepared)?;
     expected::tell(prepared)?;
     Ok(minds)
 }
 
-async fn opened(args: &RunArgs, prepared: &Prepared) -> Result<Minds, CliError> {
+async fn opened(prepared: &Prepared) -> Result<Minds, CliError> {
     let played = prepared.recipe.as_ref().and_then(|recipe| recipe.tape.as_ref());
     if let Some(tape) = played {
         return Minds::recorded(&tape.path);
     }
     let mut minds = Minds::live(&prepared.config).await?;
-    if let Some(tape) = args.tape.as_deref().filter(|_| args.replay_first) {
+    if let Some(tape) = prepared.recipe.as_ref().and_then(Recipe::played_first) {
         minds = minds.behind(tape)?;
     }
     Ok(minds)
@@ -49,6 +50,7 @@ fn seat(minds: &Minds, prepared: &mut Prepared) -> Result<(), CliError> {
     }
     prepared.news.reader = minds.brain(Entry::of::<NewsReader>(), &prepared.config)?;
     prepared.shelf = minds.shelf().cloned();
+    prepared.gateway = minds.gateway().cloned();
     Ok(())
 }
 
@@ -93,4 +95,29 @@ pub(super) fn agree(prepared: &Prepared) -> Result<(), CliError> {
                     configuration and version are needed";
         Err(CliError::new(ExitCode::Data, text).caused_by(fault))
     })
+}
+
+/// What a reader of the run must know of its providers.
+pub(super) fn notes(prepared: &Prepared) -> Vec<String> {
+    let standings = prepared.gateway.iter().flat_map(|gateway| gateway.standings());
+    standings.flat_map(|standing| standing.notes()).collect()
+}
+
+/// A run whose models were asked and never answered is none with models.
+///
+/// # Errors
+/// With exit code 9, saying what to do.
+pub(super) fn answered(prepared: &Prepared) -> Result<(), CliError> {
+    let Some(gateway) = &prepared.gateway else { return Ok(()) };
+    let standings = gateway.standings();
+    let failed: u64 = standings.iter().map(|standing| standing.failed).sum();
+    if failed == 0 || standings.iter().any(|standing| standing.answered > 0) {
+        return Ok(());
+    }
+    let mut text = format!("no model ever answered: {failed} requests failed");
+    for note in notes(prepared) {
+        text.push_str("\n  ");
+        text.push_str(&note);
+    }
+    Err(CliError::new(ExitCode::Broker, text))
 }

@@ -22,6 +22,7 @@ mod resume;
 pub mod rounds;
 mod serve;
 mod session;
+pub(crate) mod spend;
 mod start;
 mod starts;
 mod stopping;
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use conclave_actors::runtime::ports::BrokerWitness;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 pub use args::RunArgs;
@@ -72,16 +74,16 @@ pub fn run(
     let _ = logging::configure(&prepared.config.log.level);
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    let runtime = runtime()?;
     // Before anything is written: a run that cannot serve leaves nothing behind.
     runtime.block_on(serve::probe(&prepared.config.http, args.port.is_some()))?;
     post::probe(&prepared.config.notify)?;
-    let mut minds = runtime.block_on(minds::of(args, &mut prepared))?;
-    let (dir, resume) = match args.place() {
+    let mut minds = runtime.block_on(minds::of(&mut prepared))?;
+    let (id, place) = (fresh_id(), args.place());
+    spend::of(&mut prepared, place.as_ref().map_or(Path::new(&id), |(dir, _)| dir))?;
+    let (dir, resume) = match place {
         Some(place) => place,
-        None => (world::fresh_dir(&fresh_id())?, false),
+        None => (world::fresh_dir(&id)?, false),
     };
     let clock = Arc::new(ReplayClock::default());
     let opened = open(args, &prepared, (&dir, resume), &clock)?;
@@ -108,15 +110,22 @@ pub fn run(
         }
     });
     drop(runtime);
+    spend::end(&prepared);
     let (report, is_told) = played.inspect_err(|error| starts::leave_halted(&dir, error))?;
     drop(opened);
     start.ended();
     minds::agree(&prepared)?;
-    if is_told {
-        return Ok(());
+    if !is_told {
+        tell(&report, &dir, format, out)?;
+        stopping::farewell(interrupted.load(Ordering::SeqCst), *stopped.borrow(), &dir)?;
     }
-    tell(&report, &dir, format, out)?;
-    stopping::farewell(interrupted.load(Ordering::SeqCst), *stopped.borrow(), &dir)
+    minds::answered(&prepared)
+}
+
+/// The one thread that a run lives on.
+fn runtime() -> Result<Runtime, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))
 }
 
 /// Opens the run's directory, if it may be gone on with as it was begun.

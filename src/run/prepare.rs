@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_actors::council::AgentSetup;
+use conclave_actors::models::Gateway;
 use conclave_actors::models::tape::shelf::Shelf;
 use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
@@ -30,6 +31,7 @@ use conclave_domain::watch::MarketWatch;
 use super::args::RunArgs;
 use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
+use crate::adapters::spend_ledger::SpendFile;
 use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
@@ -59,6 +61,10 @@ pub(crate) struct Prepared {
     pub(super) expected: Vec<Expected>,
     /// The tape that its agents answer out of, if they do.
     pub(super) shelf: Option<Arc<Shelf>>,
+    /// What stands between its agents and their providers, if they ask any.
+    pub(super) gateway: Option<Arc<Gateway>>,
+    /// What all runs of this user spend, where its agents are paid.
+    pub(super) ledger: Option<Arc<SpendFile>>,
 }
 
 impl Prepared {
@@ -99,6 +105,8 @@ impl Prepared {
             recipe: None,
             expected: Vec::new(),
             shelf: None,
+            gateway: None,
+            ledger: None,
         })
     }
 

@@ -88,6 +88,9 @@ pub struct Recipe {
     /// Where its exchanges with models are written, where that is not its own directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tape_to: Option<PathBuf>,
+    /// Whether what that tape has is taken from it before anybody is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay_first: bool,
     /// Slices of bars that moved at once: the order of session digests depends on it.
     pub chunk: usize,
     /// The configuration as text; it lies in a file of its own.
@@ -115,9 +118,15 @@ impl Recipe {
             lift_halt_after_ms: args.lift_halt_after.map(millis),
             tape: args.played_tape().map(SourceFile::of).transpose()?,
             tape_to: args.written_tape()?,
+            replay_first: args.replay_first,
             chunk: if args.pace.is_some() { 1 } else { loaded.config.run.chunk },
             config_text,
         })
+    }
+
+    /// The tape whose answers are taken before anybody is asked, if one is.
+    pub(super) fn played_first(&self) -> Option<&Path> {
+        self.tape_to.as_deref().filter(|_| self.replay_first)
     }
 
     /// How long after a drawdown halt it was lifted.
@@ -148,6 +157,7 @@ impl Recipe {
         }
         if self.tape_to.is_none() {
             self.tape_to.clone_from(&begun.tape_to);
+            self.replay_first = begun.replay_first;
         }
         self.lift_halt_after_ms = self.lift_halt_after_ms.or(begun.lift_halt_after_ms);
         // The order of session digests depends on the chunks that it was begun in.

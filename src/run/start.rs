@@ -7,7 +7,7 @@ use conclave_actors::audit::record;
 use conclave_actors::consensus::Patience;
 use conclave_actors::council::{Carried, Council, CouncilSetup, World};
 use conclave_actors::runtime::fence::Fence;
-use conclave_actors::runtime::ports::{AuditSink, ContextSink, Done, Journal as _};
+use conclave_actors::runtime::ports::{AuditSink, ContextSink, Done, Journal as _, SpendLedger};
 use conclave_actors::safety::ModeRequest;
 use conclave_domain::book::Book;
 use conclave_domain::context::{BookKind, Update};
@@ -111,6 +111,7 @@ pub(super) async fn start(
         // Most of what safety tells would not be brought about by playing the bars again.
         events: Arc::new(move |_| hurry.wish()),
         runtime: tokio::runtime::Handle::current(),
+        ledger: prepared.ledger.clone().map(|ledger| ledger as Arc<dyn SpendLedger>),
         witness: opened.witness.clone(),
     };
     let world = world.with_faults(&prepared.faults);

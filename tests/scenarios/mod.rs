@@ -2,6 +2,7 @@
 
 mod halt;
 mod models;
+mod money;
 mod news;
 mod replay;
 mod resume;

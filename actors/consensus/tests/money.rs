@@ -4,6 +4,8 @@ use conclave_domain::budget::{BudgetConfig, Rung};
 use conclave_domain::fixed::Money;
 
 use super::*;
+use crate::runtime::ports::SpendLedger;
+use crate::testkit::memory_ledger::MemoryLedger;
 
 fn cents(cents: i64) -> Money {
     Money::from_raw(cents * (Money::SCALE / 100))
@@ -96,5 +98,76 @@ async fn the_guardian_speaks_through_its_model_to_the_end() {
     assert_eq!(sixth.report.verdict, Verdict::Act);
     let seventh = round(&desk, 7, &calm()).await;
     assert_eq!(seventh.report.verdict, Verdict::Hold { code: Code::GuardSilent });
+    desk.stop().await;
+}
+
+/// Desks that share a ledger, each with money of its own in plenty.
+async fn desk_at(ledger: &Arc<MemoryLedger>, paid: Paid) -> Desk<TradingBrief> {
+    let brains = vec![("position_sizer", ScriptedBrain::on_ladder(Act::Rules, paid))];
+    let budgets = BudgetConfig { usd_per_run: cents(500), ..BudgetConfig::default() };
+    let ledger = Some(Arc::clone(ledger) as Arc<dyn SpendLedger>);
+    Desk::start(DeskSetup { budgets, brains, ledger, ..DeskSetup::of(TEAM) }).await.unwrap()
+}
+
+fn ledger_of(usd_per_day: i64) -> Arc<MemoryLedger> {
+    let (usd_per_day, usd_per_hour) = (cents(usd_per_day), cents(1_000));
+    MemoryLedger::new(BudgetConfig { usd_per_day, usd_per_hour, ..BudgetConfig::default() })
+}
+
+/// Goal: G-1, G-3: a paid call needs the word of the ledger beside safety's: two runs together never
+/// spend more than one day's money, step down as it goes, and end at their rules with a code.
+/// Method: nine tenths of a dollar, on rungs of 40, 20 and 1 cents, round after round on two desks.
+#[tokio::test(start_paused = true)]
+async fn two_runs_that_share_a_ledger_hold_one_cap_together() {
+    let ledger = ledger_of(100);
+    let desks =
+        [desk_at(&ledger, ladder().or_rules()).await, desk_at(&ledger, ladder().or_rules()).await];
+    let mut thought: Vec<(String, Option<Code>)> = Vec::new();
+    for nth in 1..=20 {
+        for desk in &desks {
+            let closed = round(desk, nth, &calm()).await;
+            let answer = answer(&closed, "position_sizer");
+            thought.push((answer.brain.clone(), answer.refused));
+            assert!(ledger.spent() <= cents(90), "{nth}");
+        }
+    }
+    let count = |by: &str| thought.iter().filter(|(brain, _)| brain == by).count();
+    assert_eq!([count("opus"), count("haiku"), count("rules")], [2, 10, 28]);
+    assert_eq!(thought.last(), Some(&("rules".to_owned(), Some(Code::SafetyMoneyDayAll))));
+    assert_eq!((ledger.spent(), ledger.under_way()), (cents(90), 0), "all of it is settled");
+    for desk in desks {
+        desk.stop().await;
+    }
+}
+
+/// G-3: what safety refuses leaves nothing in the ledger, and without the ledger nobody is paid.
+#[tokio::test(start_paused = true)]
+async fn a_call_needs_both_words_and_one_refusal_gives_the_other_back() {
+    let ledger = ledger_of(100);
+    let paid = || Some(Paid::one("haiku", Some(cents(1))));
+    let request = || Request::consultation(&TEAM[2].role, paid());
+    let desk = desk_at(&ledger, Paid::one("haiku", Some(cents(1)))).await;
+    let permit = desk.safety.permit(request()).await.unwrap();
+    assert_eq!((ledger.spent(), ledger.under_way()), (cents(1), 1));
+    desk.safety.settle(permit, Money::ZERO);
+    assert_eq!((ledger.spent(), ledger.under_way()), (Money::ZERO, 0));
+
+    let dear = Request::consultation(&TEAM[2].role, Some(Paid::one("opus", Some(cents(60)))));
+    let both = desk.safety.permits(vec![dear, Request::entry(), request()]).await;
+    assert_eq!(both[0].as_ref().err(), Some(&Code::SafetyMoneyCall));
+    assert!(both[1].is_ok() && both[2].is_ok(), "{both:?}");
+    assert_eq!(ledger.under_way(), 1, "what safety refused was given back");
+
+    // Whoever goes away before safety has answered has made no call.
+    desk.store.stall();
+    let dear = Request::consultation(&TEAM[2].role, Some(Paid::one("opus", Some(cents(40)))));
+    let asked = desk.safety.permit(dear);
+    tokio::time::timeout(Duration::from_millis(5), asked).await.unwrap_err();
+    assert_eq!(ledger.under_way(), 1);
+    desk.store.go_on();
+
+    ledger.lose();
+    assert_eq!(desk.safety.permit(request()).await, Err(Code::SafetyLedger));
+    assert!(desk.safety.permit(Request::entry()).await.is_ok(), "what costs nothing goes on");
     desk.stop().await;
 }

@@ -64,7 +64,8 @@ async fn each_failure_is_retried_handed_on_or_given_up_as_the_matrix_says() {
         (Does::replies(429, &[], &spend), (1, 1), elsewhere(), 0),
         (Does::fails_with(402, "billing_error"), (1, 1), elsewhere(), 0),
         (Does::fails_with(401, "authentication_error"), (1, 1), elsewhere(), 0),
-        (Does::fails_with(404, "not_found_error"), (1, 1), elsewhere(), 0),
+        // Not the next provider but the next cheaper model, of which there is none here.
+        (Does::fails_with(404, "not_found_error"), (1, 0), Ok(Some("rules".to_owned())), 0),
         (Does::fails_with(400, "invalid_request_error"), (1, 0), nobody("bad_request"), 0),
         (Does::fails_with(413, "request_too_large"), (1, 0), nobody("too_large"), 0),
         (Does::replies(200, &[], &cut), (1, 0), nobody("truncated"), 1),
@@ -116,6 +117,57 @@ async fn a_forbidden_answer_is_not_asked_for_again() {
     let (thought, _) = world.size().await;
     assert!(matches!(thought, Err(ConsultError::Forbidden { .. })), "{thought:?}");
     assert_eq!(world.arrived(), (1, 0));
+}
+
+/// Goal: a model that is gone is followed by the next cheaper one, then by rules, and nobody asks for it
+/// again. Method: the first provider does not have the dear model, later not the cheap one either.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_gone_is_followed_by_the_next_cheaper_one_and_then_by_rules() {
+    let world = World::new();
+    let cheap = RungSpec { model: CHEAP.to_owned(), routes: vec![route("one", CHEAP)], ..rung() };
+    let brain = |models: &Models| {
+        let rungs = vec![rung(), cheap.clone()];
+        ModelBrain::new(Entry::of::<PositionSizer>(), &world.limits, rungs, models).unwrap()
+    };
+    let sizer = brain(&world.models);
+    let gone = || Does::fails_with(404, "not_found_error");
+    let ladder = |brain: &ModelBrain<TradingBrief>| {
+        let paid = brain.paid(&sample::entry(), &world.limits);
+        paid.map(|paid| paid.rungs.into_iter().map(|rung| rung.model).collect::<Vec<_>>())
+    };
+    world.one.once(Duration::ZERO, gone());
+    let Question { ask, spent } = world.question(&sizer, Entry::of::<PositionSizer>());
+    let thought = sizer.think(ask).await.unwrap();
+    assert_eq!((thought.by.as_deref(), thought.refused), (Some(CHEAP), None));
+    assert_eq!((world.arrived(), spent.get()), ((2, 0), Some(world.one.bill())));
+    assert!(world.one.bodies()[1].contains(CHEAP));
+    assert_eq!(ladder(&sizer), Some(vec![CHEAP.to_owned()]), "remembered");
+
+    let other = brain(&world.models);
+    let Question { ask, .. } = world.question(&other, Entry::of::<PositionSizer>());
+    assert_eq!(other.think(ask).await.unwrap().by.as_deref(), Some(CHEAP));
+    assert_eq!(world.arrived(), (3, 0), "by everybody");
+
+    world.one.once(Duration::ZERO, gone());
+    let Question { ask, spent } = world.question(&sizer, Entry::of::<PositionSizer>());
+    let thought = sizer.think(ask).await.unwrap();
+    let by_rules = (Some("rules"), Some(Code::SafetyNoModel));
+    assert_eq!((thought.by.as_deref(), thought.refused), by_rules);
+    assert_eq!((world.arrived(), spent.get()), ((4, 0), Some(Money::ZERO)));
+    assert_eq!(ladder(&sizer), None, "the rules are free");
+    let Question { ask, .. } = world.ask(Entry::of::<PositionSizer>(), 9, None);
+    let thought = sizer.think(ask).await.unwrap();
+    assert_eq!((thought.by.as_deref(), thought.refused), by_rules);
+    assert_eq!(world.arrived(), (4, 0));
+    let standing = &world.models.gateway.standings()[0];
+    assert_eq!((standing.answered, standing.failed, standing.gone.len()), (2, 2, 2));
+
+    // Where rules may not answer, the agent abstains.
+    let strict = brain(&Models { has_rules: false, ..world.models.clone() });
+    assert_eq!(ladder(&strict), Some(vec![FIRST.to_owned(), CHEAP.to_owned()]));
+    let Question { ask, .. } = world.question(&strict, Entry::of::<PositionSizer>());
+    let error = strict.think(ask).await.unwrap_err().to_string();
+    assert!(error.ends_with("it has no such model"), "{error}");
 }
 
 /// Goal: one deadline holds for retries and fallback together.

@@ -37,6 +37,8 @@ mod rounds;
 const FIRST: &str = "first-1";
 /// The same model elsewhere.
 const SECOND: &str = "vendor/first-1";
+/// A cheaper model of the first provider.
+const CHEAP: &str = "cheap-1";
 /// How long a consultation may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -95,7 +97,8 @@ impl World {
         let tape = Arc::new(MemoryTape::default());
         let providers: [(String, Arc<dyn Model>); 2] =
             [("one".to_owned(), one.clone()), ("two".to_owned(), two.clone())];
-        let prices = PriceTable::default().or(FIRST, price()).or(SECOND, price());
+        let prices =
+            PriceTable::default().or(FIRST, price()).or(SECOND, price()).or(CHEAP, price());
         let models = Models {
             providers: BTreeMap::from(providers),
             gateway: Gateway::new(BTreeMap::from([("one".to_owned(), settings)])),

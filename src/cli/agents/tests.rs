@@ -106,5 +106,10 @@ fn a_prompt_is_shown_with_and_without_a_brief() {
     let whole = prompt("risk_analyst", Some("training.json")).unwrap();
     assert!(whole.contains("validations_oldest_first"), "{whole}");
     assert!(prompt("orchestrator", None).unwrap().contains("66 %"));
+    assert!(prompt("news_reader", None).unwrap().contains("`injection_suspected`"));
+    assert_eq!(
+        prompt("news_reader", Some("trading_entry.json")).unwrap_err().code,
+        ExitCode::Usage
+    );
     assert_eq!(prompt("oracle", None).unwrap_err().code, ExitCode::NotFound);
 }

@@ -14,12 +14,13 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::run::recipe::CONFIG_FILE;
 use crate::run::world;
 
-/// One row per budget: what may be spent, what calls under way hold, what is spent, what remains.
+/// One row per budget: what may be spent, what calls under way hold, what is spent, what of that is the
+/// rest of a dead process's block, what remains.
 pub(crate) fn rows(remaining: &[Remaining]) -> Vec<Value> {
     let row = |row: &Remaining| {
         json!({
             "budget": row.budget, "limit": row.limit, "reserved": row.reserved,
-            "spent": row.spent, "remaining": row.left,
+            "spent": row.spent, "of_blocks": row.blocks, "remaining": row.left,
         })
     };
     remaining.iter().map(row).collect()

@@ -82,6 +82,7 @@ async fn stage() -> Stage {
         fence: Fence::new(Box::new(move || flag.exists())),
         events: Arc::new(|_| ()),
         runtime: tokio::runtime::Handle::current(),
+        ledger: None,
         witness: None,
     };
     let council = Council::start(setup, world).await.unwrap();
