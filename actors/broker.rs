@@ -3,11 +3,14 @@
 //! - O-1: it takes `Cleared<OrderIntent>` and nothing else; exits are cleared where they are made.
 //! - O-3: the fence is read immediately before an entry is sent.
 //! - O-4: exits, cancels and what a person orders pass whatever the fence says.
+//! - O-2: one intent, at most one live order: what goes to a broker outside is on the disk before it is
+//!   handed over, see `outside`.
 //!
 //! After a restart it would have forgotten the account since the last stored state; a second life is
 //! refused, the run ends, and `--resume` goes on from what is stored.
 
 mod handle;
+mod outside;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -44,6 +47,7 @@ use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
 
 pub use handle::{AccountView, BrokerError, BrokerHandle, OrderView, PositionView};
+pub use outside::{Outside, OutsideMsg, Reconciliation};
 
 /// What the broker actor takes. Sent through [`BrokerHandle`].
 #[derive(Debug)]
@@ -126,6 +130,8 @@ pub enum BrokerMsg {
     },
     /// A person has lifted the halt: drawdown is measured anew.
     HaltLifted,
+    /// What concerns the account at a broker outside.
+    Outside(OutsideMsg),
     /// Hand out the accounts, once what they count in the journal is on the disk: for the report, and
     /// for storing.
     Export {
@@ -175,6 +181,8 @@ pub struct BrokerSetup {
     pub score: Score,
     /// Who sees what happens to the accounts, if anybody.
     pub witness: Option<Arc<dyn BrokerWitness>>,
+    /// Who keeps the real book, if it is not simulated. The shadow book always is.
+    pub outside: Option<Outside>,
 }
 
 /// Prepares the broker actor.
@@ -210,7 +218,13 @@ impl BrokerState {
     /// The account of a book; a fresh one the first time that it is needed.
     fn account(&mut self, book: BookKind) -> Result<&mut Account, CustodyError> {
         if !self.accounts.contains_key(&book) {
-            let custody = Custody::new(&self.setup.config, &self.setup.instruments)?;
+            let BrokerSetup { config, instruments, .. } = &self.setup;
+            let custody = match &self.setup.outside {
+                Some(Outside { terms, .. }) if book == BookKind::Real => {
+                    Custody::outside(config, terms.clone(), instruments)?
+                }
+                _ => Custody::new(config, instruments)?,
+            };
             let account = Account { custody, curve: Vec::new(), journaled: Extent::default() };
             self.accounts.insert(book, account);
         }
@@ -283,10 +297,17 @@ impl Actor for Broker {
     ) -> Result<BrokerState, ActorProcessingErr> {
         let (setup, view) = arguments.ok_or("the account since the last stored state is lost")?;
         let accounts = setup.stored.clone();
-        let book = setup.book;
+        let (book, is_outside) = (setup.book, setup.outside.is_some());
+        let stored = accounts.get(&BookKind::Real).map(|account| account.custody.is_away());
+        if stored.is_some_and(|stored| stored != is_outside) {
+            return Err("the stored account is not of this broker".into());
+        }
         let pages = setup.journal.clone().map(Pages::new);
         let mut state = BrokerState { setup, accounts, pages, view };
         state.account(book)?;
+        if is_outside {
+            state.account(BookKind::Real)?;
+        }
         state.let_go().await;
         state.publish();
         Ok(state)
@@ -332,6 +353,7 @@ impl Actor for Broker {
             BrokerMsg::Export { reply } => {
                 let _ = reply.send(state.export().await);
             }
+            BrokerMsg::Outside(message) => state.attend_outside(message).await,
             BrokerMsg::Submit { book, cleared, reply } => {
                 let _ = reply.send(state.submit(book, *cleared).await);
             }
@@ -395,8 +417,9 @@ impl BrokerState {
         if let Err(code) = cleared.check(gate) {
             return Ok(Err(code));
         }
+        let validity = cleared.validity();
         let happened = account.custody.submit(cleared, &limits)?;
-        self.tell(vec![(book, happened)]).await;
+        self.tell_and_send(vec![(book, happened)], Some(validity)).await;
         self.publish();
         Ok(Ok(()))
     }
@@ -410,7 +433,9 @@ impl BrokerState {
         let limits = Arc::clone(&self.setup.limits);
         let mut happened = Vec::new();
         for (kind, account) in &mut self.accounts {
-            if book.is_none_or(|book| book == *kind) {
+            // What is held at a broker outside stays there when the bars end.
+            let stays = reason == ExitReason::EndOfData && account.custody.is_away();
+            if book.is_none_or(|book| book == *kind) && !stays {
                 happened.push((*kind, account.custody.flatten(only, reason, &limits)?));
             }
         }

@@ -17,6 +17,8 @@ use conclave_domain::custody::CustodyConfig;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::tape::Instrument;
+use conclave_domain::mode::By;
+use conclave_domain::reconcile::Statement;
 use conclave_domain::record::{Anchor, Record, Step};
 use conclave_domain::role::AgentName;
 use conclave_domain::tally::Settle;
@@ -27,7 +29,9 @@ use tokio::runtime::Handle;
 
 use crate::approvals::{ApprovalsHandle, ApprovalsSetup, Expiry, approvals};
 use crate::audit::{Audit, AuditHandle, audit, record};
-use crate::broker::{Account, BrokerHandle, BrokerSetup, broker};
+use crate::broker::{
+    Account, BrokerError, BrokerHandle, BrokerSetup, Outside, Reconciliation, broker,
+};
 use crate::checkpoint::Hurry;
 use crate::consensus::Patience;
 use crate::context::{ContextActor, ContextHandle, context};
@@ -84,6 +88,8 @@ pub struct World {
     pub runtime: Handle,
     /// Who sees what the broker does at the moment at which it does it, if anybody.
     pub witness: Option<Arc<dyn BrokerWitness>>,
+    /// Who keeps the real book, if it is not simulated.
+    pub outside: Option<Outside>,
 }
 
 impl fmt::Debug for World {
@@ -254,6 +260,25 @@ impl Council {
         self.root.falls().await
     }
 
+    /// Brings the real book to the statement of the broker outside. Where a position differs, or more of
+    /// the cash than fees and dividends, no new risk is taken until a person resumes; exits go on.
+    ///
+    /// # Errors
+    /// When the statement was not taken, or the broker's actor is gone.
+    pub async fn reconcile(&self, statement: Statement) -> Result<Reconciliation, BrokerError> {
+        let done = self.broker.reconcile(statement).await?;
+        let is_active = self.safety.standing().trading_state == TradingState::Active;
+        if done.is_material && is_active {
+            let why = format!("the broker's account differed in {}", done.adjustments.len());
+            let by = By::Rule("reconciliation");
+            // In force whatever this returns; safety tells the audit.
+            if let Err(code) = self.safety.set_state(TradingState::Reducing, by, &why).await {
+                tracing::error!(code = code.as_str(), "new risk stopped but not stored");
+            }
+        }
+        Ok(done)
+    }
+
     /// Writes down which faults were injected on request since this was last called.
     pub async fn tell_faults(&self) {
         let (untold, at) = (self.faults.untold(), self.broker.view().at);
@@ -325,6 +350,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         context: context.clone(),
         score: score.clone(),
         witness: world.witness.clone(),
+        outside: world.outside.clone(),
     });
     let (approvals_spec, approvals) = approvals(ApprovalsSetup {
         expiry: Expiry::new(setup.approval_expiry),

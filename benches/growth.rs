@@ -170,6 +170,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         events: Arc::new(|_| {}),
         ledger: None,
         witness: None,
+        outside: None,
         runtime: tokio::runtime::Handle::current(),
     };
     let cash = Money::from_units(10_000_000)?;

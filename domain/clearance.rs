@@ -60,6 +60,21 @@ pub struct Validity {
     pub expires_at: Time,
 }
 
+impl Validity {
+    /// Whether what adds risk may take effect at this moment.
+    ///
+    /// # Errors
+    /// The code of what stands in the way.
+    pub fn check(self, gate: Gate) -> Result<(), Code> {
+        match () {
+            () if gate.halted => Err(Code::SafetyHalted),
+            () if gate.epoch != self.epoch => Err(Code::SafetyFenced),
+            () if gate.now >= self.expires_at => Err(Code::SafetyExpired),
+            () => Ok(()),
+        }
+    }
+}
+
 /// What the order path sees of the fence immediately before an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -122,13 +137,7 @@ impl<T: Decided> Cleared<T> {
     /// # Errors
     /// The code of what stands in the way; never for what adds no risk.
     pub fn check(&self, gate: Gate) -> Result<(), Code> {
-        match () {
-            () if !self.item.adds_risk() => Ok(()),
-            () if gate.halted => Err(Code::SafetyHalted),
-            () if gate.epoch != self.validity.epoch => Err(Code::SafetyFenced),
-            () if gate.now >= self.validity.expires_at => Err(Code::SafetyExpired),
-            () => Ok(()),
-        }
+        if self.item.adds_risk() { self.validity.check(gate) } else { Ok(()) }
     }
 }
 

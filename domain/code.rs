@@ -120,9 +120,12 @@ codes! {
     OrderForgotten = "order.forgotten", "What came is of an order that left memory long ago, or was never ours; it changed nothing.", "Look the order up in the audit; the broker's account is what counts.";
     OrderFractionalShort = "order.fractional_short", "A fraction of a share cannot be sold short.", "Trade whole shares.";
     OrderExtendedHours = "order.extended_hours", "Outside the regular session only limit orders for the day are taken.", "Use a limit and day.";
+    OrderBehindExit = "order.behind_exit", "An exit of the symbol waits at the broker, which refuses orders on its other side.", "Nothing: the next signal asks again once the position is closed.";
     OrderInvalid = "order.invalid", "The order makes no sense as it stands.", "Read the text beside it.";
     BrokerRejected = "broker.rejected", "The broker did not take the order.", "Read the text beside it.";
     BrokerFunds = "broker.funds", "The account cannot pay for the order.", "Nothing: sizing caps the next one.";
+    BrokerUnknown = "broker.unknown", "The broker does not know the order: it never arrived.", "Nothing: an exit is sent again, an entry waits for its next signal.";
+    BrokerDoubt = "broker.doubt", "The broker's news of an order makes no sense; it changed nothing.", "Nothing: the account is compared with the broker's statement.";
     AppealNotUnanimous = "appeal.not_unanimous", "An appeal needs the other agents to agree.", "Nothing.";
     AppealConfidence = "appeal.confidence", "An appeal needs a higher mean confidence.", "Nothing.";
     AppealHeadroom = "appeal.headroom", "A hard limit is too near for an appeal.", "Nothing.";

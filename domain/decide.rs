@@ -175,6 +175,12 @@ fn sized_order(
     Ok(base)
 }
 
+/// Where the exits of a position stand that no entry of ours has planned for.
+pub fn plan_without_advice(limits: &Limits) -> ExitPlan {
+    let (stop_distance, target_distance) = distances(None, limits);
+    ExitPlan { stop_distance, target_distance }
+}
+
 /// Where stop and take-profit stand while nobody advises others, within the agents' bounds.
 fn distances(atr_pct: Option<Ratio>, limits: &Limits) -> (Ratio, Ratio) {
     let (rules, bounds) = (&limits.sizing, &limits.bounds);

@@ -23,6 +23,7 @@ use crate::order::{
 };
 use crate::ratio::Ratio;
 use crate::signal::Direction;
+use crate::time::Time;
 
 /// When exits act by themselves. Fractions of the entry price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,11 @@ impl Protection {
     /// Guards a position that was entered at `entry`.
     pub const fn new(direction: Direction, entry: Price, plan: ExitPlan) -> Self {
         Self { direction, entry, plan, best: entry, due: None }
+    }
+
+    /// The direction of the position that it guards.
+    pub const fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Where its exits were planned to stand.
@@ -232,7 +238,18 @@ impl Protections {
 
 /// The order that carries an exit out: all of the position, until canceled.
 pub fn exit_intent(symbol: &Symbol, position: &Position, exit: Exit, bar: &Bar) -> OrderIntent {
-    let decision = DecisionId::new(symbol, bar.close_time, exit.reason.name());
+    exit_at(symbol, position, exit, bar.close_time, bar.close)
+}
+
+/// [`exit_intent`] between two bars, at a time and with the last price that is known.
+pub fn exit_at(
+    symbol: &Symbol,
+    position: &Position,
+    exit: Exit,
+    at: Time,
+    reference: Price,
+) -> OrderIntent {
+    let decision = DecisionId::new(symbol, at, exit.reason.name());
     let side = Side::closing(position.direction);
     OrderIntent {
         client_order_id: ClientOrderId::derive(&decision, side, 0),
@@ -244,8 +261,8 @@ pub fn exit_intent(symbol: &Symbol, position: &Position, exit: Exit, bar: &Bar) 
         time_in_force: TimeInForce::Gtc,
         extended_hours: false,
         purpose: Purpose::Exit { reason: exit.reason },
-        at: bar.close_time,
-        reference: bar.close,
+        at,
+        reference,
         exits: None,
     }
 }

@@ -250,8 +250,8 @@ impl ClientOrderId {
         std::str::from_utf8(text).unwrap_or_default()
     }
 
-    /// An id that was written before; `None` when it is too long.
-    fn read(text: &str) -> Option<Self> {
+    /// An id that was written before, by us or by a broker; `None` when it is too long to be ours.
+    pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; Self::MAX_LEN];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
         Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
@@ -308,7 +308,7 @@ impl<'de> Deserialize<'de> for ClientOrderId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let too_long = || de::Error::custom("a client order id has at most 48 bytes");
-        Self::read(&text).ok_or_else(too_long)
+        Self::parse(&text).ok_or_else(too_long)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use conclave_domain::away::{Doubt, Report};
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::clearance::Cleared;
 use conclave_domain::code::Code;
@@ -14,13 +15,14 @@ use conclave_domain::fixed::{Money, Price, Qty};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::{ExitReason, OrderIntent};
 use conclave_domain::ratio::Ratio;
+use conclave_domain::reconcile::{InFlight, Statement, StatementError};
 use conclave_domain::signal::Direction;
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
-use super::{Account, BrokerMsg};
+use super::{Account, BrokerMsg, OutsideMsg, Reconciliation};
 use crate::driver::{Advanced, Played};
 use crate::inline::Attend;
 use crate::market::Gone;
@@ -160,6 +162,9 @@ pub enum BrokerError {
     /// The account broke.
     #[error("the account broke")]
     Custody(#[from] CustodyError),
+    /// The statement of the broker outside was not taken; nothing was changed.
+    #[error("the broker's statement was not taken")]
+    Statement(#[from] StatementError),
     /// What belongs to the accounts is not on the disk.
     #[error("the journal could not be written")]
     Journal(#[from] StoreError),
@@ -285,6 +290,45 @@ impl BrokerHandle {
     /// Tells the accounts that a person has lifted the halt.
     pub fn halt_lifted(&self) {
         let _ = self.actor.cast(BrokerMsg::HaltLifted);
+    }
+
+    /// Takes what the broker outside says of orders, in any order and as often as it likes. Returns what
+    /// made no sense: the account is then to be compared with a statement soon.
+    ///
+    /// # Errors
+    /// When the actor is gone, the account broke, or there is no broker outside.
+    pub async fn heard(&self, reports: Vec<Report>) -> Result<Vec<Doubt>, BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Outside(OutsideMsg::Heard { reports, reply })).await??)
+    }
+
+    /// Brings the real book to the statement of the broker outside. Call it through
+    /// [`crate::council::Council::reconcile`], which also stops new risk where more than fees differs.
+    ///
+    /// # Errors
+    /// When the actor is gone, the account broke, or the statement was not taken.
+    pub async fn reconcile(&self, statement: Statement) -> Result<Reconciliation, BrokerError> {
+        let statement = Box::new(statement);
+        Ok(self
+            .ask(|reply| BrokerMsg::Outside(OutsideMsg::Reconcile { statement, reply }))
+            .await???)
+    }
+
+    /// The orders that the broker outside may still say something of: to be asked before a statement is
+    /// read, and where its stream has had a gap.
+    ///
+    /// # Errors
+    /// When the actor is gone.
+    pub async fn in_flight(&self) -> Result<InFlight, BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Outside(OutsideMsg::InFlight { reply })).await?)
+    }
+
+    /// Takes up orders that a former process had written down behind the account that it stored; returns
+    /// how many were new. Before the first news.
+    ///
+    /// # Errors
+    /// When the actor is gone, or an order is another one than what has its id.
+    pub async fn recall(&self, intents: Vec<OrderIntent>) -> Result<usize, BrokerError> {
+        Ok(self.ask(|reply| BrokerMsg::Outside(OutsideMsg::Recall { intents, reply })).await??)
     }
 
     /// The accounts; what they count in the journal is on the disk.

@@ -1,6 +1,7 @@
 //! What becomes of what happened to an account: steps 7 and 8 in the audit, figures in the context,
 //! counts in the score.
 
+use conclave_domain::clearance::Validity;
 use conclave_domain::context::{BookKind, Update};
 use conclave_domain::custody::Happening;
 use conclave_domain::order::{ClientOrderId, DecisionId, Purpose};
@@ -22,9 +23,42 @@ struct Happened<'a> {
     updates: Vec<Update>,
 }
 
+/// What is to be written down and shown of what happened.
+struct Told {
+    records: Vec<Record>,
+    updates: Vec<Update>,
+}
+
 impl BrokerState {
-    /// Keeps the curve, writes steps 7 and 8, shows the books.
+    /// Keeps the curve, writes steps 7 and 8, shows the books; what an account asks of a broker outside
+    /// is handed over.
     pub(super) async fn tell(&mut self, happened: ByBook) {
+        self.tell_and_send(happened, None).await;
+    }
+
+    /// [`BrokerState::tell`], where an entry that was cleared is among what is asked: how long its
+    /// clearance holds.
+    pub(super) async fn tell_and_send(&mut self, happened: ByBook, validity: Option<Validity>) {
+        let mut told = self.told(happened);
+        let mut asked = self.asked();
+        while !asked.is_empty() {
+            let denied = self.hand_over(told.records, asked, validity).await;
+            self.show(told.updates).await;
+            told = self.told(denied);
+            asked = self.asked();
+        }
+        self.let_go().await;
+        if told.records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.setup.audit.note_all(told.records).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
+        }
+        self.show(told.updates).await;
+    }
+
+    /// What is to be written and shown of what happened.
+    fn told(&mut self, happened: ByBook) -> Told {
         let mut records = Vec::new();
         let mut updates = Vec::new();
         for (book, happenings) in happened {
@@ -45,13 +79,11 @@ impl BrokerState {
                 updates.extend(changes);
             }
         }
-        self.let_go().await;
-        if records.is_empty() {
-            return;
-        }
-        if let Err(error) = self.setup.audit.note_all(records).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "fills not recorded yet");
-        }
+        Told { records, updates }
+    }
+
+    /// Brings the context to what the log says.
+    async fn show(&self, updates: Vec<Update>) {
         // The records have their place and may not be written yet, so this may be the end before them,
         // or before or behind what others write meanwhile. It marks the books alone, which nobody else
         // changes by a record while the council runs, and is compared with their records alone. Too low
@@ -144,6 +176,12 @@ impl BrokerState {
             Happening::Refused { decision, .. } => {
                 (Step::OrderSubmitted, decision.clone(), self.now(book), Vec::new())
             }
+            Happening::Adjusted { .. } => {
+                let account = self.accounts.get(&book);
+                let now = account.map(|account| Box::new(account.custody.book().clone()));
+                let update = now.map(|now| Update::BookReplaced { book, now });
+                (Step::BookAdjusted, None, self.now(book), update.into_iter().collect())
+            }
             Happening::Injected { .. } => (Step::FaultInjected, None, self.now(book), Vec::new()),
             Happening::Duplicate { .. } | Happening::Marked(_) => {
                 (Step::OrderSubmitted, None, self.now(book), Vec::new())
@@ -163,6 +201,7 @@ fn count(happening: &Happening) {
         Happening::Order { .. }
         | Happening::Refused { .. }
         | Happening::TradeClosed { .. }
+        | Happening::Adjusted { .. }
         | Happening::Injected { .. }
         | Happening::Marked(_) => return,
     };

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use conclave_domain::away::Outgoing;
 use conclave_domain::budget::ledger::Want;
 use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Part};
@@ -337,6 +338,18 @@ pub trait Journal: fmt::Debug + Send + Sync {
 pub trait BrokerWitness: fmt::Debug + Send + Sync {
     /// These things have just happened, in this order.
     fn saw(&self, book: BookKind, happened: &[Happening]);
+}
+
+/// The way to a broker outside. What becomes of an order comes back through
+/// [`crate::broker::BrokerHandle::heard`], from whoever carries it and from the broker's own stream.
+///
+/// Whoever carries orders owes an answer for each: what it could not send it denies
+/// ([`conclave_domain::away::Said::Denied`]), what it may have sent it looks for by its id.
+pub trait OrderRoute: fmt::Debug + Send + Sync {
+    /// Takes what is to be asked of the broker, in order. Never blocks. What comes in here is written
+    /// down already, and an entry has passed the fence a moment ago; who keeps one waiting reads the
+    /// fence again.
+    fn send(&self, outgoing: Vec<Outgoing>);
 }
 
 /// The two clocks of the council: wall time for money and records, market time for everything else.

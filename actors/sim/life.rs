@@ -171,6 +171,7 @@ async fn start(
         runtime: Handle::current(),
         ledger: None,
         witness: Some(world.journal.clone()),
+        outside: None,
     };
     let starting = tokio::time::timeout(STUCK, Council::start(setup, outside)).await;
     let started = starting.map_err(|_| "the council does not start".to_owned())?;

@@ -41,7 +41,7 @@ use super::memory_audit::MemoryAudit;
 use super::memory_safety::MemorySafety;
 use super::memory_store::MemoryContext;
 use super::told::Told;
-use crate::broker::OrderView;
+use crate::broker::{OrderView, Outside};
 use crate::consensus::Patience;
 use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World};
 use crate::driver::{self, Played};
@@ -92,6 +92,8 @@ pub struct CouncilPlan {
     pub carried: Carried,
     /// Where what is over goes, if not nowhere.
     pub journal: Option<Arc<dyn Journal>>,
+    /// Who keeps the real book, if it is not simulated.
+    pub outside: Option<Outside>,
 }
 
 impl Default for CouncilPlan {
@@ -115,6 +117,7 @@ impl Default for CouncilPlan {
             news: NewsSetup::default(),
             carried: Carried::default(),
             journal: None,
+            outside: None,
         }
     }
 }
@@ -185,7 +188,7 @@ impl TestCouncil {
         for _ in 0..watched {
             watch.on_chunk(&tape.next_chunk(1).expect("enough days"));
         }
-        let (mode, journal) = (plan.mode, plan.journal.take());
+        let (mode, journal, outside) = (plan.mode, plan.journal.take(), plan.outside.take());
         let context = std::mem::take(&mut plan.context);
         let brains = brains(&mut plan.brains);
         let setup = setup(plan, instruments, watch.clone(), &brains);
@@ -209,6 +212,7 @@ impl TestCouncil {
             runtime: Handle::current(),
             ledger: None,
             witness: None,
+            outside,
         };
         let council = Council::start(setup, world).await.expect("a council");
         let opened = BookKind::ALL.map(|book| Update::BookOpened { book, cash });

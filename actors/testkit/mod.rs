@@ -8,6 +8,7 @@ mod figures;
 pub mod memory_audit;
 pub mod memory_journal;
 pub mod memory_ledger;
+pub mod memory_route;
 pub mod memory_safety;
 pub mod memory_store;
 pub mod models;

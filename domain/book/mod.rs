@@ -13,6 +13,7 @@
 //!
 //! [`REMEMBERED`]: crate::recent::REMEMBERED
 
+mod adopt;
 mod change;
 mod former;
 mod position;
@@ -28,6 +29,7 @@ use crate::ratio::Ratio;
 use crate::recent::Recent;
 use crate::signal::Direction;
 
+pub use adopt::Adopted;
 use change::{Change, reason};
 pub use former::BookV1;
 pub use position::{Position, Trade};

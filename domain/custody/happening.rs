@@ -12,6 +12,7 @@ use crate::market::symbol::Symbol;
 use crate::order::{ClientOrderId, DecisionId, Fill, OrderIntent};
 use crate::order_state::{Order, OrderEvent, Status};
 use crate::ratio::Ratio;
+use crate::reconcile::Adjustment;
 use crate::time::Time;
 use crate::watch::Pulse;
 
@@ -71,6 +72,11 @@ pub enum Happening {
         trade: Trade,
         /// The prediction's outcome.
         outcome: Outcome,
+    },
+    /// The account was brought to the statement of the broker outside.
+    Adjusted {
+        /// In what it differed.
+        adjustments: Vec<Adjustment>,
     },
     /// A fault of the simulated broker was injected on request.
     Injected {

@@ -2,6 +2,7 @@
 //!
 //! - O-4: exits are never blocked: nobody is asked here, and one is on its way at most once.
 
+use super::venue::Venue;
 use super::{Custody, CustodyError, Happening};
 use crate::book::Position;
 use crate::clearance::Cleared;
@@ -30,6 +31,10 @@ impl Custody {
             happenings = self.cancel_all_entries(limits)?;
         }
         for symbol in held.into_iter().filter(|symbol| only.is_none_or(|only| only == symbol)) {
+            if self.is_away() {
+                self.leave_away(&symbol, reason, limits, &mut happenings)?;
+                continue;
+            }
             self.cancel_entries(&symbol, limits, &mut happenings)?;
             if reason == ExitReason::EndOfData {
                 self.cancel_exits(&symbol, limits, &mut happenings)?;
@@ -53,7 +58,7 @@ impl Custody {
     pub fn cancel_all_entries(&mut self, limits: &Limits) -> Result<Vec<Happening>, CustodyError> {
         let mut happenings = Vec::new();
         let symbols: Vec<Symbol> =
-            self.broker.resting().map(|(intent, _)| intent.symbol.clone()).collect();
+            self.resting().map(|(intent, _)| intent.symbol.clone()).collect();
         for symbol in symbols {
             self.cancel_entries(&symbol, limits, &mut happenings)?;
         }
@@ -62,7 +67,7 @@ impl Custody {
 
     /// An exit with an id of its own: a position that was left and opened again at one bar may be
     /// left again for the same reason.
-    fn unused(&self, mut intent: OrderIntent) -> OrderIntent {
+    pub(super) fn unused(&self, mut intent: OrderIntent) -> OrderIntent {
         let mut nth = 0;
         while self.is_known(&intent.client_order_id) {
             nth += 1;
@@ -75,9 +80,19 @@ impl Custody {
         self.orders.get(id).is_some() || self.broker.knows(id)
     }
 
+    /// Orders that wait, in the order of submission: each intent with what is left of it. Protective
+    /// stops that only stand by at a broker outside are no part of it.
+    pub(super) fn resting(&self) -> impl Iterator<Item = (&OrderIntent, Qty)> {
+        let (here, there) = match &self.broker {
+            Venue::Sim(broker) => (Some(broker.resting()), None),
+            Venue::Away(_) => (None, Some(self.resting_away())),
+        };
+        here.into_iter().flatten().chain(there.into_iter().flatten())
+    }
+
     /// The exits of the symbol that rest, each with what is left of it.
     pub(super) fn leaving(&self, symbol: &Symbol) -> impl Iterator<Item = (&OrderIntent, Qty)> {
-        self.broker.resting().filter(move |(order, _)| {
+        self.resting().filter(move |(order, _)| {
             &order.symbol == symbol && matches!(order.purpose, Purpose::Exit { .. })
         })
     }
@@ -113,7 +128,7 @@ impl Custody {
         Ok(false)
     }
 
-    fn cancel_entries(
+    pub(super) fn cancel_entries(
         &mut self,
         symbol: &Symbol,
         limits: &Limits,
@@ -139,13 +154,12 @@ impl Custody {
         which: fn(&Purpose) -> bool,
     ) -> Result<(), CustodyError> {
         let entries: Vec<_> = self
-            .broker
             .resting()
             .filter(|(intent, _)| &intent.symbol == symbol && which(&intent.purpose))
             .map(|(intent, _)| intent.client_order_id.clone())
             .collect();
         for id in entries {
-            let events = self.broker.cancel(&id, self.now);
+            let events = self.cancel(&id);
             self.take_in(events, limits, happenings)?;
         }
         Ok(())
@@ -159,6 +173,9 @@ impl Custody {
         limits: &Limits,
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
+        if self.is_away() {
+            return self.protect_away(symbol, bar, limits, happenings);
+        }
         let Some(intent) = self.guards.on_bar(symbol, bar, self.broker.book(), None) else {
             return Ok(());
         };

@@ -1,5 +1,6 @@
-//! Custody of one simulated account: its orders, its positions, what protects them, and what each
-//! bar does to all of it. Pure; the broker actor moves it, and so does the engine without actors.
+//! Custody of one account, simulated or at a broker outside: its orders, its positions, what protects
+//! them, and what each bar does to all of it. Pure; the broker actor moves it, and so does the engine
+//! without actors.
 //!
 //! # Invariants
 //!
@@ -8,8 +9,11 @@
 //!   old to be known is refused.
 //! - O-4: exits are never blocked: protective exits are found and sent here, without asking anybody.
 
+mod away;
 mod happening;
 mod leave;
+mod reconcile;
+mod venue;
 mod view;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::away::{AwayBroker, AwayTerms};
 use crate::book::{Book, BookError};
 use crate::clearance::{ClearanceError, Cleared};
 use crate::code::Code;
@@ -35,7 +40,10 @@ use crate::sim_broker::{SimBroker, SimConfig};
 use crate::time::Time;
 use crate::watch::Pulse;
 
+pub use away::Heard;
 pub use happening::{Closed, EquityPoint, Happening, PositionEvent, PositionNews};
+pub use reconcile::Reconciled;
+use venue::Venue;
 
 /// Why custody cannot go on. None of these is an answer to an order: those are events.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -52,6 +60,9 @@ pub enum CustodyError {
     /// There is no account of that book.
     #[error("there is no account of that book")]
     NoAccount,
+    /// The account is simulated in this process, and was given news of a broker outside.
+    #[error("the account is at no broker outside")]
+    NotAway,
     /// An exit was built that would not shrink its position.
     #[error("an exit is none")]
     Exit(#[from] ClearanceError),
@@ -84,10 +95,10 @@ pub struct Step {
     pub halt_due: Option<Ratio>,
 }
 
-/// One simulated account and everything that belongs to it. It is stored as it is.
+/// One account and everything that belongs to it. It is stored as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Custody {
-    broker: SimBroker,
+    broker: Venue,
     orders: Orders,
     guards: exits::Protections,
     protections: Protections,
@@ -109,11 +120,29 @@ impl Custody {
     /// # Errors
     /// When the cash is not positive.
     pub fn new(config: &CustodyConfig, instruments: &[Instrument]) -> Result<Self, CustodyError> {
-        let mut broker = SimBroker::new(config.sim.clone(), config.cash)?;
+        let broker = SimBroker::new(config.sim.clone(), config.cash)?;
+        Ok(Self::kept_by(Venue::Sim(broker), config, instruments))
+    }
+
+    /// An account at a broker outside that holds nothing but this cash, as far as is known: its first
+    /// statement says the rest. The simulated broker's terms are of no account.
+    ///
+    /// # Errors
+    /// When the cash is not positive.
+    pub fn outside(
+        config: &CustodyConfig,
+        terms: AwayTerms,
+        instruments: &[Instrument],
+    ) -> Result<Self, CustodyError> {
+        let broker = AwayBroker::new(terms, config.cash)?;
+        Ok(Self::kept_by(Venue::Away(broker), config, instruments))
+    }
+
+    fn kept_by(mut broker: Venue, config: &CustodyConfig, instruments: &[Instrument]) -> Self {
         for instrument in instruments {
             broker.list(instrument.symbol.clone(), instrument.class);
         }
-        Ok(Self {
+        Self {
             broker,
             orders: Orders::default(),
             guards: exits::Protections::new(config.exits.clone()),
@@ -125,7 +154,7 @@ impl Custody {
             trades_seen: 0,
             now: Time::EPOCH,
             guarded: config.guarded,
-        })
+        }
     }
 
     /// The ledger.
@@ -248,7 +277,7 @@ impl Custody {
         limits: &Limits,
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
-        let intent = cleared.into_item();
+        let intent = self.broker.fitted(cleared.into_item());
         match self.orders.add(intent.clone()) {
             Ok(Added::Known(order)) => {
                 happenings.push(Happening::Duplicate {
@@ -287,6 +316,10 @@ impl Custody {
             return Ok(());
         }
         let class = self.class_of(&intent.symbol).unwrap_or_default();
+        if self.is_behind_exit(&intent.symbol) {
+            let code = Code::OrderBehindExit;
+            return Err(Denial { code, text: code.cause() });
+        }
         let position = self.position_after_exits(&intent.symbol);
         validate(intent, Terms { class, session: session_of(class, intent.at), position })
     }

@@ -61,13 +61,13 @@ impl Custody {
             let class = self.class_of(symbol).unwrap_or_default();
             holding(symbol, class, position.signed_qty(), position.mark, figures(symbol), stop)
         });
-        let entries = self.broker.resting().filter(|(order, _)| order.purpose == Purpose::Entry);
+        let entries = self.resting().filter(|(order, _)| order.purpose == Purpose::Entry);
         let pending = entries.map(|(order, left)| {
             let qty = if order.side == Side::Sell { left.negated() } else { left };
             let class = self.class_of(&order.symbol).unwrap_or_default();
             holding(&order.symbol, class, qty, order.reference, figures(&order.symbol), None)
         });
-        let open_orders = self.broker.resting().map(|(order, _)| OpenOrder {
+        let open_orders = self.resting().map(|(order, _)| OpenOrder {
             symbol: order.symbol.clone(),
             is_exit: matches!(order.purpose, Purpose::Exit { .. }),
         });
@@ -114,7 +114,7 @@ impl Custody {
                 self.noticed.remove(&of.symbol);
                 continue;
             };
-            if self.leaving(&of.symbol).next().is_some() {
+            if self.leaving(&of.symbol).next().is_some() || self.is_leaving_away(&of.symbol) {
                 continue;
             }
             let opened_at = self.book().position(&of.symbol).map_or(self.now, |p| p.opened_at);

@@ -125,7 +125,7 @@ pub enum News {
         /// One sentence for people.
         text: String,
     },
-    /// We sent it.
+    /// We sent it, or handed it to whoever sends it.
     Submitted,
     /// The broker took it.
     Accepted {
@@ -286,6 +286,8 @@ const fn next(status: Status, kind: Kind) -> Step {
         (S::Initialized, Kind::Denied) => Step::To(S::Denied),
         (S::Initialized, Kind::Submitted) => Step::To(S::Submitted),
         (S::Initialized, Kind::CancelRequested) => Step::To(S::Canceled),
+        // On its way to a broker outside, and kept from leaving at the last moment.
+        (S::Submitted | S::PendingCancel, Kind::Denied) => Step::To(S::Denied),
         (S::Initialized, _) | (_, Kind::Denied) => Step::Refuse,
 
         // Live. News may overtake one another: a fill may come before the acceptance.

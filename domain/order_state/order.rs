@@ -152,11 +152,9 @@ impl Order {
         let Some((kind, filled)) = self.classify(&event.news)? else {
             return Ok(Transition { from, to: from, fill_is_new: false });
         };
-        let step = if kind == Kind::Rejected && !self.filled.is_zero() {
-            Step::Refuse
-        } else {
-            next(from, kind)
-        };
+        let never_lived = matches!(kind, Kind::Denied | Kind::Rejected);
+        let step =
+            if never_lived && !self.filled.is_zero() { Step::Refuse } else { next(from, kind) };
         let to = match step {
             Step::To(to) => to,
             Step::Stay => from,

@@ -68,10 +68,10 @@ fn the_table_of_statuses_and_news_is_exactly_this() {
     let expected = [
         (Status::Initialized, "DS!!!C!!!!!!!"),
         (Status::Denied, "=!!!!!!!!!!!!"),
-        (Status::Submitted, "!=APFc=Cr=CEJ"),
+        (Status::Submitted, "D=APFc=Cr=CEJ"),
         (Status::Accepted, "!==PFc=Cr=CEJ"),
         (Status::PartiallyFilled, "!==PFc=Cr=CE!"),
-        (Status::PendingCancel, "!===F=~C==CEJ"),
+        (Status::PendingCancel, "D===F=~C==CEJ"),
         (Status::PendingReplace, "!===Fc=C=~CEJ"),
         (Status::Filled, "!==!!!=!!=!!!"),
         (Status::Canceled, "!===F!==!==!!"),

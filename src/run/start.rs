@@ -113,6 +113,7 @@ pub(super) async fn start(
         runtime: tokio::runtime::Handle::current(),
         ledger: prepared.ledger.clone().map(|ledger| ledger as Arc<dyn SpendLedger>),
         witness: opened.witness.clone(),
+        outside: None,
     };
     let world = world.with_faults(&prepared.faults);
     let council = Council::start(setup, world).await;

@@ -1,6 +1,7 @@
 //! Scenarios of the whole council on paused time: a wait would show as elapsed time.
 
 mod orders;
+mod outside;
 mod rounds;
 mod runs;
 

@@ -1,6 +1,7 @@
 //! Tests of custody: exits, halts, duplicates and events by hand, then anything at all.
 
 mod anything;
+mod away;
 mod faults;
 mod leaving;
 
@@ -148,7 +149,7 @@ impl Desk {
     }
 
     fn exits_resting(&self, symbol: &Symbol) -> usize {
-        let resting = self.custody.broker.resting();
+        let resting = self.custody.resting();
         resting.filter(|(o, _)| &o.symbol == symbol && o.purpose != Purpose::Entry).count()
     }
 }

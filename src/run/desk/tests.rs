@@ -84,6 +84,7 @@ async fn stage() -> Stage {
         runtime: tokio::runtime::Handle::current(),
         ledger: None,
         witness: None,
+        outside: None,
     };
     let council = Council::start(setup, world).await.unwrap();
     let desk = RunDesk::new(DeskParts {
