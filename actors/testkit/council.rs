@@ -189,8 +189,7 @@ impl TestCouncil {
             watch.on_chunk(&tape.next_chunk(1).expect("enough days"));
         }
         let (mode, journal, outside) = (plan.mode, plan.journal.take(), plan.outside.take());
-        let context = std::mem::take(&mut plan.context);
-        let brains = brains(&mut plan.brains);
+        let (context, brains) = (std::mem::take(&mut plan.context), brains(&mut plan.brains));
         let setup = setup(plan, instruments, watch.clone(), &brains);
         let cash = setup.custody.cash;
         let (audit, store) = (Arc::<MemoryAudit>::default(), Arc::<MemoryContext>::default());
