@@ -334,9 +334,8 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
     let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
     let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
     let (agent_specs, agents) = trading_team(&setup, &audit, &world.clock);
-    let told = Arc::clone(&world.events);
-    let events = recorded(audit.clone(), context.clone(), Arc::clone(&world.clock), told);
-    let (safety_spec, safety) = guarded(&setup, world, agent_specs, events);
+    let told = recorded(audit.clone(), context.clone(), world.clock.clone(), world.events.clone());
+    let (safety_spec, safety) = guarded(&setup, world, agent_specs, told);
     let (market_spec, market) = market(setup.watch, digest, Some(audit.clone()));
     let (broker_spec, broker) = broker(BrokerSetup {
         config: setup.custody,
