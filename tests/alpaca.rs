@@ -65,6 +65,18 @@ fn bar(day: &str, close: &str) -> Value {
     serde_json::from_str(&text).expect("a bar")
 }
 
+/// The sessions that our own calendar knows.
+fn calendar(query: &str) -> Value {
+    let day = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(key, _)| *key == name).expect("a day");
+        found.1.parse::<jiff::civil::Date>().expect("a day")
+    };
+    let days = day("start").series(jiff::Span::new().days(1)).take_while(|it| *it <= day("end"));
+    let hours = |day| conclave_domain::alpaca::CalendarDay::of(day).map(|it| json!(it));
+    Value::Array(days.filter_map(hours).collect())
+}
+
 async fn answer(State(asked): State<Asked>, request: Request) -> (StatusCode, String) {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -80,11 +92,13 @@ async fn answer(State(asked): State<Asked>, request: Request) -> (StatusCode, St
             let now = jiff::Timestamp::now().to_string();
             json!({"timestamp": now, "is_open": true, "next_open": now, "next_close": now})
         }
+        ("GET", "/v2/calendar") => calendar(&query),
         ("GET", "/v2/positions") => positions,
         ("GET", "/v2/orders") => json!([order("AAPL")]),
         ("DELETE", "/v2/positions") => json!([
             {"symbol": "AAPL", "status": 200, "body": order("AAPL")},
             {"symbol": "BTCUSD", "status": 403, "body": {"code": 40_310_000, "message": "halted"}}]),
+        ("DELETE", "/v2/positions/BTC%2FUSD") if query == "qty=0.25" => order("BTC/USD"),
         ("DELETE", "/v2/orders") => json!([{"id": "venue-1", "status": 200}]),
         ("GET", "/v2/stocks/bars") if query.contains("symbols=BAD") => {
             json!({"bars": {"BAD": [bar("2024-01-03", "99")]}, "next_page_token": null})
@@ -142,10 +156,13 @@ fn what_cannot_be_undone_is_confirmed_and_what_was_refused_is_a_failure() {
         says(&world.verb(&["alpaca", verb]), 2, &["simulated money", "--yes"]);
     }
     assert_eq!(venue.asked(), Vec::<String>::new(), "nothing was asked");
+    let part = world.verb(&["alpaca", "close", "BTC/USD", "--qty", "0.25", "--yes"]);
+    says(&part, 0, &["BTC/USD", "partially_filled"]);
     says(&world.verb(&["alpaca", "cancel-all", "--yes"]), 0, &["being canceled", "1 orders"]);
     let closed = world.verb(&["alpaca", "close-all", "--yes"]);
     says(&closed, 9, &["AAPL", "order venue-1", "refused (403) halted", "1 positions are not"]);
-    assert_eq!(venue.asked(), ["DELETE /v2/orders", "DELETE /v2/positions"]);
+    let part = "DELETE /v2/positions/BTC%2FUSD";
+    assert_eq!(venue.asked(), [part, "DELETE /v2/orders", "DELETE /v2/positions"]);
 }
 
 #[test]
@@ -196,6 +213,7 @@ fn doctor_live_asks_questions_only_and_says_what_is_missing() {
     let expected = [
         ("alpaca keys", "ok"),
         ("alpaca clock", "ok"),
+        ("alpaca hours", "ok"),
         ("alpaca account", "ok"),
         ("alpaca money", "ok"),
         ("alpaca book", "ok"),

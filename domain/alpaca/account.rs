@@ -1,11 +1,14 @@
 //! What belongs to an account: its money, positions and past, and the venue's clock and assets.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Figure, Stamp, maybe_text, or_default, text};
 use super::order::Order;
+use super::rules::Moment;
 use super::word::{AccountStatus, AssetStatus, OrderStatus, Side, VenueClass};
 use crate::fixed::{Money, Price, Qty};
+use crate::market::calendar::Calendar;
 
 /// `GET /v2/account`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,6 +248,28 @@ pub struct CalendarDay {
     /// When its trades settle, `2025-01-03`.
     #[serde(deserialize_with = "or_default", default)]
     pub settlement_date: String,
+}
+
+impl CalendarDay {
+    /// A session as our own calendar has it; `None` where there is none that day. Its trades settle on
+    /// the next session.
+    pub fn of(day: Date) -> Option<Self> {
+        let calendar = Calendar::Xnys;
+        let (open, close) = calendar.open_close(day)?;
+        let minutes = |time| {
+            let minute = Moment::at(time).minute;
+            (minute / 60, minute % 60)
+        };
+        let ((open_hour, open_minute), (hour, minute)) = (minutes(open), minutes(close));
+        Some(Self {
+            date: day.to_string(),
+            open: format!("{open_hour:02}:{open_minute:02}"),
+            close: format!("{hour:02}:{minute:02}"),
+            session_open: "0400".to_owned(),
+            session_close: format!("{:02}00", hour + 4),
+            settlement_date: calendar.next_session(day)?.to_string(),
+        })
+    }
 }
 
 /// One of `GET /v2/account/activities`: a fill, or something that is no trade.

@@ -198,10 +198,16 @@ macro_rules! numeral {
             /// Averages and fees come with more digits than any figure of ours has; they are rounded.
             fn read(text: &str) -> Result<Self, FixedError> {
                 let decimal = Decimal::from_str(text).or_else(|_| Decimal::from_scientific(text));
-                match decimal {
-                    Ok(decimal) => Self::from_decimal(decimal),
-                    Err(_) => text.parse(),
+                let number = match decimal {
+                    Ok(decimal) => Self::from_decimal(decimal)?,
+                    Err(_) => text.parse()?,
+                };
+                // The lowest number has no size: whoever asks for it would overflow.
+                if number.raw() == i64::MIN {
+                    let what = text.chars().take(40).collect();
+                    return Err(FixedError::OutOfRange { what, unit: stringify!($name) });
                 }
+                Ok(number)
             }
         }
     )*};
@@ -281,7 +287,7 @@ pub(super) mod maybe_text {
 
 /// A number that must be there, written as a JSON number.
 pub(super) mod plain {
-    use super::{Deserializer, Numeral, Serializer, text, write_raw};
+    use super::{Numeral, Serializer, write_raw};
 
     pub(in crate::alpaca) fn serialize<N: Numeral, S: Serializer>(
         number: &N,
@@ -290,16 +296,12 @@ pub(super) mod plain {
         write_raw(number, serializer)
     }
 
-    pub(in crate::alpaca) fn deserialize<'de, N: Numeral, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<N, D::Error> {
-        text::deserialize(deserializer)
-    }
+    pub(in crate::alpaca) use super::text::deserialize;
 }
 
 /// A number that may be `null` or missing, written as a JSON number or `null`.
 pub(super) mod maybe_plain {
-    use super::{Deserializer, Numeral, Serializer, read_raw, write_raw};
+    use super::{Numeral, Serializer, write_raw};
 
     #[expect(clippy::ref_option, reason = "the form that serde calls")]
     pub(in crate::alpaca) fn serialize<N: Numeral, S: Serializer>(
@@ -312,11 +314,7 @@ pub(super) mod maybe_plain {
         }
     }
 
-    pub(in crate::alpaca) fn deserialize<'de, N: Numeral, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<N>, D::Error> {
-        read_raw(deserializer)
-    }
+    pub(in crate::alpaca) use super::maybe_text::deserialize;
 }
 
 /// `null` as nothing at all: a list or a map that is empty comes so.

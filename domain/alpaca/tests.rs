@@ -1,5 +1,6 @@
 //! The wire as the documents show it, and as hostile servers might.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::stream::{Channels, DataMessage, DataRequest, Login, TradingMessage, TradingRequest};
@@ -60,6 +61,8 @@ fn what_is_not_known_fails_nothing_and_what_is_not_readable_is_not_guessed() {
     {
         assert!(with("filled_qty", bad.clone()).is_err(), "{bad}");
     }
+    let lowest = "-9223372036.854775808";
+    assert!(with("filled_qty", json!(lowest)).is_err(), "a number without a size");
     assert!(with("filled_qty", Value::Null).is_err(), "how much is filled is never guessed");
     assert!(with("qty", json!("9".repeat(65))).is_err(), "a long text is no number");
     assert!(with("submitted_at", json!("yesterday")).is_err());
@@ -315,4 +318,31 @@ fn an_account_says_why_it_may_not_trade() {
     let closed: Vec<ClosedPosition> = serde_json::from_value(closed).unwrap();
     assert!(closed[0].order().is_some() && closed[0].problem().is_none());
     assert!(closed[1].order().is_none() && closed[1].problem() == Some("no"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn hostile_frames_are_errors_and_never_a_panic(
+        noise in proptest::collection::vec(any::<u8>(), 0..200),
+        at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
+    ) {
+        let update = json!({"stream": "trade_updates", "data": {"event": "fill", "price": "1e2",
+            "qty": "1", "timestamp": "2022-02-04T16:53:30Z", "order": order()}});
+        let bar = r#"[{"T":"b","S":"A","t":"2022-01-03T14:30:00Z","o":1,"h":2,"l":1,"c":2,"v":1e1}]"#;
+        for sound in [update.to_string().into_bytes(), bar.as_bytes().to_vec()] {
+            let mut torn = sound.clone();
+            torn[at.index(sound.len())] = byte;
+            torn.truncate(cut.index(sound.len()) + 1);
+            for frame in [&torn, &noise] {
+                if let Ok(TradingMessage::Update(update)) = TradingMessage::read(frame) {
+                    prop_assert!(update.order.open_qty().is_none_or(|open| open.raw() > i64::MIN));
+                }
+                let _ = DataMessage::read(frame);
+                let (_, _) = (TradingRequest::read(frame), DataRequest::read(frame));
+                prop_assert!(ApiError::read(&String::from_utf8_lossy(frame)).message.len() <= 1_200);
+            }
+        }
+    }
 }

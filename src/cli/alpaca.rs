@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use conclave_domain::alpaca::{Order, Position, Stamp};
+use conclave_domain::fixed::Qty;
 use conclave_domain::time::Time;
 use serde_json::json;
 
@@ -43,6 +44,17 @@ pub enum AlpacaAction {
     /// Cancels every open order.
     CancelAll {
         /// Do it: every order, whoever made it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Closes one position at the market.
+    Close {
+        /// What is held; of a coin with its slash or without.
+        symbol: String,
+        /// How much of it; all of it when not given.
+        #[arg(long)]
+        qty: Option<Qty>,
+        /// Do it.
         #[arg(long)]
         yes: bool,
     },
@@ -108,6 +120,11 @@ pub async fn run(
         AlpacaAction::CancelAll { yes } => {
             confirm(*yes, &alpaca, "cancels every open order")?;
             cancel_all(&alpaca, format, out).await
+        }
+        AlpacaAction::Close { symbol, qty, yes } => {
+            confirm(*yes, &alpaca, &format!("closes {symbol}"))?;
+            let closing = alpaca.close(symbol, *qty).await?;
+            orders(std::slice::from_ref(&closing), format, out)
         }
         AlpacaAction::CloseAll { yes } => {
             confirm(*yes, &alpaca, "cancels every open order and closes every position")?;

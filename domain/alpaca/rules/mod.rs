@@ -128,10 +128,21 @@ impl Refusal {
     }
 }
 
-type Judged = Result<(), Refusal>;
+/// Nothing, or why not.
+pub type Judged = Result<(), Refusal>;
 
 fn demand(holds: bool, refusal: impl FnOnce() -> Refusal) -> Judged {
     if holds { Ok(()) } else { Err(refusal()) }
+}
+
+/// Judges what an order says by itself: its words, its amount, and the prices that belong to its type.
+///
+/// # Errors
+/// With the first rule that it breaks.
+pub fn form(order: &NewOrder) -> Judged {
+    words(order)?;
+    amount(order)?;
+    prices(order)
 }
 
 /// Judges an order. `position` is what is held and not yet promised to another order, negative for a
@@ -140,10 +151,9 @@ fn demand(holds: bool, refusal: impl FnOnce() -> Refusal) -> Judged {
 /// # Errors
 /// With the first rule that it breaks.
 pub fn admit(order: &NewOrder, asset: &AssetFlags, at: Moment, position: Qty) -> Judged {
-    words(order)?;
+    form(order)?;
     demand(asset.tradable, || Refusal::rule(format!("asset {} is not active", order.symbol)))?;
     let amount = amount(order)?;
-    prices(order)?;
     ticks(order, asset)?;
     match asset.class {
         AssetClass::Crypto => coin(order, asset, amount)?,

@@ -1,5 +1,6 @@
 //! Why Alpaca could not be asked, or said no.
 
+use conclave_domain::alpaca::rules::Refusal;
 use conclave_domain::alpaca::{ApiError, Ask, Remedy, Trouble};
 
 use crate::adapters::model_http::ModelError;
@@ -43,6 +44,9 @@ pub enum AlpacaError {
         /// The broker's id of the other order.
         order_id: String,
     },
+    /// What an order says makes no sense by itself, so it is not sent.
+    #[error("the order was not sent: {0}")]
+    Denied(Refusal),
     /// An order without an id of its own cannot be found again, so it is not sent.
     #[error("an order needs a client order id")]
     NoId,
@@ -99,6 +103,7 @@ impl AlpacaError {
             | Self::Address { .. }
             | Self::WrongKeys { .. }
             | Self::Conflict { .. } => Remedy::Operator,
+            Self::Denied(refusal) => refusal.remedy,
             Self::NoId | Self::TooMuch { .. } => Remedy::Fix,
         }
     }

@@ -33,7 +33,28 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// A call of a path below the address; a segment may hold anything, such as a coin's slash.
+    /// A call of one thing below a path, such as an order by its id. The name may hold anything, such
+    /// as a coin's slash, but for what would leave the path itself: the cancellation of an order
+    /// without a name is that of all.
+    ///
+    /// # Errors
+    /// When the name is empty or made of dots.
+    pub(super) fn one(
+        ask: Ask,
+        method: Method,
+        path: &[&str],
+        name: &str,
+    ) -> Result<Self, AlpacaError> {
+        let mut call = Self::new(ask, method, path);
+        if name.is_empty() || name.bytes().all(|byte| byte == b'.') {
+            let trouble = Trouble::BadRequest { status: 0, code: None };
+            return Err(call.failed(trouble, "the name of what is asked about is none"));
+        }
+        call.path.push(name.to_owned());
+        Ok(call)
+    }
+
+    /// A call of a path below the address.
     pub(super) fn new(ask: Ask, method: Method, path: &[&str]) -> Self {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
         Self { ask, method, path, query: Vec::new(), body: None }

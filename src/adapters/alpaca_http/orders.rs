@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use conclave_domain::alpaca::rules;
 use conclave_domain::alpaca::{
     Ask, CanceledOrder, ClosedPosition, NewOrder, Order, Remedy, Replacement, Trouble,
 };
@@ -51,6 +52,14 @@ pub enum Cancellation {
     Unknown,
 }
 
+/// That nobody knows what became of an order, whatever was said last.
+fn doubtful(call: &Call, error: AlpacaError) -> AlpacaError {
+    if matches!(error.trouble(), Some(Trouble::Unknown { .. } | Trouble::Malformed)) {
+        return error;
+    }
+    call.failed(Trouble::Unknown { status: 0 }, error.to_string())
+}
+
 impl Alpaca {
     /// Sends an order, and finds out what became of it.
     ///
@@ -62,6 +71,7 @@ impl Alpaca {
     pub async fn place(&self, order: &NewOrder) -> Result<Placed, AlpacaError> {
         let id = order.client_order_id.as_deref().filter(|id| !id.is_empty());
         let id = id.ok_or(AlpacaError::NoId)?;
+        rules::form(order).map_err(AlpacaError::Denied)?;
         let call = Call::new(Ask::Place, Method::POST, &["v2", "orders"]).body(order)?;
         self.send_once(&call, id, |found| found.is_what_was_asked(order)).await
     }
@@ -75,7 +85,7 @@ impl Alpaca {
     pub async fn replace(&self, id: &str, change: &Replacement) -> Result<Placed, AlpacaError> {
         let new_id = change.client_order_id.as_deref().filter(|id| !id.is_empty());
         let new_id = new_id.ok_or(AlpacaError::NoId)?;
-        let call = Call::new(Ask::Replace, Method::PATCH, &["v2", "orders", id]).body(change)?;
+        let call = Call::one(Ask::Replace, Method::PATCH, &["v2", "orders"], id)?.body(change)?;
         self.send_once(&call, new_id, |found| found.replaces.as_deref() == Some(id)).await
     }
 
@@ -87,6 +97,9 @@ impl Alpaca {
         is_ours: impl Fn(&Order) -> bool,
     ) -> Result<Placed, AlpacaError> {
         let mut patience = Patience::new(self.settings.deadline, &[id]);
+        // Whether an earlier copy may still arrive: then no refusal of a later one says that there is
+        // no order. It may be what the first copy took that the second is refused for.
+        let mut in_doubt = false;
         loop {
             let sent = self.trading.once(call, patience.until).await;
             let error = match sent.and_then(|reply| reply.read::<Order>(call)) {
@@ -95,42 +108,41 @@ impl Alpaca {
             };
             let remedy = error.remedy();
             let was_refused = matches!(error.trouble(), Some(Trouble::NotPossible { .. }));
-            if remedy == Remedy::AdoptOrFix || (remedy == Remedy::Reconcile && was_refused) {
-                // It may be the refusal of a second copy.
-                return match self.find(id, &is_ours, &mut patience).await {
-                    Ok(Some(order)) => Ok(Placed::adopted(order)),
-                    Ok(None) => Err(error),
-                    Err(conflict @ AlpacaError::Conflict { .. }) => Err(conflict),
-                    // Whether an earlier copy is there is not known, so this is no refusal.
-                    Err(_) => Err(call.failed(Trouble::Unknown { status: 0 }, error.to_string())),
-                };
-            }
-            if remedy == Remedy::Reconcile {
-                match self.find_settled(id, &is_ours, &mut patience).await {
+            in_doubt |= remedy == Remedy::Reconcile && !was_refused;
+            let is_over = was_refused
+                || !matches!(remedy, Remedy::Retry | Remedy::WaitUntilReset | Remedy::Reconcile);
+            let may_be_there = in_doubt || was_refused || remedy == Remedy::AdoptOrFix;
+            if may_be_there {
+                match self.find_settled(id, &is_ours, in_doubt, &mut patience).await {
                     Ok(Some(order)) => return Ok(Placed::adopted(order)),
-                    // It is not there, so it may be sent; the venue takes its id once.
                     Ok(None) => {}
-                    // Whether it is there is not known, so it must not be told to be refused.
                     Err(conflict @ AlpacaError::Conflict { .. }) => return Err(conflict),
-                    Err(_) => return Err(error),
+                    // Whether it is there is not known, so it must not be told to be refused.
+                    Err(_) => return Err(doubtful(call, error)),
                 }
             }
-            if !patience.again(remedy, &self.trading.rate).await {
+            if is_over {
                 return Err(error);
+            }
+            // It is not there, so it may be sent again: the venue takes its id once.
+            if !patience.again(remedy, &self.trading.rate).await {
+                return Err(if in_doubt { doubtful(call, error) } else { error });
             }
             tracing::warn!(error = %error, order = id, "sent again under its id");
         }
     }
 
-    /// Looks for an order twice: what is on its way may need a moment.
+    /// Looks for an order; twice where it may be on its way, which may need a moment.
     async fn find_settled(
         &self,
         id: &str,
         is_ours: &impl Fn(&Order) -> bool,
+        on_its_way: bool,
         patience: &mut Patience,
     ) -> Result<Option<Order>, AlpacaError> {
-        if let Some(order) = self.find(id, is_ours, patience).await? {
-            return Ok(Some(order));
+        let found = self.find(id, is_ours, patience).await?;
+        if found.is_some() || !on_its_way {
+            return Ok(found);
         }
         tokio::time::sleep(SETTLES).await;
         self.find(id, is_ours, patience).await
@@ -156,7 +168,7 @@ impl Alpaca {
     /// # Errors
     /// When nobody could be asked, or the venue refused without saying where the order stands.
     pub async fn cancel(&self, id: &str) -> Result<Cancellation, AlpacaError> {
-        let call = Call::new(Ask::Cancel, Method::DELETE, &["v2", "orders", id]);
+        let call = Call::one(Ask::Cancel, Method::DELETE, &["v2", "orders"], id)?;
         match self.ask_for_nothing(&self.trading, &call).await {
             Ok(()) => Ok(Cancellation::Asked),
             Err(error) if error.remedy() == Remedy::Reconcile => {
@@ -185,7 +197,7 @@ impl Alpaca {
     /// # Errors
     /// When it was refused, or nobody could be asked; with [`Remedy::Reconcile`] nobody knows.
     pub async fn close(&self, symbol: &str, qty: Option<Qty>) -> Result<Order, AlpacaError> {
-        let call = Call::new(Ask::Close, Method::DELETE, &["v2", "positions", symbol]);
+        let call = Call::one(Ask::Close, Method::DELETE, &["v2", "positions"], symbol)?;
         match qty {
             Some(qty) => self.ask(&self.trading, &call.query("qty", qty)).await,
             None => self.ask_until(&self.trading, &call, AGAIN_TOO).await,

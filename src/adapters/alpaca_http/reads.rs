@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use conclave_domain::alpaca::{
-    Account, Asset, CalendarDay, Clock, LatestBars, LatestQuotes, LatestTrades, Order, Position,
-    Quote, Remedy, Trade, Trouble, data,
+    Account, Ask, Asset, CalendarDay, Clock, LatestBars, LatestQuotes, LatestTrades, Order,
+    Position, Quote, Remedy, Trade, Trouble, data,
 };
 use conclave_domain::market::symbol::AssetClass;
 use jiff::civil::Date;
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use super::line::{Call, Line, Reply};
@@ -56,7 +57,8 @@ impl Alpaca {
     /// # Errors
     /// As [`Alpaca::account`].
     pub async fn asset(&self, symbol: &str) -> Result<Option<Asset>, AlpacaError> {
-        maybe(self.ask(&self.trading, &Call::get(&["v2", "assets", symbol])).await)
+        let call = Call::one(Ask::Read, Method::GET, &["v2", "assets"], symbol)?;
+        maybe(self.ask(&self.trading, &call).await)
     }
 
     /// An order by the broker's id of it; `None` where there is none.
@@ -64,7 +66,8 @@ impl Alpaca {
     /// # Errors
     /// As [`Alpaca::account`].
     pub async fn order(&self, id: &str) -> Result<Option<Order>, AlpacaError> {
-        maybe(self.ask(&self.trading, &Call::get(&["v2", "orders", id])).await)
+        let call = Call::one(Ask::Read, Method::GET, &["v2", "orders"], id)?;
+        maybe(self.ask(&self.trading, &call).await)
     }
 
     /// An order by our own id of it; `None` where there is none.

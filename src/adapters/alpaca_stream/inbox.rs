@@ -18,7 +18,7 @@ pub enum Heard {
         /// The how manieth connection it is, from 1.
         nth: u64,
     },
-    /// A bar, a quote, a trade, or a text of strangers.
+    /// A bar, a quote, a trade, a text of strangers, or the letter of a message that cannot be read.
     Message(DataMessage),
     /// Bars of these symbols did not fit, because the listener was slow: they must be asked for.
     Gap {

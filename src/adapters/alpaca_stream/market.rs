@@ -58,7 +58,10 @@ pub async fn follow_data(settings: StreamSettings, wanted: Channels, inbox: Inbo
         inbox.put(Heard::Lost { why: settings.keys.scrub(lost.to_string()) });
         match next {
             Next::End(end) => return end,
-            Next::Again(pause) => tokio::time::sleep(pause).await,
+            Next::Again(pause) => tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = inbox.closed() => return StreamEnd::NobodyListens,
+            },
         }
     }
 }

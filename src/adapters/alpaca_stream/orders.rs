@@ -49,7 +49,10 @@ pub async fn follow_orders(settings: StreamSettings, out: Sender<OrderNews>) -> 
         }
         match next {
             Next::End(end) => return end,
-            Next::Again(pause) => tokio::time::sleep(pause).await,
+            Next::Again(pause) => tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = out.closed() => return StreamEnd::NobodyListens,
+            },
         }
     }
 }

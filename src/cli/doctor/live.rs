@@ -1,7 +1,9 @@
 //! What `doctor --live` asks Alpaca: questions only, nothing that changes anything.
 
-use conclave_domain::alpaca::{Account, Trouble};
+use conclave_domain::alpaca::{Account, CalendarDay, Trouble};
+use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::AssetClass;
+use jiff::civil::Date;
 
 use super::Check;
 use crate::adapters::alpaca_http::{
@@ -14,6 +16,8 @@ use crate::config::Config;
 /// Milliseconds by which two clocks may differ: below the first nothing is said, above the second an
 /// order's age cannot be judged.
 const SKEW_MS: [u64; 2] = [1_000, 5_000];
+/// Days ahead for which the venue's hours are compared with ours.
+const HOURS_DAYS: i64 = 14;
 /// What market data is asked for: a share and a coin that are always there.
 const ASKED_FOR: [(AssetClass, &str); 2] =
     [(AssetClass::Equity, "SPY"), (AssetClass::Crypto, "BTC/USD")];
@@ -32,7 +36,14 @@ pub(super) async fn look(config: &Config) -> Vec<Check> {
             return checks;
         }
         Ok(venue) => {
-            checks.push(time(skew_ms(before, venue.timestamp.time(), clock::now())));
+            let now = venue.timestamp.time();
+            checks.push(time(skew_ms(before, now, clock::now())));
+            let from = Calendar::Xnys.session_date(now);
+            let to = from.saturating_add(jiff::Span::new().days(HOURS_DAYS));
+            checks.push(match alpaca.calendar(from, to).await {
+                Err(error) => failed("alpaca hours", &error),
+                Ok(days) => hours(from, to, &days),
+            });
         }
     }
     match alpaca.account().await {
@@ -98,6 +109,24 @@ fn time(skew_ms: i64) -> Check {
         off if off > warn => Check::warn("alpaca clock", found, remedy),
         _ => Check::ok("alpaca clock", found),
     }
+}
+
+/// The venue opens and closes when our calendar says so.
+fn hours(from: Date, to: Date, venue: &[CalendarDay]) -> Check {
+    let days = from.series(jiff::Span::new().days(1)).take_while(|day| *day <= to);
+    let differs = |day: &Date| {
+        let ours = CalendarDay::of(*day).map(|it| (it.open, it.close));
+        let theirs = venue.iter().find(|it| it.date == day.to_string());
+        ours != theirs.map(|it| (it.open.clone(), it.close.clone()))
+    };
+    let strange: Vec<String> = days.filter(differs).map(|day| day.to_string()).collect();
+    if strange.is_empty() {
+        let found = format!("the venue's sessions until {to} are those of our calendar");
+        return Check::ok("alpaca hours", found);
+    }
+    let found =
+        format!("the venue's hours are not those of our calendar on {}", strange.join(", "));
+    Check::warn("alpaca hours", found, "trade on those days by the venue's hours only")
 }
 
 fn may_trade(account: &Account) -> Check {
@@ -182,6 +211,21 @@ mod tests {
                 "{change}"
             );
         }
+    }
+
+    #[test]
+    fn hours_that_are_not_ours_are_named() {
+        let (from, to) = (jiff::civil::date(2026, 11, 25), jiff::civil::date(2026, 11, 30));
+        let days = from.series(jiff::Span::new().days(1)).take_while(|day| *day <= to);
+        let mut venue: Vec<CalendarDay> = days.filter_map(CalendarDay::of).collect();
+        assert_eq!(venue.len(), 3, "Thanksgiving and a weekend");
+        assert_eq!((venue[1].close.as_str(), venue[1].session_close.as_str()), ("13:00", "1700"));
+        assert_eq!(hours(from, to, &venue).state, State::Ok);
+        venue[1].close = "16:00".to_owned();
+        venue.pop();
+        let check = hours(from, to, &venue);
+        assert_eq!(check.state, State::Warn);
+        assert!(check.found.ends_with("2026-11-27, 2026-11-30"), "{}", check.found);
     }
 
     #[test]

@@ -48,6 +48,8 @@ enum Act {
     TakeAndStall,
     /// Takes it and answers what nobody can read.
     TakeAndGarble,
+    /// Takes it, says nothing, and shows it only when the next order comes.
+    TakeLater,
     /// Takes nothing and answers with this status and no body.
     Fail(u16),
     /// Takes nothing, and has room again in a second.
@@ -60,6 +62,8 @@ enum Act {
 struct Book {
     acts: VecDeque<Act>,
     orders: Vec<Value>,
+    /// Orders that are taken and not shown yet.
+    hidden: Vec<Value>,
     asked: Vec<String>,
     /// Answers to questions, by path; a question that has none is answered by the book.
     answers: Vec<(&'static str, u16, String)>,
@@ -102,10 +106,13 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response<Body> {
             return question(&book, &path, &query);
         }
         let act = book.acts.pop_front().unwrap_or(Act::Take);
+        let shown = std::mem::take(&mut book.hidden);
+        book.orders.extend(shown);
         let is_taken = !matches!(act, Act::Fail(_) | Act::Full | Act::Refuse(..));
         if is_taken && method == "POST" {
             let order = taken(&serde_json::from_slice(&body).unwrap(), book.orders.len());
-            book.orders.push(order);
+            let shelf = if act == Act::TakeLater { &mut book.hidden } else { &mut book.orders };
+            shelf.push(order);
         }
         act
     };
@@ -115,7 +122,7 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response<Body> {
         Act::Take => reply(200, last.to_string()),
         Act::TakeAndFail(status) | Act::Fail(status) => reply(status, String::new()),
         Act::TakeAndGarble => reply(200, "{\"id\":".to_owned()),
-        Act::TakeAndStall => {
+        Act::TakeAndStall | Act::TakeLater => {
             tokio::time::sleep(Duration::from_mins(1)).await;
             reply(200, last.to_string())
         }

@@ -16,7 +16,7 @@ async fn place(acts: &[Act]) -> (Result<Placed, AlpacaError>, usize, usize) {
 /// O-2: whatever becomes of the answer, there is one order.
 #[tokio::test]
 async fn an_order_is_there_once_whatever_becomes_of_its_answer() {
-    for (acts, sent, is_adopted) in [
+    let cases = [
         (&[Act::Take][..], 1, false),
         (&[Act::TakeAndStall], 1, true),
         (&[Act::TakeAndFail(500)], 1, true),
@@ -25,12 +25,22 @@ async fn an_order_is_there_once_whatever_becomes_of_its_answer() {
         (&[Act::Fail(500), Act::Take], 2, false),
         (&[Act::Fail(503), Act::TakeAndStall], 2, true),
         (&[Act::Full, Act::Take], 2, false),
-    ] {
-        let (placed, count, orders) = place(acts).await;
-        let placed = placed.unwrap_or_else(|error| panic!("{acts:?}: {error}"));
-        assert_eq!(matches!(placed, Placed::Adopted(_)), is_adopted, "{acts:?}");
-        assert_eq!(placed.order().client_order_id, "cv-1");
-        assert_eq!((count, orders), (sent, 1), "{acts:?}");
+        // The second copy is refused for what the first one took.
+        (&[Act::TakeLater, Act::Refuse(403, 40_310_000)], 2, true),
+        (&[Act::TakeLater, Act::Refuse(422, 42_210_000)], 2, true),
+    ];
+    let mut tries = JoinSet::new();
+    for (acts, sent, is_adopted) in cases {
+        tries.spawn(async move {
+            let (placed, count, orders) = place(acts).await;
+            let placed = placed.unwrap_or_else(|error| panic!("{acts:?}: {error}"));
+            assert_eq!(matches!(placed, Placed::Adopted(_)), is_adopted, "{acts:?}");
+            assert_eq!(placed.order().client_order_id, "cv-1");
+            assert_eq!((count, orders), (sent, 1), "{acts:?}");
+        });
+    }
+    while let Some(tried) = tries.join_next().await {
+        tried.unwrap();
     }
 }
 
@@ -64,6 +74,10 @@ async fn an_id_that_is_taken_is_adopted_only_with_the_same_order() {
     let error = alpaca.place(&other).await.unwrap_err();
     assert!(matches!(&error, AlpacaError::Conflict { order_id, .. } if order_id == "venue-0"));
     assert_eq!((error.remedy(), fake.orders().len()), (Remedy::Operator, 1));
+    let senseless = NewOrder { limit_price: None, ..order("cv-3") };
+    let sent = fake.count("POST");
+    assert!(matches!(alpaca.place(&senseless).await, Err(AlpacaError::Denied(_))));
+    assert_eq!(fake.count("POST"), sent, "what makes no sense is not sent");
     let nameless = NewOrder { client_order_id: None, ..order("x") };
     assert_eq!(alpaca.place(&nameless).await, Err(AlpacaError::NoId));
 }
@@ -79,9 +93,11 @@ async fn an_order_that_nobody_knows_of_is_to_be_reconciled() {
     let error = alpaca.place(&order("cv-1")).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconcile, "{error}");
     assert_eq!((fake.count("POST"), fake.orders().len()), (1, 1));
-    fake.plan(&[Act::Refuse(422, 42_210_000)]);
-    let error = alpaca.place(&order("cv-2")).await.unwrap_err();
-    assert_eq!(error.remedy(), Remedy::Reconcile, "refused, and maybe there: {error}");
+    for act in [Act::Refuse(422, 42_210_000), Act::Fail(422)] {
+        fake.plan(&[act]);
+        let error = alpaca.place(&order("cv-2")).await.unwrap_err();
+        assert_eq!(error.remedy(), Remedy::Reconcile, "refused, and maybe there: {error}");
+    }
 }
 
 #[tokio::test]
@@ -120,6 +136,17 @@ async fn a_cancellation_that_comes_too_late_says_what_the_order_has_become() {
     assert!(matches!(late, Cancellation::TooLate(order) if order.id == "venue-0"));
     assert_eq!(alpaca.cancel("venue-9").await, Ok(Cancellation::Unknown));
     assert_eq!(alpaca.cancel("venue-0").await, Ok(Cancellation::Asked), "asked again after a 500");
+}
+
+#[tokio::test]
+async fn what_has_no_name_is_not_taken_for_everything() {
+    let (alpaca, fake, _served) = venue().await;
+    for name in ["", ".", ".."] {
+        assert_eq!(alpaca.cancel(name).await.unwrap_err().remedy(), Remedy::Fix, "`{name}`");
+        assert_eq!(alpaca.close(name, None).await.unwrap_err().remedy(), Remedy::Fix, "`{name}`");
+        assert!(alpaca.order(name).await.is_err() && alpaca.asset(name).await.is_err());
+    }
+    assert_eq!(fake.count(""), 0, "nothing was asked");
 }
 
 #[tokio::test]
