@@ -20,6 +20,7 @@ pub mod custody;
 pub mod decide;
 pub mod deliberation;
 pub mod engine;
+pub mod exchange;
 pub mod exits;
 pub mod faults;
 pub mod feasibility;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use conclave_domain::market::asset::{Asset, read_assets};
 use conclave_domain::market::csv::{CsvFaults, CsvOptions, CsvRead, read_csv};
+use conclave_domain::market::dividends::{Dividend, read_dividends};
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::{Split, SplitError, adjust, read_splits};
 use conclave_domain::news::door::RawItem;
@@ -157,6 +158,24 @@ pub fn read_file(path: &Path, options: &CsvOptions) -> Result<CsvRead, DataError
 pub fn read_splits_file(path: &Path) -> Result<Vec<Split>, DataError> {
     let text = String::from_utf8_lossy(&bytes(path)?).into_owned();
     read_splits(&text).map_err(|source| DataError::Faults { path: path.to_owned(), source })
+}
+
+/// Reads a table of dividends from a file.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_dividends_file(path: &Path) -> Result<Vec<Dividend>, DataError> {
+    let text = String::from_utf8_lossy(&bytes(path)?).into_owned();
+    read_dividends(&text).map_err(|source| DataError::Faults { path: path.to_owned(), source })
+}
+
+/// Reads a table of assets from a file.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_assets_file(path: &Path) -> Result<Vec<Asset>, DataError> {
+    let text = String::from_utf8_lossy(&bytes(path)?).into_owned();
+    read_assets(&text).map_err(|source| DataError::Faults { path: path.to_owned(), source })
 }
 
 /// The largest file of news that is read, bytes: half a million items have less.

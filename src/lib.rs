@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod docs;
+pub mod exchange;
 mod files;
 pub mod http;
 pub mod report;

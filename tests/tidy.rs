@@ -36,7 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("dashmap", &["actors/runtime/directory.rs"]),
     ("plotters", &["src/report"]),
     ("indicatif", &["src/cli/progress.rs"]),
-    ("axum", &["src/http"]),
+    ("axum", &["src/exchange", "src/http"]),
     ("hyper", &["src/http"]),
     ("hyper_util", &["src/http"]),
     ("tokio_tungstenite", &["src/adapters/alpaca_stream"]),

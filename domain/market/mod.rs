@@ -5,6 +5,7 @@ pub mod bar;
 pub mod calendar;
 pub mod csv;
 pub mod digest;
+pub mod dividends;
 pub mod door;
 pub mod doors;
 pub mod series;

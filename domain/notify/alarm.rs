@@ -66,7 +66,8 @@ mod tests {
     fn row(limit: f64, spent: f64) -> Remaining {
         let (limit, spent) = (Ratio::of(limit), Ratio::of(spent));
         let left = Ratio::of((limit.get() - spent.get()).max(0.0));
-        Remaining { budget: "usd_per_day".to_owned(), limit, reserved: Ratio::ZERO, spent, left }
+        let (reserved, blocks) = (Ratio::ZERO, Ratio::ZERO);
+        Remaining { budget: "usd_per_day".to_owned(), limit, reserved, spent, blocks, left }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, logging, metrics,
-    replay, report, status, watch,
+    agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, exchange, logging,
+    metrics, replay, report, status, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -78,6 +78,8 @@ pub enum Verb {
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
+    /// An exchange on this machine that speaks Alpaca's language, for any of its clients.
+    Exchange(Box<exchange::ExchangeArgs>),
     /// A run once more, byte for byte, or as it would have been: what if?
     Replay(Box<replay::ReplayArgs>),
     /// Looks at what a run wrote down, and proves that nothing was changed.
@@ -134,6 +136,10 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         }
         Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
         Verb::Chaos(args) => chaos::run(&args, format, out),
+        Verb::Exchange(args) => {
+            accepted(file.as_deref())?;
+            block_on(exchange::run(&args, format, out))
+        }
         Verb::Replay(args) => replay::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),

@@ -12,6 +12,7 @@ pub mod control;
 pub mod data;
 pub mod doctor;
 pub mod error;
+pub mod exchange;
 pub mod format;
 pub mod logging;
 pub mod metrics;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the peers of the suite into a folder of their own: aimock (12 MB), which plays a provider of
 # models, llama.cpp as a wheel (208 MB with numpy), which is one, the vendors' own libraries (80 MB), whose
-# types say what they take, and telegram-test-api (7 MB), which plays the Bot API. Nothing outside the
-# folder changes.
+# types say what they take, and telegram-test-api (7 MB), which plays the Bot API; for our exchange the
+# broker's own client, alpaca-py, and Prism (90 MB) with the broker's own specifications. Nothing outside
+# the folder changes.
 # Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
 #
 # usage: install.sh FOLDER
@@ -15,6 +16,9 @@ gguf=0.19.0
 anthropic=2.10.0
 openrouter=1.3.84
 telegram=4.2.1
+alpaca_py=0.44.0
+prism=5.16.0
+alpaca_specs=2.4.0
 mkdir -p "$folder"
 cd "$folder"
 
@@ -45,6 +49,21 @@ llama() { wheels "llama-$xllamacpp" "xllamacpp==$xllamacpp" "gguf==$gguf" numpy;
 
 types() { wheels "types-$anthropic-$openrouter" "anthropic==$anthropic" "openrouter==$openrouter"; }
 
-for peer in aimock llama types telegram; do
+alpaca_py() { wheels "alpaca-py-$alpaca_py" "alpaca-py==$alpaca_py"; }
+
+# The proxy, and the specifications out of a wheel of which nothing is run.
+prism() {
+    command -v node >/dev/null && command -v npm >/dev/null || { echo "no node and npm"; return 1; }
+    [ -e "prism-$prism" ] && return
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix . \
+        "@stoplight/prism-cli@$prism" >npm-prism.log 2>&1 || { tail -n 1 npm-prism.log; return 1; }
+    [ -e venv/bin/pip ] || python3 -m venv venv >venv.log 2>&1 || { echo "no venv"; return 1; }
+    venv/bin/pip download --quiet --disable-pip-version-check --no-deps \
+        "alpaca-mcp-server==$alpaca_specs" >pip-specs.log 2>&1 || { tail -n 1 pip-specs.log; return 1; }
+    venv/bin/python -m zipfile -e alpaca_mcp_server-*.whl . || { echo "no specifications"; return 1; }
+    touch "prism-$prism"
+}
+
+for peer in aimock llama types telegram alpaca_py prism; do
     if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
 done

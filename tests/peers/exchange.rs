@@ -1,0 +1,96 @@
+//! Our exchange judged by the broker's own client and specification.
+//!
+//! Only with `PEERS=1`; without it each test says that it is skipped. What they show is shown without
+//! them in `src/exchange`; here the other side was written by somebody else.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::models::{folder, missing, root};
+use crate::rig::wait_for;
+
+/// Ended when it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An exchange of AAPL and MSFT on the morning of 16 June 2000 that is stepped; its address and keys.
+fn exchange() -> (Running, [String; 3]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
+    command.args(["exchange", "--symbols", "AAPL,MSFT", "--from", "2000-06-16", "--rate", "0"]);
+    command.args(["--speed", "step", "--port", "0", "--format", "json"]);
+    command.env_remove("APCA_API_KEY_ID").env_remove("APCA_API_SECRET_KEY");
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+    let mut line = String::new();
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut line).expect("a line");
+    let said: Value = serde_json::from_str(&line).expect("a document");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let key = &said["keys"][0];
+    (Running(child), [text(&said["url"]), text(&key["id"]), text(&key["secret"])])
+}
+
+/// Runs a script to its end and says what it printed.
+fn script(name: &str, args: &[&str]) -> String {
+    let mut command = Command::new(folder().join("venv/bin/python"));
+    command.arg(root().join("tests/peers").join(name)).args(args);
+    let output = command.output().expect("python starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{failed}");
+    said
+}
+
+#[test]
+fn the_brokers_own_client_trades_a_day_at_our_exchange() {
+    if let Some(why) = missing("alpaca_py") {
+        println!("skipped: {why}");
+        return;
+    }
+    let (_running, [url, key, secret]) = exchange();
+    let said = script("exchange_sdk.py", &[&url, &key, &secret]);
+    println!("{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("passed: ")).count(), 6, "{said}");
+}
+
+/// A proxy in front of the exchange that holds both directions against a specification.
+fn prism(spec: &str, url: &str) -> (Running, String) {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let port = port.expect("a port").port();
+    let mut command = Command::new("node");
+    command.arg(folder().join("node_modules/.bin/prism")).args(["proxy", "--errors"]);
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    command.arg(folder().join("alpaca_mcp_server/specs").join(spec)).arg(url);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("node starts");
+    let running = Running(child);
+    for _ in 0..600 {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return (running, format!("http://127.0.0.1:{port}"));
+        }
+        wait_for(Duration::from_millis(100));
+    }
+    panic!("prism does not listen");
+}
+
+#[test]
+fn the_brokers_own_specification_finds_nothing_wrong_in_either_direction() {
+    if let Some(why) = missing("prism") {
+        println!("skipped: {why}");
+        return;
+    }
+    let (_running, [url, key, secret]) = exchange();
+    let (_trading, trading) = prism("trading-api.json", &url);
+    let (_data, data) = prism("market-data-api.json", &url);
+    let said = script("exchange_spec.py", &[&trading, &data, &url, &key, &secret]);
+    println!("{said}");
+    assert!(said.contains("passed: "), "{said}");
+}
