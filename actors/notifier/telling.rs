@@ -55,7 +55,9 @@ pub fn tell(line: &Line<'_>, now: Time) -> Option<Notice> {
         Step::ApprovalAnswered | Step::ApprovalExpired => {
             let decision = name.clone()?;
             let text = answered(line.step, &body, &decision);
-            (kind, text, Matter::Ends { decision })
+            let outcome = body["answer"]["outcome"].as_str();
+            let by_person = matches!(outcome, Some("approved" | "denied"));
+            (kind, text, Matter::Ends { decision, by_person })
         }
         Step::BudgetDenied => {
             (kind, Rich::of("A permit was refused: ").plain(&said(&body["code"])), Matter::Plain)

@@ -184,8 +184,10 @@ fn a_record_is_told_in_a_sentence_of_its_kind() {
     let person = json!({"name": "ada", "way": "telegram"});
     let yes = json!({"by": person, "answer": {"outcome": "approved", "note": "go"}});
     let notice = says(Step::ApprovalAnswered, &yes, &["Approved by ada (telegram)", "go"]);
-    assert!(matches!(notice.matter, Matter::Ends { .. }));
-    says(Step::ApprovalExpired, &json!({"code": "approval.expired"}), &["nothing was sent"]);
+    assert!(matches!(notice.matter, Matter::Ends { by_person: true, .. }));
+    let expired = json!({"code": "approval.expired"});
+    let notice = says(Step::ApprovalExpired, &expired, &["nothing was sent"]);
+    assert!(matches!(notice.matter, Matter::Ends { by_person: false, .. }));
     let cleared = json!({"intent": intent, "mode": "advisory"});
     says(Step::OrderCleared, &cleared, &["BUY 10 AAA", "shadow"]);
     let flat = json!({"exit": "all", "reason": "person", "by": person});

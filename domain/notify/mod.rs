@@ -166,6 +166,8 @@ pub enum Matter {
     Ends {
         /// What waited.
         decision: String,
+        /// Whether a person has decided it: silence is no news to whoever was not asked.
+        by_person: bool,
     },
 }
 

@@ -38,7 +38,7 @@ impl Outbox {
             // The latest figures say all that the former did.
             self.waiting.retain(|other| other.kind != Kind::Summary);
         }
-        if let Matter::Ends { decision: ended } = &notice.matter {
+        if let Matter::Ends { decision: ended, .. } = &notice.matter {
             // Nobody need be asked any more what is decided.
             let is_asked = |other: &Arc<Notice>| matches!(&other.matter, Matter::Asks { decision, .. } if decision == ended);
             self.waiting.retain(|other| !is_asked(other));
@@ -176,7 +176,7 @@ mod tests {
         outbox.put(notice(Kind::Summary, "tuesday"));
         outbox.put(asks("X"));
         outbox.put(asks("Y"));
-        outbox.put(about(Matter::Ends { decision: "X".to_owned() }));
+        outbox.put(about(Matter::Ends { decision: "X".to_owned(), by_person: true }));
         assert_eq!(outbox.len(), 3);
         let first = outbox.take(100, Time::EPOCH).unwrap();
         let asked = &first.notices[0].matter;

@@ -85,6 +85,31 @@ impl JournalFiles {
         Ok(left)
     }
 
+    /// At most `most` points of a book's curve as it stands in the files of a run that goes on, evenly
+    /// spread and the last one among them; nothing where there are none. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outline(dir: &Path, book: BookKind, most: u64) -> io::Result<Vec<EquityPoint>> {
+        let path = dir.join(DIR).join(format!("{}.curve", book.name()));
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened?,
+        };
+        let size = POINT_BYTES as u64;
+        let count = file.metadata()?.len() / size;
+        let stride = count.div_ceil(most.max(1)).max(1);
+        let mut points = Vec::new();
+        // Backwards from the last one, so that the present is in it.
+        for nth in (0..count).rev().step_by(usize::try_from(stride).unwrap_or(usize::MAX)) {
+            let mut bytes = [0; POINT_BYTES];
+            file.read_exact_at(&mut bytes, nth * size)?;
+            points.extend(read_point(&bytes));
+        }
+        points.reverse();
+        Ok(points)
+    }
+
     fn send(&self, task: Task) {
         // Where nobody writes any more, the dropped answer says so.
         if let Some(queue) = &self.queue {

@@ -200,6 +200,19 @@ impl Bot {
         self.call("getMe", &json!({}), PATIENCE).await
     }
 
+    /// Shows persons what they can say, with a word for each.
+    ///
+    /// # Errors
+    /// When the call came to nothing.
+    pub async fn list(&self, commands: &[(&str, &str)]) -> Result<(), BotError> {
+        let listed: Vec<Value> = commands
+            .iter()
+            .map(|(word, what)| json!({"command": word, "description": what}))
+            .collect();
+        let _: Value = self.call("setMyCommands", &json!({"commands": listed}), PATIENCE).await?;
+        Ok(())
+    }
+
     /// The news from number `offset` on, as soon as there are any; none after a while. Asking for a
     /// number tells the other side that everything before it was taken.
     ///

@@ -92,9 +92,10 @@ const fn glyph(sign: char) -> [u8; 7] {
     }
 }
 
-/// The curve of an account; `None` with fewer than two points, or one that is no number.
+/// The curve of an account; `None` where no time has passed, or a point is no number.
 pub fn equity(points: &[(Time, f64)]) -> Option<Vec<u8>> {
-    if points.len() < 2 || points.iter().any(|(_, value)| !value.is_finite()) {
+    let (first, last) = (points.first()?.0, points.last()?.0);
+    if last <= first || points.iter().any(|(_, value)| !value.is_finite()) {
         return None;
     }
     let values = points.iter().map(|(_, value)| *value);
@@ -102,7 +103,6 @@ pub fn equity(points: &[(Time, f64)]) -> Option<Vec<u8>> {
         values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     let room = ((high - low) * 0.06).max(high.abs() * 1e-4).max(1e-6);
     let (low, high) = (low - room, high + room);
-    let (first, last) = (points.first()?.0, points.last()?.0);
     let mut canvas = Canvas::new();
     axes(&mut canvas, (low, high), (first, last));
     curve(&mut canvas, points, (low, high));
@@ -290,8 +290,9 @@ mod tests {
         assert_eq!(equity(&[(at(0), 1.0)]), None);
         assert_eq!(equity(&[(at(0), 1.0), (at(1), f64::NAN)]), None);
         for (a, b) in [(0.0, 0.0), (-1e18, 1e18), (1e-9, 1e-9), (1e300, -1e300)] {
-            assert!(equity(&[(at(0), a), (at(0), b)]).is_some(), "{a} {b}");
-            assert!(equity(&[(at(9), a), (at(0), b), (at(3), a)]).is_some(), "{a} {b}");
+            assert_eq!(equity(&[(at(0), a), (at(0), b)]), None);
+            assert!(equity(&[(at(0), a), (at(9), b), (at(3), a)]).is_some(), "{a} {b}");
+            assert!(equity(&[(at(1), a), (at(0), b), (at(3), a)]).is_some(), "{a} {b}");
         }
     }
 }

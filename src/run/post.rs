@@ -13,6 +13,7 @@ mod strangers;
 mod teller;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -85,6 +86,8 @@ pub(super) struct About {
     pub(super) council: Council,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hub: Arc<Hub>,
+    /// The run's directory.
+    pub(super) dir: PathBuf,
     pub(super) run_id: String,
     pub(super) money: &'static str,
 }
@@ -221,7 +224,8 @@ impl Post {
     fn of(ways: Ways, about: About) -> Self {
         let Ways { routes, board, users, chats } = ways;
         let (mut children, notifier) = notifier(routes, &about.clock);
-        let (curve, seen) = (Arc::<Curve>::default(), Arc::<AtomicU64>::default());
+        let curve = Arc::new(Curve::new(about.dir.clone()));
+        let seen = Arc::<AtomicU64>::default();
         let teller = Arc::new(Teller {
             notifier: notifier.clone(),
             desk: Arc::clone(&about.desk),
@@ -242,6 +246,7 @@ impl Post {
             let phone = Arc::new(Phone {
                 board,
                 desk: Arc::clone(&about.desk),
+                safety: about.council.safety.clone(),
                 clock: Arc::clone(&about.clock),
                 users,
                 chats,

@@ -111,6 +111,7 @@ pub(super) async fn start(
         council: council.clone(),
         clock: post_clock,
         hub: Arc::clone(&hub),
+        dir: session.dir.to_owned(),
         run_id: name_of(session.dir),
         money: MONEY,
     };

@@ -102,6 +102,28 @@ fn an_entry_leaves_by_one_press_of_a_person_on_the_list() {
     world.verify("r");
 }
 
+/// T-3: silence is never consent, and a press that comes too late is silence.
+#[test]
+fn a_press_that_comes_too_late_sends_nothing() {
+    let telegram = Telegram::new();
+    let world = world(&telegram, "approvals", "[approvals]\nexpiry = \"1s\"\n");
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "400ms", "--config", "c.toml"];
+    let mut running = world.start("r", &args);
+    let late = next(&mut running, &telegram, &mut 0);
+    let asked_at = running.market_time();
+    running.wait("the next bars", |running| running.market_time() > asked_at);
+    telegram.press(ADA, CHAT, late.message, &late.yes);
+    running.wait("the press", |_| telegram.is_heard());
+    assert!(running.terminate().success());
+    let toasts = telegram.calls("answerCallbackQuery");
+    let said = text(&toasts.last().expect("an answer")["text"]);
+    assert!(said.contains("expired") || said.contains("used"), "{said}");
+    assert_eq!(world.entries("r"), []);
+    let is_yes = |it: &Value| it.to_string().contains("approved");
+    assert!(!answers(&world, &late.decision).iter().any(is_yes));
+    world.verify("r");
+}
+
 #[test]
 fn persons_command_from_a_chat_and_strangers_do_not() {
     let telegram = Telegram::new();

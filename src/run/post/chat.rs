@@ -63,13 +63,19 @@ impl Chat {
                 let message = board.say(chat, &text, &keys).await?;
                 board.remember(decision, chat, message, first.text.clone());
             }
-            Matter::Ends { decision } => {
+            Matter::Ends { decision, by_person } => {
                 let (shown, any) = board.ended(decision, chat);
-                for it in &shown {
+                for (nth, it) in shown.iter().enumerate() {
                     let frozen = it.text.clone().plain("\n\n").and(&first.text);
-                    board.freeze(chat, it.message, &frozen).await?;
+                    if let Err(error) = board.freeze(chat, it.message, &frozen).await {
+                        // The next try finds those that still show buttons.
+                        for it in shown.iter().skip(nth) {
+                            board.remember(decision, chat, it.message, it.text.clone());
+                        }
+                        return Err(error);
+                    }
                 }
-                if !any {
+                if !any && *by_person {
                     board.say(chat, &text, &[]).await?;
                 }
             }

@@ -1,9 +1,12 @@
-//! The account as this process has seen it go, for a picture.
+//! The account as it went, for a picture.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use conclave_domain::context::BookKind;
 use conclave_domain::time::Time;
 
+use crate::adapters::journal_files::JournalFiles;
 use crate::report::picture;
 
 /// Points that are kept; beyond that every second one is dropped.
@@ -11,20 +14,37 @@ const POINTS_MAX: usize = 1_000;
 /// The least market time between two points, milliseconds.
 const SPACING_MS: i64 = 60_000;
 
-/// Points of the curve, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Curve(Mutex<Vec<(Time, f64)>>);
+/// The curve of a run: what stands in its journal, and what this process has seen since.
+#[derive(Debug)]
+pub(super) struct Curve {
+    /// The run's directory.
+    dir: PathBuf,
+    /// Points that may not be in the journal yet, oldest first.
+    seen: Mutex<Vec<Point>>,
+}
+
+/// A moment of market time, and the equity then.
+type Point = (Time, f64);
 
 impl Curve {
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir, seen: Mutex::default() }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<Point>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The account at a moment of market time. A market that went back begins anew.
     pub(super) fn add(&self, at: Time, equity: f64) {
-        let mut points = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut points = self.seen();
         if points.last().is_some_and(|(last, _)| at < *last) {
             points.clear();
         }
         // The last point moves on until the one before it is far enough away.
         let before = points.len().checked_sub(2).and_then(|nth| points.get(nth));
-        if before.is_some_and(|(before, _)| at.ms() - before.ms() < SPACING_MS) {
+        let is_near = before.is_some_and(|(before, _)| at.ms() - before.ms() < SPACING_MS);
+        if is_near || points.last().is_some_and(|(last, _)| at == *last) {
             points.pop();
         }
         points.push((at, equity));
@@ -37,28 +57,67 @@ impl Curve {
         }
     }
 
-    /// The picture, drawn on a thread that may take its time.
-    pub(super) async fn picture(&self) -> Option<Arc<[u8]>> {
-        let points = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let drawn = tokio::task::spawn_blocking(move || picture::equity(&points)).await;
-        drawn.ok().flatten().map(Arc::from)
+    /// The picture of a book, drawn on a thread that may take its time.
+    pub(super) async fn picture(&self, book: BookKind) -> Option<Arc<[u8]>> {
+        let (dir, seen) = (self.dir.clone(), self.seen().clone());
+        let drawn = tokio::task::spawn_blocking(move || {
+            let most = POINTS_MAX as u64;
+            let kept = JournalFiles::outline(&dir, book, most).unwrap_or_default();
+            let mut points: Vec<Point> =
+                kept.iter().map(|point| (point.at, point.equity.to_f64())).collect();
+            let last = points.last().map_or(Time::from_ms(i64::MIN), |(at, _)| *at);
+            points.extend(seen.into_iter().filter(|(at, _)| *at > last));
+            picture::equity(&points)
+        });
+        drawn.await.ok().flatten().map(Arc::from)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use conclave_actors::journal::point_bytes;
+    use conclave_domain::custody::EquityPoint;
+    use conclave_domain::fixed::Money;
+    use conclave_domain::ratio::Ratio;
+
     use super::*;
 
     #[test]
     fn a_curve_is_bounded_and_its_points_are_apart() {
-        let curve = Curve::default();
+        let curve = Curve::new(PathBuf::new());
         for nth in 0..100_000_i64 {
             curve.add(Time::from_ms(nth * 30_000), 1.0);
         }
-        let points = curve.0.lock().unwrap().clone();
+        let points = curve.seen().clone();
         assert!(points.len() <= POINTS_MAX && points.len() > POINTS_MAX / 4, "{}", points.len());
         assert!(points.windows(3).all(|some| some[2].0.ms() - some[0].0.ms() >= SPACING_MS));
         curve.add(Time::EPOCH, 2.0);
-        assert_eq!(curve.0.lock().unwrap().len(), 1, "another try of the run");
+        curve.add(Time::EPOCH, 3.0);
+        assert_eq!(*curve.seen(), [(Time::EPOCH, 3.0)], "another try of the run");
+    }
+
+    #[tokio::test]
+    async fn a_picture_begins_with_the_run_and_not_with_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let curve = Curve::new(dir.path().to_owned());
+        curve.add(Time::from_ms(90_000), 5.0);
+        assert_eq!(curve.picture(BookKind::Real).await, None, "one point is no curve");
+        let point = |nth: i64| EquityPoint {
+            at: Time::from_ms(nth * 10),
+            equity: Money::from_units(100 + nth).unwrap(),
+            cash: Money::ZERO,
+            exposure: Ratio::ZERO,
+            drawdown: Ratio::ZERO,
+        };
+        let mut bytes: Vec<u8> = (0..5_000).flat_map(|nth| point_bytes(&point(nth))).collect();
+        // What is being written at this moment is passed over.
+        bytes.extend([1, 2, 3]);
+        std::fs::create_dir(dir.path().join("journal")).unwrap();
+        std::fs::write(dir.path().join("journal/real.curve"), bytes).unwrap();
+        let kept = JournalFiles::outline(dir.path(), BookKind::Real, 1_000).unwrap();
+        assert_eq!((kept.len(), kept.last()), (1_000, Some(&point(4_999))));
+        assert!(kept.is_sorted_by_key(|point| point.at));
+        assert!(curve.picture(BookKind::Real).await.is_some());
+        assert_eq!(curve.picture(BookKind::Shadow).await, None);
     }
 }

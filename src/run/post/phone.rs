@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use conclave_actors::runtime::ports::Clock;
-use conclave_domain::mode::Person;
+use conclave_actors::safety::SafetyHandle;
+use conclave_domain::mode::{Mode, Person};
 use conclave_domain::notify::rich::Rich;
-use conclave_domain::notify::speech::{self, Order, Press};
+use conclave_domain::notify::speech::{self, COMMANDS, Order, Press};
 use conclave_domain::time::Time;
 
 use super::board::{Ask, Board};
@@ -46,6 +47,8 @@ const SECONDS_MAX: i64 = 100_000_000_000;
 pub(super) struct Phone {
     pub(super) board: Arc<Board>,
     pub(super) desk: Arc<dyn Desk>,
+    /// Knows the mode, and by it the book that is shown.
+    pub(super) safety: SafetyHandle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) users: BTreeSet<i64>,
     pub(super) chats: BTreeSet<i64>,
@@ -78,6 +81,9 @@ impl Phone {
     pub(super) async fn listen(&self) {
         let poison = self.in_hand.swap(0, Ordering::SeqCst);
         let name = self.introduce().await;
+        if let Err(error) = self.board.bot.list(&COMMANDS).await {
+            tracing::info!(%error, "telegram shows no menu of commands; they are taken all the same");
+        }
         let (mut offset, mut failures) = (0, 0_u32);
         loop {
             match self.board.bot.updates(offset).await {
@@ -241,8 +247,10 @@ impl Phone {
             }
             Order::Mode { mode, why } => {
                 let question = format!("Change the mode to {mode}?");
+                // Nothing is more careful than advice.
+                let is_sure = mode == Mode::Advisory.name();
                 let command = Command::Mode(ModeChange { mode, override_reason: why });
-                self.ask_back(asked, command, &question, false).await;
+                self.ask_back(asked, command, &question, is_sure).await;
             }
         }
     }
@@ -311,7 +319,10 @@ impl Phone {
             Ok(shown) => replies::view(&View::Positions, &shown),
             Err(refusal) => replies::refusal(&refusal),
         };
-        let Some(png) = self.curve.picture().await else { return self.reply(chat, &text).await };
+        let book = super::teller::book_of(&self.safety);
+        let Some(png) = self.curve.picture(book).await else {
+            return self.reply(chat, &text).await;
+        };
         if let Err(error) = self.board.show(chat, &png, &text).await {
             tracing::warn!(chat, %error, "a picture was not shown");
             self.reply(chat, &text).await;

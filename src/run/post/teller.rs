@@ -11,10 +11,14 @@ use conclave_actors::council::Council;
 use conclave_actors::notifier::NotifierHandle;
 use conclave_actors::notifier::telling::{kind_of, tell};
 use conclave_actors::runtime::ports::Clock;
+use conclave_actors::safety::SafetyHandle;
+use conclave_domain::context::BookKind;
+use conclave_domain::mode::Mode;
 use conclave_domain::notify::alarm::{Alarms, Level};
 use conclave_domain::notify::rich::Rich;
 use conclave_domain::notify::{Kind, Matter, Notice};
 use conclave_domain::record::{Line, Step};
+use conclave_domain::role::Team;
 use conclave_domain::time::Time;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -55,6 +59,14 @@ pub(super) struct Item {
     pub(super) expires_at: Time,
     what: String,
     reasoning: String,
+}
+
+/// The book that the present mode decides on.
+pub(super) fn book_of(safety: &SafetyHandle) -> BookKind {
+    match safety.standing().mode(Team::Trading) {
+        Mode::Advisory => BookKind::Shadow,
+        Mode::Supervised | Mode::Autonomous => BookKind::Real,
+    }
 }
 
 /// What the view of approvals holds.
@@ -150,7 +162,7 @@ impl Teller {
     async fn begin(&self) {
         let (run, money) = &self.of;
         let standing = self.council.safety.standing();
-        let mode = standing.mode(conclave_domain::role::Team::Trading);
+        let mode = standing.mode(Team::Trading);
         let text = Rich::default().bold("Conclave").plain(": run ").code(run);
         let text = text.plain(&format!(
             ", {money} money, {mode}, {}; it is told here from now on",
@@ -238,7 +250,7 @@ impl Teller {
         let text = Rich::default().bold(&format!("Session {day}")).line();
         let text = text.and(&replies::account(&shown["account"]));
         let text = text.line().plain(&replies::counts(&shown));
-        let picture = self.curve.picture().await;
+        let picture = self.curve.picture(book_of(&self.council.safety)).await;
         self.notifier.tell(Notice { picture, ..Notice::new(Kind::Summary, at, text) });
     }
 }
