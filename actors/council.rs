@@ -368,7 +368,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         approvals: approvals.clone(),
         score: score.clone(),
-        news: newsroom(setup.news, &setup.limits, &safety, (&recall, &audit, &world.clock)),
+        news: newsroom(setup.news, &setup.limits, &safety, (&setup.carried, &audit, &world.clock)),
         limits: setup.limits,
         patience: setup.patience,
         settle: setup.settle,
@@ -434,10 +434,11 @@ fn newsroom(
     setup: NewsSetup,
     limits: &Arc<Limits>,
     safety: &SafetyHandle,
-    memory: Memory<'_>,
+    (carried, audit, clock): (&Carried, &AuditHandle, &Arc<dyn Clock>),
 ) -> Newsroom {
-    let reader = remembering(&setup.reader, memory);
-    let leave = Leave { safety: safety.clone(), recall: Arc::clone(memory.0) };
+    let reader = remembering(&setup.reader, (&carried.recall, audit, clock));
+    let (recall, score) = (Arc::clone(&carried.recall), carried.score.clone());
+    let leave = Leave { safety: safety.clone(), recall, score };
     Newsroom::new(NewsSetup { reader, ..setup }, Arc::clone(limits), Some(leave))
 }
 

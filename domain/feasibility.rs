@@ -21,15 +21,24 @@ pub struct AgentPlan {
     /// How many occasions pass from one consultation to the next: validation cycles in training,
     /// candidates or selections elsewhere. At least 1.
     pub every: u32,
+    /// Its own occasions, where they are not those of the job.
+    pub occasions: Option<u64>,
+    /// Consultations at most that come on top of its occasions: appeals, open positions.
+    pub more: u64,
     /// What a consultation can cost; `None` for a rules or recorded brain.
     pub paid: Option<Paid>,
 }
 
 impl AgentPlan {
-    /// The most that a consultation can cost: its best model.
+    /// The most that a consultation can cost, on whatever rung.
     fn dearest(&self) -> Money {
-        let best = self.paid.as_ref().and_then(|paid| paid.rungs.first());
-        best.and_then(|rung| rung.at_most).unwrap_or(Money::ZERO)
+        let rungs = self.paid.iter().flat_map(|paid| &paid.rungs);
+        rungs.filter_map(|rung| rung.at_most).max().unwrap_or(Money::ZERO)
+    }
+
+    /// Consultations that are expected.
+    fn calls(&self, job: &JobPlan) -> u64 {
+        self.occasions.unwrap_or_else(|| job.occasions()) / u64::from(self.every.max(1))
     }
 
     fn request(&self) -> Request {
@@ -95,9 +104,11 @@ pub struct Expected {
     pub model: Option<String>,
     /// Consultations expected.
     pub calls: u64,
+    /// Consultations at most: more than these are not asked.
+    pub calls_at_most: u64,
     /// The most that one of them can cost.
     pub each: Money,
-    /// Their highest cost.
+    /// The most that all of them can cost; a cap may stop them before.
     pub at_most: Money,
 }
 
@@ -148,10 +159,10 @@ pub fn prove(
 type Why = Option<(String, String)>;
 
 fn occasion_error(job: &JobPlan, plan: &AgentPlan) -> Why {
-    let occasions = job.occasions();
-    if occasions / u64::from(plan.every.max(1)) >= 1 {
+    if plan.calls(job) >= 1 {
         return None;
     }
+    let occasions = plan.occasions.unwrap_or_else(|| job.occasions());
     Some(match job {
         JobPlan::Training { .. } => (
             format!(
@@ -206,16 +217,19 @@ fn expectation(job: &JobPlan, agents: &[AgentPlan], budgets: &BudgetConfig) -> P
     let expected: Vec<Expected> = agents
         .iter()
         .map(|plan| {
-            let calls = job.occasions() / u64::from(plan.every.max(1));
+            let calls = plan.calls(job);
             let each = plan.dearest();
-            let at_most = times(each, calls).unwrap_or(Money::from_raw(i64::MAX));
+            let calls_at_most = calls.saturating_add(plan.more);
+            let at_most = times(each, calls_at_most).unwrap_or(Money::from_raw(i64::MAX));
             let best = plan.paid.as_ref().and_then(|paid| paid.rungs.first());
             let model = best.map(|rung| rung.model.clone());
-            Expected { agent: plan.agent, model, calls, each, at_most }
+            Expected { agent: plan.agent, model, calls, calls_at_most, each, at_most }
         })
         .collect();
     let mut shortfalls = Vec::new();
-    let total = expected.iter().try_fold(Money::ZERO, |sum, row| sum.plus(row.at_most));
+    // A budget that would not even last for what is expected; few runs come near what is possible.
+    let total =
+        expected.iter().try_fold(Money::ZERO, |sum, row| sum.plus(times(row.each, row.calls)?));
     for (key, budget) in [
         ("budgets.usd_per_run", budgets.usd_per_run),
         ("budgets.usd_per_day", budgets.usd_per_day),
@@ -258,7 +272,14 @@ mod tests {
     use super::*;
 
     fn plan(agent: AgentName, every: u32, paid: impl Into<Option<Paid>>) -> AgentPlan {
-        AgentPlan { agent, team: Team::Training, every, paid: paid.into() }
+        AgentPlan {
+            agent,
+            team: Team::Training,
+            every,
+            occasions: None,
+            more: 0,
+            paid: paid.into(),
+        }
     }
 
     fn cent(cents: i64) -> Paid {
@@ -337,6 +358,25 @@ mod tests {
         let named: Vec<_> = errors.iter().map(|error| error.setting.as_str()).collect();
         assert_eq!(named, ["budgets.usd_per_call", "models.prices"]);
         assert!(errors[1].to_string().contains("`new`"), "{}", errors[1]);
+    }
+
+    /// Goal: what can come on top is in what is told as the most, and makes no budget too small.
+    #[test]
+    fn what_can_come_on_top_raises_the_most_and_not_what_is_expected() {
+        let own = AgentPlan { occasions: Some(2), ..plan("b", 1, cent(10)) };
+        let agents = [AgentPlan { more: 7, ..plan("a", 1, cent(10)) }, own];
+        let proof = prove(&JobPlan::Rounds { expected: 5 }, &agents, &BudgetConfig::default());
+        let Proof { expected, shortfalls } = proof.unwrap();
+        assert_eq!((expected[0].calls, expected[0].calls_at_most), (5, 12));
+        assert_eq!(expected[0].at_most.to_string(), "1.2");
+        assert_eq!((expected[1].calls, expected[1].calls_at_most), (2, 2));
+        assert!(shortfalls.is_empty(), "{shortfalls:?}");
+        let dearer_below = Paid::ladder([("best", 1), ("cheap", 3)].map(|(model, cents)| {
+            crate::budget::Rung::new(model, Some(Money::from_raw(cents * Money::SCALE / 100)))
+        }));
+        let agents = [plan("a", 1, dearer_below)];
+        let proof = prove(&JobPlan::Rounds { expected: 5 }, &agents, &BudgetConfig::default());
+        assert_eq!(proof.unwrap().expected[0].each.to_string(), "0.03", "whatever the rung");
     }
 
     #[test]

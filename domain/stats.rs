@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::gates::GateTally;
 use crate::ratio::Ratio;
 use crate::role::AgentName;
-use crate::tally::{Outcome, RoundReport, Verdict};
+use crate::tally::{Miss, Outcome, RoundReport, Verdict};
 
 /// One agent's part in a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,14 @@ pub struct AgentStats {
     pub votes_against: u64,
     /// Times it had no opinion.
     pub abstained: u64,
-    /// Times its answer failed.
+    /// Times nothing came of asking it: its provider failed, or the agent itself did.
     pub failed: u64,
+    /// Times its answer could not be read, after it was asked for once more.
+    #[serde(default)]
+    pub unreadable: u64,
+    /// Times its answer was not taken: it asked for what is forbidden, or held a number that is none.
+    #[serde(default)]
+    pub inadmissible: u64,
     /// Times it was not asked, because no permit was given.
     #[serde(default)]
     pub denied: u64,
@@ -60,9 +66,23 @@ impl AgentStats {
         self.answered.saturating_sub(self.abstained).saturating_sub(self.clamped)
     }
 
-    /// Questions that brought nothing: an answer that could not be read or was forbidden, or no permit.
+    /// Questions and answers that were refused by us: no permit, too much in flight, an answer that
+    /// asks for what is forbidden or holds a number that is none.
     pub const fn refused(&self) -> u64 {
-        self.failed.saturating_add(self.denied)
+        self.denied.saturating_add(self.shed).saturating_add(self.inadmissible)
+    }
+
+    /// What became of its consultations, each of them in one part: the parts add up to them.
+    pub const fn parts(&self) -> Parts {
+        Parts {
+            applied: self.applied(),
+            clamped: self.clamped,
+            refused: self.refused(),
+            abstained: self.abstained.saturating_add(self.unreadable),
+            failed: self.failed,
+            late: self.late,
+            not_awaited: self.not_awaited,
+        }
     }
 
     /// The record as the agent's next brief shows it; the hit rate is shrunken to one half as by ten
@@ -75,6 +95,59 @@ impl AgentStats {
             answered: self.answered,
             agreed: self.agreed,
             hit_rate: (self.settled > 0).then(|| Ratio::or_zero(rate(self.won, self.settled))),
+        }
+    }
+}
+
+/// What became of consultations. Each is in one part only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Parts {
+    /// Opinions that were taken as they came.
+    pub applied: u64,
+    /// Opinions that were taken with a number clamped.
+    pub clamped: u64,
+    /// Refused by us: no permit, too much in flight, something forbidden, a number that is none.
+    pub refused: u64,
+    /// No opinion, or an answer that could not be read.
+    pub abstained: u64,
+    /// Nothing came of it: the provider failed, or the agent itself.
+    pub failed: u64,
+    /// It came after the round's deadline.
+    pub late: u64,
+    /// The round ended without it: a veto, or enough others.
+    pub not_awaited: u64,
+}
+
+impl Parts {
+    /// Every part with its name, in the order in which tables show them.
+    pub const fn named(&self) -> [(&'static str, u64); 7] {
+        [
+            ("applied", self.applied),
+            ("clamped", self.clamped),
+            ("refused", self.refused),
+            ("abstained", self.abstained),
+            ("failed", self.failed),
+            ("late", self.late),
+            ("not_awaited", self.not_awaited),
+        ]
+    }
+
+    /// All of them together.
+    pub fn total(&self) -> u64 {
+        self.named().iter().map(|(_, count)| count).sum()
+    }
+
+    /// These and others.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            applied: self.applied.saturating_add(other.applied),
+            clamped: self.clamped.saturating_add(other.clamped),
+            refused: self.refused.saturating_add(other.refused),
+            abstained: self.abstained.saturating_add(other.abstained),
+            failed: self.failed.saturating_add(other.failed),
+            late: self.late.saturating_add(other.late),
+            not_awaited: self.not_awaited.saturating_add(other.not_awaited),
         }
     }
 }
@@ -140,6 +213,7 @@ impl Stats {
         let stats = self.agents.entry(advice.agent).or_default();
         stats.consulted += 1;
         stats.answered += 1;
+        stats.abstained += u64::from(advice.stance == Stance::Vote(Vote::Abstain));
         self.on_clamps(advice);
     }
 
@@ -165,12 +239,28 @@ impl Stats {
         }
     }
 
-    /// An agent's rules answered in the place of its model.
-    pub fn on_rules(&mut self, agent: AgentName) {
+    /// An agent's rules answered in the place of its model, whose permit was refused.
+    pub fn on_rules(&mut self, agent: AgentName, refused: Code) {
         self.agents.entry(agent).or_default().by_rules += 1;
+        self.on_denied(refused);
+    }
+
+    /// The reader of news, who has no seat, was asked; `missed` is what became of it where it did not
+    /// read.
+    pub fn on_reading(&mut self, reader: AgentName, missed: Option<&Outcome>) {
+        if let Some(missed) = missed {
+            self.on_seat(reader, missed, false);
+        } else {
+            let stats = self.agents.entry(reader).or_default();
+            stats.consulted += 1;
+            stats.answered += 1;
+        }
     }
 
     fn on_seat(&mut self, agent: AgentName, outcome: &Outcome, acted: bool) {
+        if let Outcome::Denied { code } = outcome {
+            self.on_denied(*code);
+        }
         let stats = self.agents.entry(agent).or_default();
         stats.consulted += 1;
         if outcome.is_answer() {
@@ -188,7 +278,11 @@ impl Stats {
             Outcome::Voted { vote: Vote::Abstain } => stats.abstained += 1,
             Outcome::NoObjection => stats.agreed += u64::from(acted),
             Outcome::Vetoed => stats.vetoes += 1,
-            Outcome::Failed { .. } => stats.failed += 1,
+            Outcome::Failed { why } => match Miss::of(why) {
+                Miss::Unreadable => stats.unreadable += 1,
+                Miss::Inadmissible => stats.inadmissible += 1,
+                Miss::Failed => stats.failed += 1,
+            },
             Outcome::Denied { .. } => stats.denied += 1,
             Outcome::Late => stats.late += 1,
             Outcome::Shed => stats.shed += 1,
@@ -280,8 +374,7 @@ mod tests {
         assert_eq!(stats.vetoes, BTreeMap::from([(Code::GuardDrawdown, 1)]));
         assert_eq!(stats.consultations(), 15);
         for (agent, of) in &stats.agents {
-            let settled = of.answered + of.failed + of.denied + of.late + of.shed + of.not_awaited;
-            assert_eq!((of.consulted, settled), (3, 3), "{agent}: {of:?}");
+            assert_eq!((of.consulted, of.parts().total()), (3, 3), "{agent}: {of:?}");
         }
         let guardian = &stats.agents[GUARDIAN];
         assert_eq!((guardian.vetoes, guardian.answered, guardian.agreed), (1, 3, 1));
@@ -291,6 +384,47 @@ mod tests {
         assert_eq!((timer.abstained, timer.votes_for, timer.agreed), (1, 1, 0));
         let exits = &stats.agents[VOTERS[3]];
         assert_eq!((exits.late, exits.failed, exits.not_awaited), (1, 1, 1));
+    }
+
+    /// Goal: whatever becomes of consultations, they add up, and each is counted where it belongs.
+    #[test]
+    fn the_parts_add_up_to_the_consultations_whatever_became_of_them() {
+        let failed =
+            |nth: usize, why: &str| Event::Failed { agent: VOTERS[nth], why: why.to_owned() };
+        let mut stats = Stats::default();
+        let all = vec![
+            clear(),
+            failed(0, "the answer is unreadable: prose"),
+            failed(1, "the answer asks for the forbidden action `halt`"),
+            failed(2, "the brain failed: haiku at openrouter: rate_limited"),
+            Event::Denied { agent: VOTERS[3], code: Code::SafetyMoneyRun },
+        ];
+        stats.on_round(&report(all), &[]);
+        let odd = vec![
+            clear(),
+            failed(0, "the answer is out of this world"),
+            Event::Shed { agent: VOTERS[1] },
+            vote(2, Vote::Abstain),
+            Event::Deadline,
+        ];
+        stats.on_round(&report(odd), &[]);
+        stats.on_round(&report(vec![veto()]), &[]);
+        stats.on_reading("news_reader", None);
+        stats.on_reading("news_reader", Some(&Outcome::NotAwaited));
+        stats.on_rules(VOTERS[0], Code::SafetyMoneyRun);
+
+        let of = |name: &str| stats.agents[name].parts();
+        let sum = |parts: Parts| {
+            parts.named().iter().filter(|it| it.1 > 0).map(|it| it.0).collect::<Vec<_>>()
+        };
+        assert_eq!(sum(of(VOTERS[0])), ["refused", "abstained", "not_awaited"]);
+        assert_eq!(of(VOTERS[1]).refused, 2);
+        assert_eq!(sum(of(VOTERS[2])), ["abstained", "failed", "not_awaited"]);
+        assert_eq!(sum(of(VOTERS[3])), ["refused", "late", "not_awaited"]);
+        assert_eq!(sum(of("news_reader")), ["applied", "not_awaited"]);
+        let total = stats.agents.values().fold(Parts::default(), |sum, it| sum.plus(&it.parts()));
+        assert_eq!((total.total(), stats.consultations()), (17, 17));
+        assert_eq!(stats.denials[&Code::SafetyMoneyRun], 2, "permits are denied by their code");
     }
 
     #[test]

@@ -105,7 +105,16 @@ impl Provider {
         format!("[models]\nprimary = \"openrouter\"\n[providers.openrouter]\nurl = \"{url}\"\n")
     }
 
-    /// The same as Anthropic.
+    /// The same, and as Anthropic where OpenRouter fails.
+    pub(crate) fn as_both(&self) -> String {
+        let url = format!("http://{}", self.address);
+        format!(
+            "[models]\nprimary = \"openrouter\"\nfallback = \"anthropic\"\n\
+             [providers.openrouter]\nurl = \"{url}/v1\"\n[providers.anthropic]\nurl = \"{url}\"\n"
+        )
+    }
+
+    /// The same as Anthropic alone.
     pub(crate) fn as_anthropic(&self) -> String {
         let url = format!("http://{}", self.address);
         format!("[models]\nprimary = \"anthropic\"\n[providers.anthropic]\nurl = \"{url}\"\n")

@@ -50,6 +50,20 @@ impl World {
         Self { dir, symbols, crashes_max: Cell::new(1_000), variables: RefCell::default() }
     }
 
+    /// The embedded bars of these symbols up to `last_day`.
+    pub(crate) fn embedded(symbols: &[&str], last_day: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let files: Vec<String> = symbols.iter().map(|symbol| format!("{symbol}.csv")).collect();
+        for file in &files {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(file);
+            fs::copy(from, dir.path().join(file)).expect("a file");
+        }
+        let crashes_max = Cell::new(1_000);
+        let world = Self { dir, symbols: files, crashes_max, variables: RefCell::default() };
+        world.end_with(last_day);
+        world
+    }
+
     /// From now on so many unclean starts are no crash loop yet, and one more is.
     pub(crate) fn crashes_max(&self, count: u32) {
         self.crashes_max.set(count);

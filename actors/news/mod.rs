@@ -23,6 +23,7 @@ use conclave_domain::news::lexicon;
 use conclave_domain::news::reading::Reading;
 use conclave_domain::news::view::{NewsView, Seen};
 use conclave_domain::order::DecisionId;
+use conclave_domain::tally::Outcome;
 use conclave_domain::time::Time;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -32,6 +33,7 @@ use crate::runtime::brain::{Ask, Brain, RulesBrain, Spent};
 use crate::runtime::recall::Recall;
 use crate::runtime::shell::Lease;
 use crate::safety::SafetyHandle;
+use crate::score::Score;
 use reader::{NewsReader, ReaderBrief, reading_of};
 
 /// The items of one brief that a model reads; the dictionary reads the older ones. A brief looks back
@@ -74,6 +76,23 @@ pub(crate) struct Leave {
     pub(crate) safety: SafetyHandle,
     /// What was read before the process ended: it was paid for.
     pub(crate) recall: Arc<Recall>,
+    /// Where readings are counted.
+    pub(crate) score: Score,
+}
+
+/// A reading that is counted, whatever becomes of it: one that is dropped was not awaited.
+struct Counting<'a> {
+    score: Option<&'a Score>,
+    /// What became of it where it did not read.
+    missed: Option<Outcome>,
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        if let Some(score) = self.score {
+            score.count(|stats| stats.on_reading(NewsReader::ROLE.name, self.missed.as_ref()));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -160,6 +179,18 @@ impl Newsroom {
     /// Asks the reader, once it has leave to.
     async fn ask(&self, item: &Item) -> Result<Reading, ConsultError> {
         let Some(brief) = ReaderBrief::of(item) else { return Ok(lexicon::read(item)) };
+        let score = self.0.leave.as_ref().map(|leave| &leave.score);
+        let mut counting = Counting { score, missed: Some(Outcome::NotAwaited) };
+        let read = self.ask_for(item, brief).await;
+        counting.missed = read.as_ref().err().map(|error| match error {
+            ConsultError::Denied { code } => Outcome::Denied { code: *code },
+            ConsultError::Late => Outcome::Late,
+            error => Outcome::Failed { why: error.to_string() },
+        });
+        read
+    }
+
+    async fn ask_for(&self, item: &Item, brief: ReaderBrief) -> Result<Reading, ConsultError> {
         let what = format!("news-{}", item.id());
         let decision = DecisionId::new(&brief.symbol, item.known_at(), &what);
         let spent = Spent::default();
@@ -178,7 +209,11 @@ impl Newsroom {
         let thought = self.0.setup.reader.think(ask).await;
         // Settled for what it has cost, here and wherever this is dropped.
         drop(lease);
-        reading_of(&thought?.raw)
+        let thought = thought?;
+        if let (Some(Leave { score, .. }), Some(refused)) = (&self.0.leave, thought.refused) {
+            score.count(|stats| stats.on_rules(NewsReader::ROLE.name, refused));
+        }
+        reading_of(&thought.raw)
     }
 
     /// The permit of a reading that costs something; or why the reader must do without its model.
@@ -193,7 +228,7 @@ impl Newsroom {
             return Ok((None, None));
         }
         let name = NewsReader::ROLE.name;
-        let Some(Leave { safety, recall }) = leave else { return Err(Code::SafetyAbsent) };
+        let Some(Leave { safety, recall, .. }) = leave else { return Err(Code::SafetyAbsent) };
         if recall.answer(decision, 0, name).is_some() {
             return Ok((None, None));
         }

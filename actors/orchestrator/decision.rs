@@ -212,8 +212,10 @@ impl Office {
 
     /// Counts who asked for what is forbidden, and whose rules stood in for a model.
     fn count_odd(&self, answers: &[Answer]) {
-        for answer in answers.iter().filter(|answer| answer.refused.is_some()) {
-            self.score.count(|stats| stats.on_rules(answer.agent));
+        for answer in answers {
+            if let Some(refused) = answer.refused {
+                self.score.count(|stats| stats.on_rules(answer.agent, refused));
+            }
         }
         let asked =
             |answer: &&Answer| matches!(answer.outcome, Err(ConsultError::Forbidden { .. }));

@@ -208,3 +208,37 @@ fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use conclave_domain::tally::Miss;
+
+    use super::*;
+    use crate::runtime::recorded::again;
+    use crate::runtime::shell::{PANICKED, WENT_AWAY};
+
+    /// Goal: a report tells failures apart by their words, also where a run is given again: the words of
+    /// each are those that `Miss` knows.
+    #[test]
+    fn the_words_of_a_failure_tell_what_kind_it_is_then_and_now() {
+        let why = || "prose".to_owned();
+        let not_finite = limits_error();
+        for (error, miss) in [
+            (ConsultError::Unreadable { why: why() }, Miss::Unreadable),
+            (not_finite, Miss::Inadmissible),
+            (ConsultError::Forbidden { action: "raise_own_limit" }, Miss::Inadmissible),
+            (ConsultError::Brain { why: why() }, Miss::Failed),
+            (ConsultError::Brain { why: Miss::UNREADABLE.to_owned() }, Miss::Failed),
+        ] {
+            assert_eq!(Miss::of(&error.to_string()), miss, "{error}");
+            assert_eq!(Miss::of(&again(error.to_string()).to_string()), miss, "{error}, again");
+        }
+        assert_eq!((Miss::of(PANICKED), Miss::of(WENT_AWAY)), (Miss::Failed, Miss::Failed));
+    }
+
+    /// What an agent says with a number that is none.
+    fn limits_error() -> ConsultError {
+        let bounds = Limits::default().bounds.size_multiplier;
+        bounds.admit(f64::NAN, &mut Vec::new()).unwrap_err().into()
+    }
+}

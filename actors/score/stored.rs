@@ -11,6 +11,8 @@ use conclave_domain::stats::{AgentStats, Stats};
 use serde::{Deserialize, Serialize};
 
 use super::{Counted, Refused, Score};
+use crate::news::reader::NewsReader;
+use crate::runtime::agent::Agent as _;
 use crate::runtime::roster;
 
 /// Everything that was counted up to one moment. Agents stand in it by name: one that the roster
@@ -30,7 +32,8 @@ pub struct StoredScore {
 }
 
 fn known(name: &str) -> Option<AgentName> {
-    roster::seat(name).map(|seat| seat.role.name)
+    let reader = NewsReader::ROLE.name;
+    roster::seat(name).map(|seat| seat.role.name).or_else(|| (name == reader).then_some(reader))
 }
 
 impl Score {
@@ -88,6 +91,7 @@ mod tests {
         let decision = DecisionId::new(&Symbol::new("AAPL").unwrap(), Time::EPOCH, "entry");
         score.denied(&decision, Code::GateOpenOrder, "a test");
         score.count(|stats| stats.signals += 3);
+        score.count(|stats| stats.on_reading(NewsReader::ROLE.name, None));
         score.voted_for(&decision, vec![RISK_GUARDIAN]);
         let text = serde_json::to_string(&score.stored()).unwrap();
         let stored: StoredScore = serde_json::from_str(&text).unwrap();
@@ -99,6 +103,7 @@ mod tests {
         assert_eq!(again.stats(), score.stats());
         assert_eq!(again.last_refusal(), score.last_refusal());
         assert_eq!(again.stats().agents[RISK_GUARDIAN].won, 1);
+        assert_eq!(again.stats().agents["news_reader"].answered, 1, "who has no seat is known too");
     }
 
     #[test]

@@ -123,6 +123,7 @@ steps! {
     RunResumed = "run.resumed", Observations, "A process went on with a run: from where, and which way.";
     CheckpointTaken = "checkpoint.taken", Observations, "A checkpoint is on the disk: what a kill goes back to at most.";
     AnswerHeard = "answer.heard", Observations, "A brain that is not free has answered; noted before its round closes.";
+    RunCounted = "run.counted", Observations, "What the agents of a run were asked up to its end, what became of it and what it cost.";
     LogCut = "log.cut", Observations, "A torn tail was found at the start and cut.";
     ConfigReloaded = "config.reloaded", Observations, "The configuration was read anew on request, or why it was not.";
     StallSeen = "stall.seen", Observations, "A runtime's timers were late.";

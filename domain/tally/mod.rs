@@ -20,7 +20,7 @@ use crate::role::AgentName;
 
 mod report;
 
-pub use report::{Counts, Outcome, Part, RoundReport, Seat};
+pub use report::{Counts, Miss, Outcome, Part, RoundReport, Seat};
 
 /// When a round that nobody vetoes may close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,38 @@ impl Part {
     }
 }
 
+/// Why a seat brought no advice, told by the words that its record keeps: a run that is given again has
+/// nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// Its answer could not be read.
+    Unreadable,
+    /// Its answer was refused: something forbidden, or a number that is none.
+    Inadmissible,
+    /// There was no answer.
+    Failed,
+}
+
+impl Miss {
+    /// How the words of an unreadable answer begin.
+    pub const UNREADABLE: &str = "the answer is unreadable: ";
+    /// The words of a number that is none.
+    pub const OUT_OF_THIS_WORLD: &str = "the answer is out of this world";
+    /// How the words of a forbidden action begin.
+    pub const FORBIDDEN: &str = "the answer asks for the forbidden action ";
+
+    /// What the words of a failure mean.
+    pub fn of(why: &str) -> Self {
+        if why.starts_with(Self::UNREADABLE) {
+            Self::Unreadable
+        } else if why == Self::OUT_OF_THIS_WORLD || why.starts_with(Self::FORBIDDEN) {
+            Self::Inadmissible
+        } else {
+            Self::Failed
+        }
+    }
+}
+
 /// How one seat was settled. Eight different things, and none stands for another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]

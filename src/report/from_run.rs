@@ -17,7 +17,7 @@ use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::AssetClass;
 use conclave_domain::metrics::{Activity, Curve, Metrics, Terms, TradeStat};
 use conclave_domain::order_state::Order;
-use conclave_domain::role::AgentName;
+use conclave_domain::role::{AgentName, Team};
 use conclave_domain::stats::{AgentStats, Stats};
 use conclave_domain::time::Time;
 
@@ -277,6 +277,8 @@ fn counts(stats: &Stats, restarts: BTreeMap<String, u64>, spend_usd: Money) -> C
     let outcomes = [
         ("answered", sum(|agent| agent.answered.saturating_sub(agent.abstained))),
         ("abstained", sum(|agent| agent.abstained)),
+        ("unreadable", sum(|agent| agent.unreadable)),
+        ("inadmissible", sum(|agent| agent.inadmissible)),
         ("failed", sum(|agent| agent.failed)),
         ("denied", sum(|agent| agent.denied)),
         ("late", sum(|agent| agent.late)),
@@ -305,39 +307,40 @@ fn agents(
     let shown = roster::roster().into_iter().filter(|seat| {
         enabled.contains(seat.role.name) || stats.agents.contains_key(seat.role.name)
     });
-    let row = |seat: roster::Seat| {
-        let of = stats.agents.get(seat.role.name).cloned().unwrap_or_default();
+    // Whoever sits in no round and is asked all the same: the reader of news.
+    let asked = stats.agents.keys().copied();
+    let paid = costs.spent.by_agent.keys().map(String::as_str);
+    let others: BTreeSet<&str> =
+        asked.chain(paid).filter(|name| roster::seat(name).is_none()).collect();
+    let row = |name: &str, team: Team| {
+        let of = stats.agents.get(name).cloned().unwrap_or_default();
         AgentRow {
-            name: seat.role.name.to_owned(),
-            team: seat.role.team.name().to_owned(),
+            name: name.to_owned(),
+            team: team.name().to_owned(),
+            model: costs.models.get(name).cloned(),
             consultations: of.consulted,
+            parts: of.parts(),
             answered: of.answered.saturating_sub(of.abstained),
-            abstained: of.abstained,
-            failed: of.failed,
-            applied: of.applied(),
-            clamped: of.clamped,
-            refused: of.refused(),
+            unreadable: of.unreadable,
             by_rules: of.by_rules,
-            late: of.late,
             clamps: of.clamps,
             vetoes: of.vetoes,
-            restarts: restarts.get(seat.role.name).copied().unwrap_or_default(),
-            cost_usd: costs.spent.by_agent.get(seat.role.name).copied().unwrap_or_default(),
-            expected: costs.expected.iter().find(|row| row.agent == seat.role.name).map(expected),
+            restarts: restarts.get(name).copied().unwrap_or_default(),
+            cost_usd: costs.spent.by_agent.get(name).copied().unwrap_or_default(),
+            expected: costs.expected.iter().find(|row| row.agent == name).map(expected),
         }
     };
-    // Whoever sits in no round but costs something all the same: the reader of news.
-    let others = costs.spent.by_agent.iter().filter(|(name, _)| roster::seat(name).is_none());
-    let other = |(name, &cost_usd): (&String, &Money)| AgentRow {
-        name: name.clone(),
-        cost_usd,
-        ..AgentRow::default()
-    };
-    shown.map(row).chain(others.map(other)).collect()
+    let shown = shown.map(|seat| row(seat.role.name, seat.role.team));
+    shown.chain(others.into_iter().map(|name| row(name, Team::Trading))).collect()
 }
 
 fn expected(row: &Expected) -> ExpectedRow {
-    ExpectedRow { model: row.model.clone(), consultations: row.calls, cost_usd: row.at_most }
+    ExpectedRow {
+        model: row.model.clone(),
+        consultations: row.calls,
+        consultations_at_most: row.calls_at_most,
+        cost_usd: row.at_most,
+    }
 }
 
 fn gates(stats: &Stats) -> Vec<GateRow> {

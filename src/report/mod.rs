@@ -18,6 +18,7 @@ use conclave_domain::metrics::Metrics;
 use conclave_domain::order::OrderIntent;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::record::Anchor;
+use conclave_domain::stats::Parts;
 use conclave_domain::time::Time;
 use serde::Serialize;
 
@@ -57,7 +58,7 @@ pub struct RunReport {
     pub orders: Vec<OrderRow>,
     /// The prices of what was traded, for the charts.
     pub prices: Vec<PriceCurve>,
-    /// One row per agent, in the order of the roster; empty without a council.
+    /// One row per agent, in the order of the roster, then the reader of news; empty without a council.
     pub agents: Vec<AgentRow>,
     /// One row per gate; empty without gates.
     pub gates: Vec<GateRow>,
@@ -131,7 +132,8 @@ pub struct Counts {
     pub denials: BTreeMap<String, u64>,
     /// Agents asked.
     pub consultations: u64,
-    /// Consultations by outcome: `answered`, `abstained`, `failed`, `denied`, `late`, `shed`, `not_awaited`.
+    /// Consultations by outcome: `answered`, `abstained`, `unreadable`, `inadmissible`, `failed`, `denied`,
+    /// `late`, `shed`, `not_awaited`.
     pub outcomes: BTreeMap<String, u64>,
     /// Restarts by actor.
     pub restarts: BTreeMap<String, u64>,
@@ -194,24 +196,20 @@ pub struct AgentRow {
     pub name: String,
     /// Its team.
     pub team: String,
+    /// The model that it asks first, live or out of a record; nothing where its rules think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// How often it was asked.
     pub consultations: u64,
-    /// How often it answered with a vote.
+    /// What became of that; the parts add up to it.
+    #[serde(flatten)]
+    pub parts: Parts,
+    /// How often it answered with a vote: applied and clamped together.
     pub answered: u64,
-    /// How often it had no opinion.
-    pub abstained: u64,
-    /// How often its answer was none.
-    pub failed: u64,
-    /// How often an opinion of its was taken as it came.
-    pub applied: u64,
-    /// How often an opinion of its was taken with a number clamped.
-    pub clamped: u64,
-    /// How often it brought nothing: an answer that was none, or no permit to ask it.
-    pub refused: u64,
-    /// How often its rules answered in the place of its model.
+    /// How often its answer could not be read; among those abstained.
+    pub unreadable: u64,
+    /// How often its rules answered in the place of its model; among the other parts.
     pub by_rules: u64,
-    /// How often its answer came too late.
-    pub late: u64,
     /// How many of its numbers were clamped.
     pub clamps: u64,
     /// How often it vetoed.
@@ -231,8 +229,10 @@ pub struct AgentRow {
 pub struct ExpectedRow {
     /// The best model that it may ask; `None` where its rules think.
     pub model: Option<String>,
-    /// How often it would be asked.
+    /// How often it would be asked about entries.
     pub consultations: u64,
+    /// How often it can be asked: appeals, open positions and news included.
+    pub consultations_at_most: u64,
     /// What that costs at most, in USD.
     #[serde(serialize_with = "as_number")]
     pub cost_usd: Money,
@@ -245,6 +245,8 @@ pub struct Costs {
     pub spent: RunCosts,
     /// One row per agent; empty where no agent asks a model.
     pub expected: Vec<Expected>,
+    /// The model that each agent asks first, of those that ask one, live or out of a record.
+    pub models: BTreeMap<String, String>,
 }
 
 /// How often a gate let a candidate pass.

@@ -2,10 +2,11 @@
 
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::metrics::{Reason, Shown};
+use conclave_domain::stats::Parts;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::tables::{Group, amount, by_exit, by_symbol, percent, total, usd};
-use super::{MoneyKind, RunReport, chart};
+use super::{AgentRow, MoneyKind, RunReport, chart};
 
 /// The most symbols that get a chart; the others are in the table.
 const CHARTS_MAX: usize = 12;
@@ -284,29 +285,43 @@ fn open(report: &RunReport) -> Markup {
     }
 }
 
+/// Every agent with what became of its consultations, which add up, and all of them together.
 fn agents(report: &RunReport) -> Markup {
     let is_paid = report.agents.iter().any(|row| row.expected.is_some());
+    let names = Parts::default().named().map(|(name, _)| name.replace('_', " "));
+    let sum = |of: fn(&AgentRow) -> u64| report.agents.iter().map(of).sum::<u64>();
+    let parts = report.agents.iter().fold(Parts::default(), |sum, row| sum.plus(&row.parts));
     html! {
         @if !report.agents.is_empty() {
             h2 { "Agents" }
+            p.dim { "Each consultation is in one of the columns from applied to not awaited." }
             div.wide {
                 table {
                     tr {
-                        th { "agent" } th { "team" } th { "consulted" } th { "applied" }
-                        th { "clamped" } th { "refused" } th { "abstained" } th { "late" }
+                        th { "agent" } th { "team" } th { "thinks by" } th { "consulted" }
+                        @for name in &names { th { (name) } }
                         th { "by rules" } th { "vetoes" } th { "restarts" } th { "cost" }
-                        @if is_paid { th { "expected" } th { "at most" } }
+                        @if is_paid { th { "expected" } th { "calls at most" } th { "cost at most" } }
                     }
                     @for row in &report.agents {
                         tr {
-                            td { (row.name) } td { (row.team) } td { (row.consultations) }
-                            td { (row.applied) } td { (row.clamped) } td { (row.refused) }
-                            td { (row.abstained) } td { (row.late) } td { (row.by_rules) }
-                            td { (row.vetoes) } td { (row.restarts) } td { (usd(row.cost_usd)) }
+                            td { (row.name) } td { (row.team) }
+                            td { (row.model.as_deref().unwrap_or("rules")) }
+                            td { (row.consultations) }
+                            @for (_, count) in row.parts.named() { td { (count) } }
+                            td { (row.by_rules) } td { (row.vetoes) } td { (row.restarts) }
+                            td { (usd(row.cost_usd)) }
                             @if let Some(expected) = &row.expected {
-                                td { (expected.consultations) } td { (usd(expected.cost_usd)) }
+                                td { (expected.consultations) } td { (expected.consultations_at_most) }
+                                td { (usd(expected.cost_usd)) }
                             }
                         }
+                    }
+                    tr.sum {
+                        td { "all" } td {} td {} td { (sum(|row| row.consultations)) }
+                        @for (_, count) in parts.named() { td { (count) } }
+                        td { (sum(|row| row.by_rules)) } td { (sum(|row| row.vetoes)) }
+                        td { (sum(|row| row.restarts)) } td { (usd(report.counts.spend_usd)) }
                     }
                 }
             }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use conclave_domain::fixed::Money;
 use conclave_domain::metrics::{Basis, Metrics};
+use conclave_domain::stats::Parts;
 use serde::Serialize;
 
+use super::tables::usd;
 use super::{AgentRow, Counts, Header, MoneyKind, RunReport};
-use crate::cli::format::Table;
+use crate::cli::format::{Align, Table};
 
 /// `summary.json`: the metrics by their names, what the council did, and what a reader must know.
 #[derive(Debug, Serialize)]
@@ -71,7 +74,8 @@ impl<'a> Run<'a> {
 
 /// The table that a run ends with in the terminal: money, ratios with their basis, and the council.
 ///
-/// It ends with a line feed. The council's lines are left out when no round was opened.
+/// It ends with a line feed. The council's lines are left out when no round was opened, the table of
+/// models where nobody thinks by one.
 pub fn summary_table(report: &RunReport) -> String {
     let RunReport { metrics, counts, .. } = report;
     let text = |key: &str| {
@@ -100,12 +104,11 @@ pub fn summary_table(report: &RunReport) -> String {
     table.row(["Trades", &trades]);
     if counts.rounds > 0 || counts.consultations > 0 {
         council(&mut table, counts);
-        paid_agents(&mut table, &report.agents);
     }
     for note in &report.notes {
         table.row(["Note", note]);
     }
-    table.to_string()
+    format!("{table}{}", models(report))
 }
 
 fn council(table: &mut Table, counts: &Counts) {
@@ -119,34 +122,39 @@ fn council(table: &mut Table, counts: &Counts) {
     if !counts.restarts.is_empty() {
         table.row(["Restarts", &with_parts(counts.restarts.values().sum(), &counts.restarts)]);
     }
-    table.row(["Spend", &super::tables::usd(counts.spend_usd)]);
+    table.row(["Spend", &usd(counts.spend_usd)]);
 }
 
-/// What each agent that asks a model was asked, what became of it and what it cost, beside what was
-/// expected.
-fn paid_agents(table: &mut Table, agents: &[AgentRow]) {
-    use super::tables::usd;
-    for row in agents {
-        let Some(expected) = row.expected.as_ref().filter(|expected| expected.model.is_some())
-        else {
-            continue;
-        };
-        let told = format!(
-            "asked {} of {}, applied {}, clamped {}, refused {}, abstained {}, late {}, by rules {}, \
-             {} of {} at most",
-            row.consultations,
-            expected.consultations,
-            row.applied,
-            row.clamped,
-            row.refused,
-            row.abstained,
-            row.late,
-            row.by_rules,
-            usd(row.cost_usd),
-            usd(expected.cost_usd),
-        );
-        table.row([row.name.as_str(), &told]);
+/// What each agent that thinks by a model was asked, what became of it and what it cost. Each
+/// consultation is in one of the columns between `asked` and `by rules`.
+fn models(report: &RunReport) -> String {
+    let rows: Vec<&AgentRow> = report.agents.iter().filter(|row| row.model.is_some()).collect();
+    if rows.is_empty() {
+        return String::new();
     }
+    let parts = Parts::default().named().map(|(name, _)| name.replace('_', " "));
+    let names = [("model of", Align::Left), ("asked", Align::Right)].into_iter();
+    let names = names.chain(parts.iter().map(|name| (name.as_str(), Align::Right)));
+    let last = ["by rules", "cost", "at most"].map(|name| (name, Align::Right));
+    let mut table = Table::new(names.chain(last));
+    let mut row =
+        |name: &str, asked: u64, parts: &Parts, by_rules: u64, (cost, most): (Money, _)| {
+            let most: Option<Money> = most;
+            let counts = parts.named().into_iter().map(|(_, count)| count.to_string());
+            let first = [name.to_owned(), asked.to_string()].into_iter();
+            let last = [by_rules.to_string(), usd(cost), most.map(usd).unwrap_or_default()];
+            table.row(first.chain(counts).chain(last));
+        };
+    let (mut asked, mut sum, mut by_rules, mut cost) = (0, Parts::default(), 0, Money::ZERO);
+    for of in rows {
+        let most = of.expected.as_ref().map(|expected| expected.cost_usd);
+        row(&of.name, of.consultations, &of.parts, of.by_rules, (of.cost_usd, most));
+        (asked, by_rules) = (asked + of.consultations, by_rules + of.by_rules);
+        sum = sum.plus(&of.parts);
+        cost = cost.plus(of.cost_usd).unwrap_or(cost);
+    }
+    row("all", asked, &sum, by_rules, (cost, None));
+    format!("\n{table}")
 }
 
 /// A total and what it is made of, the most frequent first.

@@ -116,9 +116,12 @@ fn agent() -> AgentRow {
     AgentRow {
         name: "risk_guardian".to_owned(),
         team: "trading".to_owned(),
+        model: Some("sonnet".to_owned()),
         consultations: 40,
-        answered: 40,
+        parts: Parts { applied: 31, clamped: 2, not_awaited: 4, abstained: 3, ..Parts::default() },
+        answered: 33,
         vetoes: 4,
+        cost_usd: "0.0125".parse().unwrap(),
         ..AgentRow::default()
     }
 }
@@ -303,6 +306,9 @@ fn equal_runs_leave_equal_files() {
 #[test]
 fn the_terminal_shows_the_run_in_a_few_lines() {
     let table = summary_table(&report(1_000));
+    let row = table.lines().find(|line| line.starts_with("risk_guardian")).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells, ["risk_guardian", "40", "31", "2", "0", "3", "0", "0", "4", "0", "$0.0125"]);
     for shown in [
         "(paper)",
         "(daily, rf 0, 252/yr, n=999)",

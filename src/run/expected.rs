@@ -4,20 +4,31 @@
 //!   not start.
 //!
 //! Every signal that the strategy raises on the bars may become a round; what the gates stop is not
-//! asked. The price is that of the example brief, at its worst.
+//! asked. At most a second round follows, an appeal, whoever advises on open positions is asked about
+//! one at every bar, and every item of news is read. The price is that of an example brief, at its
+//! worst and with a few kilobytes to spare: more than an appeal and the news add to a brief. What is
+//! asked from outside over HTTP, and what a killed run asks once more, comes on top.
 
 use std::io::Write as _;
 
+use conclave_actors::news::READ_BY_MODEL_MAX;
+use conclave_actors::news::reader::{NewsReader, ReaderBrief};
+use conclave_actors::runtime::agent::{Agent as _, Cadence};
 use conclave_actors::trading;
 use conclave_domain::brief::trading::TradingBrief;
+use conclave_domain::budget::Paid;
 use conclave_domain::feasibility::{AgentPlan, JobPlan, Proof, prove};
+use conclave_domain::fixed::Money;
 
 use super::prepare::Prepared;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Table};
 
-/// A brief of the usual size: the example of the documentation.
-const EXAMPLE: &str = include_str!("../../tests/briefs/trading_entry.json");
+/// Briefs of the usual size: the examples of the documentation.
+const EXAMPLES: [&str; 2] = [
+    include_str!("../../tests/briefs/trading_entry.json"),
+    include_str!("../../tests/briefs/trading_position.json"),
+];
 
 /// Proves that the agents can be asked, and tells on stderr what that will cost; nothing where no agent
 /// asks a model. To be called once every agent has its brain.
@@ -25,34 +36,74 @@ const EXAMPLE: &str = include_str!("../../tests/briefs/trading_entry.json");
 /// # Errors
 /// With exit code 3, naming every agent that could never be asked and the key to change.
 pub(super) fn tell(prepared: &mut Prepared) -> Result<(), CliError> {
-    if prepared.agents.values().all(|agent| agent.brain.is_free()) {
+    let reads = !prepared.news.reader.is_free() && !prepared.news.press.items().is_empty();
+    if prepared.agents.values().all(|agent| agent.brain.is_free()) && !reads {
         return Ok(());
     }
     let proof = proof(prepared)?;
-    let _ = write!(std::io::stderr(), "{}", text(&proof));
+    let cap = prepared.config.budgets.usd_per_run;
+    let _ = write!(std::io::stderr(), "{}", text(&proof, cap));
     prepared.expected = proof.expected;
     Ok(())
 }
 
 fn proof(prepared: &Prepared) -> Result<Proof, CliError> {
-    let brief: TradingBrief = serde_json::from_str(EXAMPLE)
-        .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let (config, agents) = (&prepared.config, &prepared.agents);
-    let plans: Vec<AgentPlan> = trading::TEAM
+    let mut briefs: Vec<TradingBrief> = Vec::with_capacity(EXAMPLES.len());
+    for example in EXAMPLES {
+        let brief = serde_json::from_str(example);
+        briefs.push(brief.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?);
+    }
+    let signals = signals(prepared)?.max(1);
+    let bars = prepared.tape.bars() as u64;
+    let mut plans: Vec<AgentPlan> = trading::TEAM
         .iter()
-        .filter_map(|entry| agents.get(entry.role.name).map(|setup| (entry.role, setup)))
-        .map(|(role, setup)| AgentPlan {
-            agent: role.name,
-            team: role.team,
-            every: config.agents.get(role.name).and_then(|agent| agent.interval).unwrap_or(1),
-            paid: setup.brain.paid(&brief, &config.limits),
+        .filter_map(|entry| agents.get(entry.role.name).map(|setup| (entry, setup)))
+        .map(|(entry, setup)| {
+            let on_positions = entry.cadence == Cadence::EntriesAndPositions;
+            let positions = if on_positions { bars } else { 0 };
+            let interval = config.agents.get(entry.role.name).and_then(|agent| agent.interval);
+            let paid = |brief| setup.brain.paid(brief, &config.limits);
+            AgentPlan {
+                agent: entry.role.name,
+                team: entry.role.team,
+                every: interval.unwrap_or(1),
+                occasions: None,
+                more: signals.saturating_add(positions),
+                paid: dearest(briefs.iter().filter_map(paid)),
+            }
         })
         .collect();
-    let expected = signals(prepared)?.max(1);
-    prove(&JobPlan::Rounds { expected }, &plans, &config.budgets).map_err(|infeasible| {
+    plans.extend(reader(prepared, signals));
+    prove(&JobPlan::Rounds { expected: signals }, &plans, &config.budgets).map_err(|infeasible| {
         let lines: Vec<String> = infeasible.iter().map(ToString::to_string).collect();
         let text = format!("the council could never ask its models:\n  {}", lines.join("\n  "));
         CliError::new(ExitCode::Config, text)
+    })
+}
+
+/// The reader of news, where it costs something: each item once, a few for a signal.
+fn reader(prepared: &Prepared, signals: u64) -> Option<AgentPlan> {
+    let (reader, items) = (&prepared.news.reader, prepared.news.press.items());
+    let briefs = items.iter().filter_map(ReaderBrief::of);
+    let paid = dearest(briefs.filter_map(|brief| reader.paid(&brief, &prepared.config.limits)))?;
+    let asked = signals.saturating_mul(READ_BY_MODEL_MAX as u64);
+    Some(AgentPlan {
+        agent: NewsReader::ROLE.name,
+        team: NewsReader::ROLE.team,
+        every: 1,
+        occasions: Some(asked.min(items.len() as u64)),
+        more: 0,
+        paid: Some(paid),
+    })
+}
+
+/// The question that can cost most; one whose price nobody knows before all others.
+fn dearest(all: impl Iterator<Item = Paid>) -> Option<Paid> {
+    all.max_by_key(|paid| {
+        let prices =
+            paid.rungs.iter().map(|rung| rung.at_most.unwrap_or(Money::from_raw(i64::MAX)));
+        prices.max().unwrap_or(Money::ZERO)
     })
 }
 
@@ -66,21 +117,30 @@ fn signals(prepared: &Prepared) -> Result<u64, CliError> {
     Ok(raised as u64)
 }
 
-/// A table of the agents that ask models, and what will not last.
-fn text(proof: &Proof) -> String {
+/// A table of the agents that ask models, what comes on top, and what will not last.
+fn text(proof: &Proof, cap: Money) -> String {
     let mut table = Table::new([
         ("agent", Align::Left),
         ("model", Align::Left),
         ("calls", Align::Right),
+        ("calls at most", Align::Right),
         ("a call at most", Align::Right),
         ("in all at most", Align::Right),
     ]);
+    let mut sum = Some(Money::ZERO);
     for row in proof.expected.iter().filter(|row| row.model.is_some()) {
         let (each, at_most) = (format!("${}", row.each), format!("${}", row.at_most));
-        let model = row.model.clone().unwrap_or_default();
-        table.row([row.agent.to_owned(), model, row.calls.to_string(), each, at_most]);
+        let (model, calls) = (row.model.clone().unwrap_or_default(), row.calls.to_string());
+        let most = row.calls_at_most.to_string();
+        table.row([row.agent.to_owned(), model, calls, most, each, at_most]);
+        sum = sum.and_then(|sum| sum.plus(row.at_most).ok());
     }
-    let mut text = format!("expected of the models, one call per signal at its worst:\n{table}");
+    let sum = sum.map_or("more than can be counted".to_owned(), |sum| format!("${sum}"));
+    let mut text = format!(
+        "expected of the models, one call per signal at its worst; at most an appeal to each, a \
+         question per bar about an open position, and every item of news:\n{table}\
+         together at most {sum}; `budgets.usd_per_run` is ${cap}, and nothing is spent beyond it\n"
+    );
     for shortfall in &proof.shortfalls {
         text.push_str("note: ");
         text.push_str(shortfall);
@@ -91,8 +151,8 @@ fn text(proof: &Proof) -> String {
 
 #[cfg(test)]
 mod tests {
-    use conclave_domain::budget::{Paid, Rung};
-    use conclave_domain::fixed::Money;
+    use conclave_actors::testkit::brains::{Act, ScriptedBrain};
+    use conclave_domain::budget::Rung;
 
     use super::*;
     use crate::config::Config;
@@ -105,7 +165,6 @@ mod tests {
     }
 
     fn scripted(rungs: &[(&str, Option<&str>)]) -> conclave_actors::council::AgentSetup {
-        use conclave_actors::testkit::brains::{Act, ScriptedBrain};
         let money = |text: &str| text.parse::<Money>().unwrap();
         let rungs = rungs.iter().map(|(model, most)| Rung::new(model, most.map(money)));
         let brain = ScriptedBrain::on_ladder(Act::Rules, Paid::ladder(rungs).or_rules());
@@ -126,12 +185,41 @@ mod tests {
         assert_eq!((row.model.as_deref(), row.each), (Some("opus"), "0.3".parse().unwrap()));
         let free = proof.expected.iter().filter(|row| row.at_most.is_zero()).count();
         assert_eq!(free, 4, "the others think by rules");
-        let text = text(&proof);
+        assert_eq!(row.calls_at_most, 2 * row.calls, "an appeal at most");
+        let text = text(&proof, prepared.config.budgets.usd_per_run);
         for shown in ["position_sizer", "opus", "$0.3", "`budgets.usd_per_run` is $5"] {
             assert!(text.contains(shown), "{shown} in {text}");
         }
         tell(&mut prepared).unwrap();
         assert_eq!(prepared.expected, proof.expected);
+    }
+
+    /// Goal: questions about open positions and the reading of news are in what is told as the most.
+    #[test]
+    fn positions_and_news_are_counted_in_what_is_told_as_the_most() {
+        use conclave_domain::news::door::{Press, RawId, RawItem};
+        let mut prepared = prepared();
+        prepared.agents.insert("exit_strategist", scripted(&[("haiku", Some("0.001"))]));
+        let symbol = prepared.instruments[0].symbol.clone();
+        let raw = |nth: u64| RawItem {
+            id: RawId::Number(nth),
+            known_at: Some(prepared.begins_at() + std::time::Duration::from_hours(nth)),
+            headline: format!("{symbol} item {nth}"),
+            symbol: Some(symbol.to_string()),
+            ..RawItem::default()
+        };
+        let press = Press::of((1..=9).map(raw).collect(), std::slice::from_ref(&symbol));
+        assert_eq!(press.items().len(), 9, "{:?}", press.refused);
+        prepared.news.press = std::sync::Arc::new(press);
+        let rung = Rung::new("haiku", Some("0.0005".parse().unwrap()));
+        let reader = ScriptedBrain::on_ladder(Act::Rules, Paid::ladder([rung]));
+        prepared.news.reader = std::sync::Arc::new(reader);
+        let proof = proof(&prepared).unwrap();
+        let row = |name: &str| proof.expected.iter().find(|row| row.agent == name).unwrap();
+        let exits = row("exit_strategist");
+        assert_eq!(exits.calls_at_most, 2 * exits.calls + prepared.tape.bars() as u64);
+        assert_eq!((row("news_reader").calls, row("news_reader").calls_at_most), (9, 9));
+        assert_eq!(row("news_reader").at_most.to_string(), "0.0045");
     }
 
     /// G-3: what has no price, or never fits, is refused before the first bar, by name and key.

@@ -3,22 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use conclave_actors::audit;
 use conclave_actors::broker::Account;
 use conclave_actors::council::Council;
+use conclave_actors::news::reader::NewsReader;
+use conclave_actors::runtime::agent::Agent as _;
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
 use conclave_domain::custody::EquityPoint;
 use conclave_domain::order::ExitReason;
 use conclave_domain::ratio::Ratio;
-use conclave_domain::record::{Anchor, Step};
+use conclave_domain::record::{Anchor, Record, Step};
 use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::consulted::Consulted;
 use super::minds;
 use super::prepare::Prepared;
 use crate::adapters::audit_files;
 use crate::adapters::journal_files::{JournalFiles, Left};
+use crate::brains::{MODEL, RULES};
 use crate::cli::error::{CliError, ExitCode};
 use crate::report::from_run::{RunParts, assemble};
 use crate::report::{self, Costs, Header, MoneyKind, RunReport};
@@ -44,9 +49,13 @@ pub(super) async fn settle(council: &Council, end: End, bars: usize) -> Result<(
     let accounts = council.broker.export().await.map_err(|error| failed(error.to_string()))?;
     let at = accounts.values().map(|account| account.custody.now()).max().unwrap_or(Time::EPOCH);
     let body = json!({"bars": bars, "end": end});
-    let ended = conclave_actors::audit::record(Step::RunEnded, None, at, &body);
-    let ended = ended.map_err(|error| failed(error.to_string()))?;
-    council.audit.append(vec![ended]).await.map_err(|error| failed(error.to_string()))?;
+    // Beside the decisions, because what is cut off and what it costs depend on wall time.
+    let counted = Consulted::of(council).await;
+    let ended = audit::record(Step::RunEnded, None, at, &body);
+    let counted = audit::record(Step::RunCounted, None, at, &counted);
+    let records = [ended, counted].into_iter().collect::<Result<Vec<Record>, _>>();
+    let records = records.map_err(|error| failed(error.to_string()))?;
+    council.audit.append(records).await.map_err(|error| failed(error.to_string()))?;
     Ok(())
 }
 
@@ -138,7 +147,26 @@ pub(super) async fn report(
 async fn costs(prepared: &Prepared, council: &Council) -> Costs {
     let report = council.safety.report().await;
     let spent = report.map(|report| report.costs).unwrap_or_default();
-    Costs { spent, expected: prepared.expected.clone() }
+    Costs { spent, expected: prepared.expected.clone(), models: models(prepared) }
+}
+
+/// The model that each agent asks first, of those that think by one, live or out of a record.
+fn models(prepared: &Prepared) -> BTreeMap<String, String> {
+    let config = &prepared.config;
+    let agents = prepared.agents.iter().map(|(name, agent)| {
+        let thinks = config.agents.get(name).map(|agent| agent.brain.as_str());
+        (*name, agent.brain.name(), thinks)
+    });
+    let reader = (
+        NewsReader::ROLE.name,
+        prepared.news.reader.name(),
+        Some(config.models.news_reader.as_str()),
+    );
+    agents
+        .chain([reader])
+        .filter(|(_, brain, thinks)| *thinks == Some(MODEL) && *brain != RULES)
+        .map(|(name, brain, _)| (name.to_owned(), brain.to_owned()))
+        .collect()
 }
 
 /// What a killed process had reserved and may not have paid, where there is such money: without it the

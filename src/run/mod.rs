@@ -3,6 +3,7 @@
 mod args;
 mod checkpoint;
 mod clock;
+pub(crate) mod consulted;
 pub mod desk;
 mod expected;
 mod finish;

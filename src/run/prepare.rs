@@ -460,6 +460,8 @@ fn prove_feasible(
         agent: name,
         team: Team::Trading,
         every: config.agents.get(name).and_then(|agent| agent.interval).unwrap_or(1),
+        occasions: None,
+        more: 0,
         paid: None,
     };
     let plans: Vec<AgentPlan> = agents.keys().map(plan).collect();

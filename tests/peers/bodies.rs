@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::models::{folder, missing, root};
+use super::models::{folder, is_there, root};
 
 /// A way to ask: dialect, its name for the reader of types, model, and how.
 type Way = (Dialect, &'static str, &'static str, Thinking, Option<CacheTtl>, Option<Effort>);
@@ -160,8 +160,7 @@ fn judged(lines: &[Value]) -> String {
 /// in one field each, so that a reader that lets everything pass is found out.
 #[tokio::test(start_paused = true)]
 async fn every_question_is_of_the_types_of_its_vendor() {
-    if let Some(why) = missing("types") {
-        println!("skipped: {why}");
+    if !is_there("types") {
         return;
     }
     let mut lines = lines_of(training::TEAM, include_str!("../briefs/training.json")).await;

@@ -66,7 +66,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// Why a peer is not there, where it is not.
-pub(super) fn missing(peer: &str) -> Option<String> {
+fn missing(peer: &str) -> Option<String> {
     if std::env::var_os("PEERS").is_none() {
         return Some("PEERS is not set".to_owned());
     }
@@ -82,6 +82,16 @@ fn prompts() -> String {
     let mut text: String = seats.iter().map(|seat| seat.system(&limits)).collect();
     text.extend(TEAM.iter().map(|entry| entry.told(&brief())));
     text
+}
+
+/// Whether a peer is there; where it is not, why is printed.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub(super) fn is_there(peer: &str) -> bool {
+    let missing = missing(peer);
+    if let Some(why) = &missing {
+        println!("skipped: {why}");
+    }
+    missing.is_none()
 }
 
 /// A process that serves on loopback. Killed when it is dropped.
@@ -103,8 +113,13 @@ impl Peer {
         Self { child, url }
     }
 
+    /// aimock as OpenRouter; where it is not there, why is printed.
+    pub(super) fn router_if_there() -> Option<Self> {
+        is_there("aimock").then(Self::router)
+    }
+
     /// aimock as OpenRouter.
-    pub(super) fn router() -> Self {
+    fn router() -> Self {
         let mut command = Command::new("node");
         command.arg(root().join("tests/peers/provider.mjs")).arg(folder());
         Self::start(command)
@@ -267,6 +282,17 @@ async fn spent(desk: &Desk<TradingBrief>) -> (f64, f64) {
     (row.spent.get(), row.reserved.get())
 }
 
+/// The same once what was cut off is settled, which is when its task has ended.
+async fn settled(desk: &Desk<TradingBrief>) -> (f64, f64) {
+    for _ in 0..200 {
+        if spent(desk).await.1 <= 1e-9 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    spent(desk).await
+}
+
 fn router(peer: &Peer) -> Arc<dyn Model> {
     let key = Key::new("KEY", "sk-or-peer").expect("a key");
     Arc::new(OpenAiHttp::openrouter(&format!("{}/api/v1", peer.url), key).expect("a provider"))
@@ -296,11 +322,7 @@ fn is_within_bounds(round: &Round) -> usize {
 /// G-3, B-1: rounds of models decide, and what they cost adds up to the cent.
 #[tokio::test]
 async fn a_provider_of_others_is_asked_paid_and_clamped() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     let good = desk(router(&peer), "peer/good", DEADLINE).await;
     let mut cost = 0;
     for nth in 1..=6 {
@@ -339,11 +361,7 @@ async fn a_provider_of_others_is_asked_paid_and_clamped() {
 /// is never less than what the peer would bill, nor a cent above the cap.
 #[tokio::test]
 async fn chaos_at_the_provider_costs_votes_and_no_money_beyond_the_cap() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     peer.chaos(&json!({"rateLimitRate": 0.2, "dropRate": 0.1, "disconnectRate": 0.1,
         "malformedRate": 0.1, "latencyMs": 300}));
     let desk = desk(router(&peer), "peer/good", DEADLINE).await;
@@ -360,13 +378,7 @@ async fn chaos_at_the_provider_costs_votes_and_no_money_beyond_the_cap() {
         without += closed.answers.iter().filter(|answer| answer.outcome.is_err()).count();
     }
     println!("chaos: {acted} of 12 rounds acted, {without} consultations brought no advice");
-    // What was cut off settles when its task has ended.
-    let mut looks = 0;
-    while spent(&desk).await.1 > 1e-9 && looks < 100 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        looks += 1;
-    }
-    let (booked, reserved) = spent(&desk).await;
+    let (booked, reserved) = settled(&desk).await;
     let billed = peer.billed().to_f64();
     let cap = BudgetConfig::default().usd_per_run.to_f64();
     println!("chaos: booked ${booked:.5}, the peer bills ${billed:.5}, the cap is ${cap}");
@@ -378,11 +390,7 @@ async fn chaos_at_the_provider_costs_votes_and_no_money_beyond_the_cap() {
 /// T-2: a veto closes a round at once; the requests of the others are cut off and stay booked.
 #[tokio::test]
 async fn a_veto_cuts_off_what_others_ask_of_the_provider() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     let desk = desk(router(&peer), "peer/veto", DEADLINE).await;
     let (closed, took) = round(&desk, 1).await;
     assert!(
@@ -393,8 +401,7 @@ async fn a_veto_cuts_off_what_others_ask_of_the_provider() {
     // The others take three seconds.
     assert!(took < Duration::from_millis(2_500), "{took:?}");
     drop(closed);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let (booked, reserved) = spent(&desk).await;
+    let (booked, reserved) = settled(&desk).await;
     assert!(booked >= peer.billed().to_f64() - 1e-9 && reserved.abs() < 1e-9, "{booked}");
     desk.stop().await;
 }
@@ -402,8 +409,7 @@ async fn a_veto_cuts_off_what_others_ask_of_the_provider() {
 /// B-1: real inference, held to the schema by a grammar: noise within the bounds, however much of it.
 #[tokio::test]
 async fn a_model_of_random_weights_is_held_to_the_schema() {
-    if let Some(why) = missing("llama") {
-        println!("skipped: {why}");
+    if !is_there("llama") {
         return;
     }
     let peer = Peer::llama("sk-local-peer");

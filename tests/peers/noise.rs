@@ -8,7 +8,7 @@ use std::fs;
 use conclave_domain::limits::Limits;
 use serde_json::Value;
 
-use super::models::{Peer, missing};
+use super::models::{Peer, is_there};
 use crate::rig::{World, text};
 
 /// A key that must stand nowhere that anybody reads.
@@ -156,8 +156,7 @@ fn decides_and_comes_again(world: &World) -> usize {
 /// out of them, and the tape is the same run.
 #[test]
 fn a_run_is_decided_by_noise_within_the_schema_and_comes_again_from_its_tape() {
-    if let Some(why) = missing("llama") {
-        println!("skipped: {why}");
+    if !is_there("llama") {
         return;
     }
     let peer = Peer::llama(KEY);
@@ -174,8 +173,7 @@ fn a_run_is_decided_by_noise_within_the_schema_and_comes_again_from_its_tape() {
 /// counted on the tape: what is sane is clamped and counted, what is not is refused.
 #[test]
 fn noise_out_of_bounds_is_clamped_or_refused_in_every_round_of_a_run() {
-    if let Some(why) = missing("llama") {
-        println!("skipped: {why}");
+    if !is_there("llama") {
         return;
     }
     let peer = Peer::llama(KEY);

@@ -5,7 +5,7 @@ use std::fs;
 use conclave_domain::fixed::Money;
 use serde_json::{Value, json};
 
-use super::models::{Peer, missing};
+use super::models::{Peer, is_there};
 use crate::rig::{World, text};
 
 /// A key that must stand nowhere that anybody reads.
@@ -66,11 +66,7 @@ fn bodies(peer: &Peer) -> Vec<(String, String)> {
 /// from its tape, without the peer; its key stands nowhere.
 #[test]
 fn a_run_over_a_peer_is_paid_to_the_cent_and_comes_again_from_its_tape() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     let world = world(&peer, "peer/good", 200, ROOM);
     world.run(&[&BY_MODEL[..], &["--out", "r"]].concat()).succeeds();
     world.verify("r");
@@ -104,11 +100,7 @@ fn a_run_over_a_peer_is_paid_to_the_cent_and_comes_again_from_its_tape() {
 /// guardian's word; numbers out of bounds are clamped, each of them.
 #[test]
 fn a_run_under_chaos_ends_within_its_cap_and_clamps_what_is_wild() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     peer.chaos(&json!({"rateLimitRate": 0.2, "dropRate": 0.1, "disconnectRate": 0.1,
         "malformedRate": 0.1, "latencyMs": 100}));
     let cap = ROOM.replace("usd_per_run = \"900\"", "usd_per_run = \"1.50\"");
@@ -141,11 +133,7 @@ fn a_run_under_chaos_ends_within_its_cap_and_clamps_what_is_wild() {
 /// Method: hostile headlines on every day; the peer's own journal tells what everybody was asked.
 #[test]
 fn only_the_reader_is_shown_the_texts_of_news() {
-    if let Some(why) = missing("aimock") {
-        println!("skipped: {why}");
-        return;
-    }
-    let peer = Peer::router();
+    let Some(peer) = Peer::router_if_there() else { return };
     let world = world(&peer, "peer/good", 120, ROOM);
     let line = |day: u32| {
         let at = jiff::civil::date(2013, 1, 7).checked_add(jiff::Span::new().days(day));
@@ -185,8 +173,7 @@ fn only_the_reader_is_shown_the_texts_of_news() {
 /// B-1: agents of all three teams are answered by real inference with random weights, within bounds.
 #[test]
 fn agents_of_every_team_ask_a_model_of_random_weights() {
-    if let Some(why) = missing("llama") {
-        println!("skipped: {why}");
+    if !is_there("llama") {
         return;
     }
     let peer = Peer::llama(KEY);

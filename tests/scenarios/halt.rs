@@ -32,7 +32,9 @@ fn state(running: &Running<'_>) -> String {
 /// lifted with the token alone.
 #[test]
 fn a_halt_stops_entries_leaves_exits_alone_and_outlives_the_process() {
-    let world = World::new();
+    // Bars enough for two processes and a dozen verbs between them, on a busy machine too.
+    let shares = [("AAA", 0.0, 31.0), ("BBB", 1.3, 37.0), ("CCC", 2.6, 43.0)];
+    let world = World::of(&shares, 1_600);
     let mut running = holding(&world, &[]);
     running.verb(&["halt", "--reason", "a test"]).succeeds();
     let halted_at = running.market_time();

@@ -10,12 +10,12 @@ use conclave_domain::role::Team;
 use serde_json::Value;
 
 use crate::provider::{Manner, Plan, Provider};
-use crate::rig::{World, text};
+use crate::rig::{World, text, wait_for};
 
 /// A key that must stand nowhere but in the provider's own journal.
-const KEY: &str = "sk-or-marked-4f1d9c";
+pub(super) const KEY: &str = "sk-or-marked-4f1d9c";
 /// A model's money and counts for one share's rounds.
-const ROOM: &str = "[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_call = \"1\"\n\
+pub(super) const ROOM: &str = "[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_call = \"1\"\n\
                     usd_per_hour = \"900\"\nusd_per_run = \"900\"\nusd_per_day = \"1000\"\n";
 
 /// A market of one share, whose agents ask the provider.
@@ -55,13 +55,13 @@ fn same_bytes(one: &BTreeMap<String, Vec<u8>>, two: &BTreeMap<String, Vec<u8>>) 
 }
 
 /// The decisions of one step; what was observed beside them is left out.
-fn decided(world: &World, store: &str, step: &str) -> Vec<Value> {
+pub(super) fn decided(world: &World, store: &str, step: &str) -> Vec<Value> {
     world.steps(store, step).into_iter().filter(|record| record["of"].is_null()).collect()
 }
 
 /// Every verdict of a run that acts has the word of its guardian.
 #[track_caller]
-fn nobody_acts_without_the_guardian(world: &World, store: &str) -> usize {
+pub(super) fn nobody_acts_without_the_guardian(world: &World, store: &str) -> usize {
     let closed = decided(world, store, "round.closed");
     let acts = closed.iter().filter(|record| record["body"]["verdict"] == "act");
     for record in acts {
@@ -158,32 +158,13 @@ fn a_number_out_of_bounds_is_clamped_and_counted() {
     assert!(clamped > 10, "{clamped}");
 }
 
-/// Chaos: every round ends, none acts without its guardian, and the spend passes no cap by a cent.
-#[test]
-fn a_provider_that_fails_in_every_way_costs_votes_and_no_more_than_the_cap() {
-    let provider = Provider::new(Plan {
-        latency: Duration::from_millis(5),
-        rate_limited: 20,
-        failing: 10,
-        broken: 10,
-        nonsense: 10,
-        ..Plan::default()
-    });
-    let cap = "[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_run = \"0.60\"\n";
-    let world = world(&provider, cap);
-    world.run(&["--config", "c.toml", "--brains", "model", "--out", "r"]).succeeds();
-    assert!(nobody_acts_without_the_guardian(&world, "r") > 0);
-    let spent = world.spent("r");
-    assert!(spent <= 0.60, "{spent}");
-    assert!(spent + 1e-9 >= provider.billed_usd(), "{spent} of {}", provider.billed_usd());
-    world.verify("r");
-}
-
 /// T-2: a veto drops the calls that are in flight: the provider sees its askers go away.
 #[test]
 fn a_veto_aborts_the_calls_of_the_others() {
     let slow = ["signal_analyst", "position_sizer", "execution_timer", "exit_strategist"];
     let provider = Provider::new(Plan {
+        // The guardian objects once the others' questions have come.
+        latency: Duration::from_millis(250),
         latency_of: slow.map(|name| (name.to_owned(), Duration::from_secs(5))).to_vec(),
         manner: Manner::Objecting,
         ..Plan::default()
@@ -193,6 +174,12 @@ fn a_veto_aborts_the_calls_of_the_others() {
     let vetoed = decided(&world, "r", "round.closed").into_iter();
     let vetoed = vetoed.filter(|it| it["body"]["verdict"] == "vetoed").count();
     assert!(vetoed > 0, "{:#?}", decided(&world, "r", "advice.clamped").first());
+    // The provider hears of a closed connection a little later.
+    let mut looks = 0;
+    while provider.aborted() < vetoed && looks < 400 {
+        wait_for(Duration::from_millis(15));
+        looks += 1;
+    }
     assert!(provider.aborted() >= vetoed, "{} of {vetoed} vetoes", provider.aborted());
     assert!(world.spent("r") + 1e-9 >= provider.billed_usd(), "what may be billed is booked");
 }

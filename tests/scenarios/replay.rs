@@ -189,7 +189,7 @@ fn a_run_that_was_stopped_and_resumed_is_the_same_once_more() {
     let world = World::new();
     for life in [700, 900] {
         let how = if life == 700 { "--out" } else { "--resume" };
-        let running = world.start("r", &[how, "r", "--pace", "10ms"]);
+        let running = world.start("r", &[how, "r", "--pace", "20ms"]);
         crate::rig::wait_for(std::time::Duration::from_millis(life));
         assert!(running.terminate().success());
     }

@@ -6,7 +6,9 @@ use crate::rig::{World, wait_for};
 
 #[test]
 fn a_run_that_was_stopped_and_resumed_trades_like_one_that_was_not() {
-    let world = World::new();
+    // Eight seconds of bars: the three lives take half of them, on a busy machine a little more.
+    let shares = [("AAA", 0.0, 31.0), ("BBB", 1.3, 37.0), ("CCC", 2.6, 43.0)];
+    let world = World::of(&shares, 800);
     world.run(&["--out", "calm"]).succeeds();
     for (nth, life) in [900, 1_700, 600].into_iter().enumerate() {
         let how = if nth == 0 { "--out" } else { "--resume" };
@@ -39,7 +41,7 @@ fn a_directory_is_neither_run_over_nor_resumed_from_nothing() {
 #[test]
 fn a_run_goes_on_with_its_own_bars_and_its_own_store_or_not_at_all() {
     let world = World::new();
-    let running = world.start("r", &["--out", "r", "--pace", "10ms"]);
+    let running = world.start("r", &["--out", "r", "--pace", "50ms"]);
     world.run(&["--resume", "r"]).refuses(1, "in use by process");
     assert!(running.terminate().success());
     let before = world.audit("r").len();
@@ -58,7 +60,7 @@ fn a_run_goes_on_with_its_own_bars_and_its_own_store_or_not_at_all() {
 fn a_run_goes_on_under_its_own_recipe_and_under_no_other() {
     let world = World::new();
     world.config("[costs]\nfee_per_trade = \"3\"\n");
-    let begun = ["--out", "r", "--mode", "autonomous", "--config", "c.toml", "--pace", "3ms"];
+    let begun = ["--out", "r", "--mode", "autonomous", "--config", "c.toml", "--pace", "30ms"];
     let mut running = world.start("r", &begun);
     running.wait("some bars", |running| running.market_time().as_str() > "2012-02");
     assert!(running.terminate().success());

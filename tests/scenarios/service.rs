@@ -41,7 +41,7 @@ fn a_service_manager_hears_when_it_is_ready_that_it_lives_and_that_it_stops() {
     let world = World::new();
     let manager = Manager::of(&world);
     world.variable("WATCHDOG_USEC", "400000");
-    let running = world.start("r", &["--out", "r", "--pace", "50ms"]);
+    let running = world.start("r", &["--out", "r", "--pace", "50ms", "--stay"]);
     assert_eq!(manager.wait("READY"), "READY=1");
     assert_eq!(manager.wait("WATCHDOG"), "WATCHDOG=1");
     let status = manager.wait("market time 2013-");
@@ -55,7 +55,7 @@ fn a_service_manager_hears_when_it_is_ready_that_it_lives_and_that_it_stops() {
 fn sighup_changes_what_may_change_and_names_the_rest_key_by_key() {
     let world = World::new();
     world.config("[approvals]\nexpiry = \"5m\"\n");
-    let args = ["--out", "r", "--pace", "50ms", "--config", "c.toml"];
+    let args = ["--out", "r", "--pace", "50ms", "--config", "c.toml", "--stay"];
     let mut running = world.start("r", &args);
 
     world.config(

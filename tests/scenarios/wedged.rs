@@ -7,7 +7,8 @@ fn said(said: &Said) -> String {
 }
 
 fn paced<'a>(world: &'a World, more: &[&str]) -> Running<'a> {
-    let args = ["--out", "r", "--pace", "20ms", "--mode", "autonomous"];
+    // Twenty seconds of bars: the verbs between two of them take their time on a busy machine.
+    let args = ["--out", "r", "--pace", "50ms", "--mode", "autonomous"];
     let mut running = world.start("r", &[&args[..], more].concat());
     running.wait("an entry", |_| !world.entries("r").is_empty());
     running

@@ -6,6 +6,7 @@ use std::time::Duration;
 use conclave_domain::budget::BudgetConfig;
 use conclave_domain::fixed::Money;
 use conclave_domain::llm::price::{Price, PriceTable, PriceTier};
+use conclave_domain::stats::Parts;
 
 use super::*;
 use crate::models::port::{Dialect, Model};
@@ -49,6 +50,7 @@ struct Shop {
     tape: Arc<MemoryTape>,
     desk: Desk<conclave_domain::brief::trading::TradingBrief>,
     has_rules: bool,
+    score: Score,
 }
 
 impl Shop {
@@ -58,7 +60,8 @@ impl Shop {
         provider.always(Duration::from_secs(1), praising);
         let desk =
             Desk::start(DeskSetup { budgets, ..DeskSetup::of(trading::TEAM) }).await.unwrap();
-        Self { provider, tape: Arc::default(), desk, has_rules }
+        let (tape, score) = (Arc::default(), Score::default());
+        Self { provider, tape, desk, has_rules, score }
     }
 
     /// A newsroom in which a model reads.
@@ -79,8 +82,17 @@ impl Shop {
 
     fn with(&self, reader: Arc<dyn Brain<ReaderBrief>>) -> Newsroom {
         let setup = NewsSetup { press: press(&HEADLINES), reader, ..NewsSetup::default() };
-        let leave = Leave { safety: self.desk.safety.clone(), recall: Arc::default() };
+        let (safety, score) = (self.desk.safety.clone(), self.score.clone());
+        let leave = Leave { safety, recall: Arc::default(), score };
         Newsroom::new(setup, Arc::default(), Some(leave))
+    }
+
+    /// How often the reader was asked, and what became of it.
+    fn counted(&self) -> (u64, Parts, u64) {
+        let stats = self.score.stats();
+        let of = stats.agents.get("news_reader").cloned().unwrap_or_default();
+        assert_eq!(of.consulted, of.parts().total(), "{of:?}");
+        (of.consulted, of.parts(), of.by_rules)
     }
 
     async fn spent(&self) -> (f64, f64) {
@@ -110,6 +122,7 @@ async fn a_model_reads_the_newest_items_under_permits_and_is_paid_once() {
     }
     assert_eq!(room.view(&symbol(), at(9)).await.unwrap(), view);
     assert_eq!(shop.provider.arrived(), 4);
+    assert_eq!(shop.counted(), (4, Parts { applied: 4, ..Parts::default() }, 0));
     let (spent, reserved) = shop.spent().await;
     assert!((spent - shop.provider.billed().to_f64()).abs() < 1e-9 && reserved < 1e-9, "{spent}");
     shop.desk.stop().await;
@@ -124,6 +137,13 @@ async fn where_money_is_spent_the_dictionary_reads_or_nobody() {
         let view = shop.room().view(&symbol(), at(9)).await.unwrap();
         assert_eq!((view.items, view.unread), (items, unread), "{view:?}");
         assert_eq!(shop.provider.arrived(), 0);
+        let parts = if has_rules {
+            Parts { applied: 4, ..Parts::default() }
+        } else {
+            Parts { refused: 4, ..Parts::default() }
+        };
+        assert_eq!(shop.counted(), (4, parts, if has_rules { 4 } else { 0 }));
+        assert_eq!(shop.score.stats().denials.values().sum::<u64>(), 4);
         shop.desk.stop().await;
     }
 }
@@ -136,6 +156,7 @@ async fn what_was_not_read_is_paid_for_all_the_same() {
     shop.provider.always(Duration::ZERO, Does::Says("very good, buy".to_owned()));
     let view = shop.room().view(&symbol(), at(9)).await.unwrap();
     assert_eq!((view.items, view.unread), (2, 4));
+    assert_eq!(shop.counted().1, Parts { abstained: 4, ..Parts::default() });
     assert!(shop.spent().await.0 >= shop.provider.billed().to_f64() - 1e-9);
     shop.desk.stop().await;
 
@@ -146,6 +167,7 @@ async fn what_was_not_read_is_paid_for_all_the_same() {
     assert!(given_up.await.is_err());
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!((shop.provider.arrived(), shop.provider.aborted()), (4, 4));
+    assert_eq!(shop.counted().1, Parts { not_awaited: 4, ..Parts::default() });
     let (spent, reserved) = shop.spent().await;
     assert!(spent >= shop.provider.billed().to_f64() - 1e-9 && reserved < 1e-9, "{spent}");
     shop.desk.stop().await;

@@ -86,6 +86,7 @@ impl ReplayArgs {
         if let Some(brains) = &self.brains {
             let key = |entry: &Entry<TradingBrief>| format!("agents.{}.brain", entry.role.name);
             set.extend(trading::TEAM.iter().map(|entry| (key(entry), brains.clone())));
+            set.push(("models.news_reader".to_owned(), brains.clone()));
         }
         let mute: BTreeSet<AgentName> = self.mute.iter().copied().collect();
         Changes { mute, set, fees: self.fees }
@@ -127,7 +128,7 @@ pub fn run(args: &ReplayArgs, format: Format, out: &mut dyn Write) -> Result<(),
         }
         return exact::run(&source, args.until, &metrics, format, out);
     }
-    let asked = what_if::Asked { dir: &dir, changes: &changes, out: args.out.as_deref() };
+    let asked = what_if::Wanted { dir: &dir, changes: &changes, out: args.out.as_deref() };
     what_if::run(&source, &asked, &metrics, format, out)
 }
 

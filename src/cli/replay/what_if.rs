@@ -16,15 +16,18 @@ use crate::adapters::audit_files::has_log;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
 use crate::report::{self, RunReport};
+use crate::run::consulted::Asked;
 use crate::run::repeat::{Base, Changes, Decided, Outcome, Source, Told};
 
 /// Trades that the text names; the document has them all.
 const TRADES_SHOWN: usize = 8;
 /// The figures of an account that are set side by side.
 const FIGURES: [&str; 5] = ["end_equity", "total_return", "sharpe", "max_drawdown", "fees_paid"];
+/// What models have cost, USD.
+const COST: &str = "cost of models";
 
 /// What was asked for.
-pub(super) struct Asked<'a> {
+pub(super) struct Wanted<'a> {
     /// The run's directory.
     pub(super) dir: &'a Path,
     /// What shall be otherwise.
@@ -39,7 +42,7 @@ pub(super) struct Asked<'a> {
 /// When the change is refused, or the report cannot be written.
 pub(super) fn run(
     source: &Source,
-    asked: &Asked<'_>,
+    asked: &Wanted<'_>,
     metrics: &PrometheusHandle,
     format: Format,
     out: &mut dyn Write,
@@ -115,6 +118,7 @@ struct Turn<'a> {
 }
 
 struct Compared<'a> {
+    asked: (Asked, Asked),
     rows: Vec<Row>,
     turns: Vec<Turn<'a>>,
     only_was: Vec<&'a Trade>,
@@ -124,8 +128,10 @@ struct Compared<'a> {
 impl<'a> Compared<'a> {
     fn of(was: &'a Base, would: &'a Told) -> Self {
         let (one, two) = (&was.report, &would.report);
+        let asked = (was.asked, Asked::of(two));
         Self {
-            rows: rows(one, two),
+            asked,
+            rows: rows((one, &asked.0), (two, &asked.1)),
             turns: turns(&was.decided, &would.decided),
             only_was: missing(&one.trades, &two.trades),
             only_would: missing(&two.trades, &one.trades),
@@ -139,7 +145,7 @@ impl<'a> Compared<'a> {
         let numbers = ["as it was", "what-if", "difference"].map(|name| (name, Align::Right));
         let mut table = Table::new([("", Align::Left)].into_iter().chain(numbers));
         for row in &self.rows {
-            let shown = |metric: &Metric| metric.map_or("n/a".to_owned(), |it| row.kind.text(it));
+            let shown = |metric: &Metric| metric.map_or("n/a".to_owned(), |it| row.text(it));
             table.row([row.name.clone(), shown(&row.was), shown(&row.would), row.difference()]);
         }
         write!(out, "\n{table}")?;
@@ -154,7 +160,7 @@ impl<'a> Compared<'a> {
         writeln!(out, "  as it was  {}\n  what-if    {}", told(*was), told(*would))
     }
 
-    fn document(&self, asked: &Asked<'_>, notes: &[String]) -> Value {
+    fn document(&self, asked: &Wanted<'_>, notes: &[String]) -> Value {
         let Changes { mute, set, fees } = asked.changes;
         let set: BTreeMap<&String, &String> = set.iter().map(|(key, value)| (key, value)).collect();
         let rows = self.rows.iter().map(|row| {
@@ -175,6 +181,7 @@ impl<'a> Compared<'a> {
             },
             "notes": notes,
             "figures": rows.collect::<Vec<_>>(),
+            "asked": {"was": self.asked.0, "what_if": self.asked.1},
             "trades_only_as_it_was": self.only_was,
             "trades_only_in_what_if": self.only_would,
             "decisions_that_differ": self.turns.len(),
@@ -184,6 +191,11 @@ impl<'a> Compared<'a> {
 }
 
 impl Row {
+    /// A value as people read it; what models cost is often less than a cent.
+    fn text(&self, value: Ratio) -> String {
+        if self.name == COST { format!("{:.4}", value.get()) } else { self.kind.text(value) }
+    }
+
     /// A figure as a JSON number: counts are whole.
     fn number(&self, metric: &Metric) -> Value {
         match metric {
@@ -203,7 +215,7 @@ impl Row {
         let Ok(change) = Ratio::new(would.get() - was.get()) else {
             return String::new();
         };
-        let text = self.kind.text(change);
+        let text = self.text(change);
         match change.get() {
             change if change > 0.0 => format!("+{text}"),
             change if change < 0.0 => text,
@@ -212,7 +224,10 @@ impl Row {
     }
 }
 
-fn rows(was: &RunReport, would: &RunReport) -> Vec<Row> {
+/// A report, and what its agents were asked.
+type Side<'a> = (&'a RunReport, &'a Asked);
+
+fn rows((was, asked_then): Side<'_>, (would, asked_now): Side<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut count = |name: String, was: u64, would: u64| {
         if was > 0 || would > 0 {
@@ -237,8 +252,17 @@ fn rows(was: &RunReport, would: &RunReport) -> Vec<Row> {
             count(format!("{word}: {name}"), of(one), of(two));
         }
     }
+    count("consultations".to_owned(), asked_then.consultations, asked_now.consultations);
+    for ((part, one), (_, two)) in asked_then.parts.named().into_iter().zip(asked_now.parts.named())
+    {
+        count(format!("consultations: {}", part.replace('_', " ")), one, two);
+    }
+    count("by rules in a model's place".to_owned(), asked_then.by_rules, asked_now.by_rules);
     count("orders".to_owned(), was.orders.len() as u64, would.orders.len() as u64);
     count("trades".to_owned(), was.trades.len() as u64, would.trades.len() as u64);
+    let cost = |asked: &Asked| Ok(Ratio::or_zero(asked.cost_usd.to_f64()));
+    let (one, two) = (cost(asked_then), cost(asked_now));
+    rows.push(Row { name: COST.to_owned(), kind: Kind::Money, was: one, would: two });
     for key in FIGURES {
         if let (Some(one), Some(two)) = (was.metrics.find(key), would.metrics.find(key)) {
             let name = one.title.to_lowercase();

@@ -12,6 +12,7 @@ use conclave_actors::consensus::{Member, Patience, Round, RoundRequest, open_rou
 use conclave_actors::consult::{OutsideDesk, OutsideKind, OutsideQuestion};
 use conclave_actors::orchestrator::records::Batch;
 use conclave_actors::runtime::shell::AgentHandle;
+use conclave_domain::advice::Advice;
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::code::Code;
 use conclave_domain::limits::Limits;
@@ -137,7 +138,8 @@ async fn ask(
         return Err(Refusal::denied(Code::SafetyStore));
     }
     let given = || round.answers.iter().filter_map(|it| Some((it, it.outcome.as_ref().ok()?)));
-    council.score.count(|stats| given().for_each(|(_, advice)| stats.on_single(advice)));
+    let advice: Vec<Advice> = given().map(|(_, advice)| advice.clone()).collect();
+    council.score.count(|stats| stats.on_singles(&round.report, &advice));
     let Some((answer, advice)) = given().find(|(answer, _)| answer.agent == kind.agent()) else {
         return Err(silence(kind, &round));
     };

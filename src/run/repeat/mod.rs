@@ -32,6 +32,7 @@ use session::Stage;
 
 use acts::Act;
 
+use super::consulted::{Asked, Consulted};
 use super::inside::Room;
 use super::prepare::{Prepared, refuse_live};
 use super::recipe::{CONFIG_FILE, Recipe};
@@ -99,6 +100,8 @@ pub(crate) struct Base {
     pub(crate) report: RunReport,
     /// What became of its decisions, in order.
     pub(crate) decided: Vec<Decided>,
+    /// What its agents were asked and what that cost then; a repetition asks nobody.
+    pub(crate) asked: Asked,
     /// What a reader must know of it.
     pub(crate) note: Option<String>,
 }
@@ -227,9 +230,11 @@ impl Source {
     pub(crate) fn as_it_was(&self, metrics: &PrometheusHandle) -> Result<Base, CliError> {
         let (repeated, report) = self.repeat(None, metrics)?;
         let is_one = repeated.difference.is_none() && repeated.sessions == 1;
+        let told = Consulted::read(&self.log)?.map(|consulted| consulted.asked());
         if let Some(report) = report.filter(|_| is_one) {
             let decided = outcomes::read(&self.log)?;
-            return Ok(Base { report, decided, note: None });
+            let asked = told.unwrap_or_else(|| Asked::of(&report));
+            return Ok(Base { report, decided, asked, note: None });
         }
         let why = match &repeated.difference {
             Some(difference) => format!("record {} cannot be repeated", difference.seq),
@@ -237,7 +242,8 @@ impl Source {
         };
         let note = format!("the run as it was is its bars played once more from the first: {why}");
         let Told { report, decided, .. } = self.play_otherwise(&Changes::default(), metrics)?;
-        Ok(Base { report, decided, note: Some(note) })
+        let asked = told.unwrap_or_else(|| Asked::of(&report));
+        Ok(Base { report, decided, asked, note: Some(note) })
     }
 
     /// Plays the run as it would have been: rules think anew, models' answers are those of then.
@@ -264,7 +270,11 @@ impl Source {
         };
         let frozen: BTreeSet<AgentName> =
             prepared.agents.keys().copied().filter(modelled).collect();
-        prepared.news.told = script.recording.news();
+        // Where the dictionary takes the place of a model that read, the news are read anew.
+        let read_by = &self.prepared.config.models.news_reader;
+        if *read_by == prepared.config.models.news_reader {
+            prepared.news.told = script.recording.news();
+        }
         let recording = script.recording.share();
         for (name, agent) in &mut prepared.agents {
             if frozen.contains(name) {
@@ -299,6 +309,12 @@ impl Source {
                 );
                 return Err(CliError::new(ExitCode::Config, text));
             }
+        }
+        let (was, is) = (&self.prepared.config.models.news_reader, &config.models.news_reader);
+        if is == MODEL && was != MODEL {
+            let text = "the news were read by the dictionary, and what a model would have read was not \
+                        recorded";
+            return Err(CliError::new(ExitCode::Config, text));
         }
         let mut prepared = Prepared::of(self.recipe.clone(), config)?;
         if let Some(fees) = changes.fees {
