@@ -175,10 +175,9 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
     };
     let cash = Money::from_units(10_000_000)?;
     let strategy = StrategyConfig::Momentum { lookback: 1, threshold: Ratio::ZERO };
-    let instruments = Arc::clone(tape.instruments());
     let setup = CouncilSetup {
-        watch: MarketWatch::new(&instruments, Timeframe::Day, &strategy, true)?,
-        instruments,
+        watch: MarketWatch::new(tape.instruments(), Timeframe::Day, &strategy, true)?,
+        instruments: Arc::clone(tape.instruments()),
         custody: CustodyConfig {
             sim: SimConfig {
                 volume_share: Some(Ratio::of(VOLUME_SHARE)),

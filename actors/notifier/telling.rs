@@ -241,7 +241,9 @@ fn forbidden(body: &Value) -> Rich {
 }
 
 fn adjusted(body: &Value) -> Rich {
-    let shown: String = body.to_string().chars().take(600).collect();
+    // The differences, without the whole book behind them.
+    let differences = body.get("adjustments").unwrap_or(body);
+    let shown: String = differences.to_string().chars().take(600).collect();
     let text =
         Rich::default().bold("The books differed from the broker's").plain("; the broker wins");
     text.line().code(&shown)

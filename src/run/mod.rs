@@ -77,8 +77,7 @@ pub fn run(
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let runtime = runtime()?;
     // Before anything is written: a run that cannot serve leaves nothing behind.
-    runtime.block_on(serve::probe(&prepared.config.http, args.port.is_some()))?;
-    post::probe(&prepared.config.notify)?;
+    runtime.block_on(serve::probe(&prepared.config, args.port.is_some()))?;
     let mut minds = runtime.block_on(minds::of(&mut prepared))?;
     let (id, place) = (fresh_id(), args.place());
     spend::of(&mut prepared, place.as_ref().map_or(Path::new(&id), |(dir, _)| dir))?;

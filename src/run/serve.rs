@@ -26,7 +26,7 @@ use super::Session;
 use super::clock::{Replay, ReplayClock};
 use super::desk::{DeskParts, RunDesk};
 use super::keeper::{self, Kept, Phase};
-use super::post::{About, Open, Post, Secrets};
+use super::post::{self, About, Open, Post, Secrets};
 use super::prepare::Prepared;
 use super::pulse::{CouncilHeart, Pulse};
 use super::reload::{Levers, Reloader};
@@ -35,7 +35,7 @@ use crate::adapters::clock::now;
 use crate::adapters::control_http::{STATION_FILE, Station, TOKEN_FILE};
 use crate::adapters::notify::{self, Notifier};
 use crate::cli::error::{CliError, ExitCode};
-use crate::config::HttpSettings;
+use crate::config::Config;
 use crate::http::auth::Token;
 use crate::http::desk::Desk;
 use crate::http::events::{Event, Hub};
@@ -208,11 +208,14 @@ async fn keep(
     keeper::start(kept, reloader, pulse).await
 }
 
-/// Whether the run could listen where it should.
+/// Whether the run could listen where it should, and tell whom it should.
 ///
 /// # Errors
-/// When the port is taken, or the address is exposed without a token.
-pub(super) async fn probe(settings: &HttpSettings, named: bool) -> Result<(), CliError> {
+/// When the port is taken, the address is exposed without a token, or the post cannot be opened as it is
+/// configured.
+pub(super) async fn probe(config: &Config, named: bool) -> Result<(), CliError> {
+    post::probe(&config.notify)?;
+    let settings = &config.http;
     if !settings.enabled {
         return Ok(());
     }
