@@ -81,10 +81,8 @@ pub fn run(
     let mut minds = runtime.block_on(minds::of(&mut prepared))?;
     let (id, place) = (fresh_id(), args.place());
     spend::of(&mut prepared, place.as_ref().map_or(Path::new(&id), |(dir, _)| dir))?;
-    let (dir, resume) = match place {
-        Some(place) => place,
-        None => (world::fresh_dir(&id)?, false),
-    };
+    let fresh = || world::fresh_dir(&id).map(|dir| (dir, false));
+    let (dir, resume) = place.map_or_else(fresh, Ok)?;
     let clock = Arc::new(ReplayClock::default());
     let opened = open(args, &prepared, (&dir, resume), &clock)?;
     minds::record(&mut minds, args, &mut prepared, &dir)?;
