@@ -66,7 +66,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// Why a peer is not there, where it is not.
-fn missing(peer: &str) -> Option<String> {
+pub(super) fn missing(peer: &str) -> Option<String> {
     if std::env::var_os("PEERS").is_none() {
         return Some("PEERS is not set".to_owned());
     }
