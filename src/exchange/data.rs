@@ -205,21 +205,21 @@ fn page(exchange: &Exchange, symbols: &[&str], query: &Query) -> Result<Value, R
         if bars.is_empty() {
             continue;
         }
-        let taken = bars.len().min(room);
+        let count = bars.len().min(room);
         let symbol = listing.symbol.to_string();
-        let end = taken.checked_sub(1).and_then(|nth| bars.get(nth));
-        if taken < bars.len() {
+        let end = count.checked_sub(1).and_then(|nth| bars.get(nth));
+        if count < bars.len() {
             // The page is full; where nothing of this symbol was on it, the next begins with it.
             let all = if wanted_bars.is_descending { i64::MAX } else { i64::MIN };
             let behind = end.map_or(all, |(at, _)| at.ms());
             token = Some(format!("{symbol}|{behind}"));
         }
-        let page = bars[..taken].iter();
+        let page = bars[..count].iter();
         let page = page.map(|(_, bar)| market::bar(bar, wanted_bars.timeframe, listing.class));
-        if taken > 0 {
+        if count > 0 {
             shown.insert(symbol, Value::Array(page.collect()));
         }
-        room -= taken;
+        room -= count;
         if token.is_some() {
             break;
         }
