@@ -16,3 +16,4 @@ mod rig;
 mod scenarios;
 mod telegram;
 mod tidy;
+mod venue;

@@ -98,7 +98,7 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.prepared(Command::new(env!("CARGO_BIN_EXE_conclave")), args)
     }
 
@@ -145,7 +145,12 @@ impl World {
 
     /// A run that serves; returns when it answers.
     pub(crate) fn start(&self, store: &str, more: &[&str]) -> Running<'_> {
-        let mut args = self.run_args(more);
+        self.serve(store, &self.run_args(more))
+    }
+
+    /// A run by all of its arguments but the port; returns when it answers.
+    pub(crate) fn serve(&self, store: &str, args: &[&str]) -> Running<'_> {
+        let mut args = args.to_vec();
         args.extend(["--port", "0"]);
         let log = fs::File::create(self.path(&format!("{store}.log"))).expect("a log");
         let mut command = self.command(&args);
@@ -311,24 +316,8 @@ impl Running<'_> {
     ) -> Option<(u16, String)> {
         let station = fs::read_to_string(self.world.path(&self.store).join("station.json")).ok()?;
         let station: Value = serde_json::from_str(&station).ok()?;
-        let address = station["url"].as_str()?.strip_prefix("http://")?.to_owned();
-        let mut stream = TcpStream::connect(&address).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        if let Some(token) = token {
-            write!(request, "authorization: Bearer {token}\r\n").ok()?;
-        }
-        write!(stream, "{request}\r\n{body}").ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        Some((status, body.to_owned()))
+        let token = token.map(|token| ("authorization", format!("Bearer {token}")));
+        request(station["url"].as_str()?, (method, path), token.as_slice(), body)
     }
 
     /// What is left of a budget.
@@ -373,6 +362,32 @@ impl Drop for Running<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A request to a server on this machine: its status and body.
+pub(crate) fn request(
+    url: &str,
+    (method, path): (&str, &str),
+    headers: &[(&str, String)],
+    body: &str,
+) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://")?).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").ok()?;
+    }
+    write!(stream, "{request}\r\n{body}").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, body.to_owned()))
 }
 
 /// Daily bars that swing around a slow rise: a cross of means every half period.

@@ -9,6 +9,7 @@ pub mod account;
 pub mod data;
 pub mod number;
 pub mod order;
+pub mod ours;
 pub mod rules;
 pub mod stream;
 pub mod trouble;

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod dividends;
 pub mod door;
 pub mod doors;
+pub mod gather;
 pub mod series;
 pub mod splits;
 pub mod symbol;

@@ -210,6 +210,14 @@ fn tell(
         };
         writeln!(out, "exchange on {url}: {symbols} symbols from {}, {pace}", floor.now())?;
         writeln!(out, "streams: ws://127.0.0.1:{port}/stream, ws://127.0.0.1:{port}/v2/iex")?;
+        for (key, value) in [
+            ("TRADING_URL", url.clone()),
+            ("DATA_URL", url),
+            ("STREAM_URL", format!("ws://127.0.0.1:{port}/stream")),
+            ("DATA_STREAM_URL", format!("ws://127.0.0.1:{port}")),
+        ] {
+            writeln!(out, "CONCLAVE__ALPACA__{key}={value}")?;
+        }
         for pair in floor.keys() {
             writeln!(out, "APCA_API_KEY_ID={}", pair.id())?;
             let shown = secret(pair).unwrap_or_else(|| "(as in the environment)".to_owned());

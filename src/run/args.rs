@@ -34,6 +34,9 @@ pub struct RunArgs {
     /// Bars of the synthetic market instead: calm, default or minutes.
     #[arg(long, value_name = "PRESET", conflicts_with = "data")]
     pub synth: Option<String>,
+    /// An open market instead of a replay.
+    #[command(flatten)]
+    pub open: OpenMarketArgs,
     /// News from a file of one JSON line per item; what does not say when it was known is turned away.
     #[arg(long, value_name = "FILE")]
     pub news: Option<PathBuf>,
@@ -78,6 +81,22 @@ pub struct RunArgs {
     pub lift_halt_after: Option<Duration>,
 }
 
+/// What is traded where bars are still to come.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OpenMarketArgs {
+    /// Trades an open market instead of a replay: alpaca, by the addresses of `[alpaca]` and the keys in the
+    /// environment.
+    #[arg(long, value_name = "WHERE", value_parser = ["alpaca"], requires = "symbols",
+          conflicts_with_all = ["data", "synth", "fault", "pace", "broker_journal", "lift_halt_after"])]
+    pub broker: Option<String>,
+    /// The symbols of an open market, such as AAPL,MSFT,BTC/USD.
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "broker")]
+    pub symbols: Vec<String>,
+    /// Ends the run of an open market with the session of shares.
+    #[arg(long, requires = "broker")]
+    pub until_close: bool,
+}
+
 impl RunArgs {
     /// The directory that was named, and whether a run in it goes on.
     pub(super) fn place(&self) -> Option<(PathBuf, bool)> {
@@ -104,7 +123,7 @@ impl RunArgs {
 
     /// Whether bars are named.
     pub(super) fn names_data(&self) -> bool {
-        !self.data.is_empty() || self.synth.is_some()
+        !self.data.is_empty() || self.synth.is_some() || self.open.broker.is_some()
     }
 
     /// The flags, and what a run was begun with where they say nothing.

@@ -1,7 +1,7 @@
 //! The clock and the rhythm of a replay: market time follows the bars, wall time stays the system's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use conclave_actors::pump::Rhythm;
@@ -13,15 +13,23 @@ use conclave_domain::time::Time;
 use crate::adapters::clock::now;
 use crate::cli::progress::Progress;
 
-/// Market time of a replay.
+/// Market time: of a replay the last bar's, of an open market that of the wall.
 #[derive(Debug, Default)]
 pub(super) struct ReplayClock {
     trading: AtomicI64,
+    /// Market time goes on without bars.
+    is_live: AtomicBool,
     /// Wall time that stands still, in a repetition; zero follows the system's.
     still: AtomicI64,
 }
 
 impl ReplayClock {
+    /// From now on market time is that of the wall: a bar that does not come must not hold up what
+    /// expires.
+    pub(super) fn follow_the_wall(&self) {
+        self.is_live.store(true, Ordering::SeqCst);
+    }
+
     /// Goes on from this market time.
     pub(super) fn set(&self, time: Time) {
         self.trading.store(time.ms(), Ordering::SeqCst);
@@ -43,7 +51,8 @@ impl Clock for ReplayClock {
     }
 
     fn trading(&self) -> Time {
-        Time::from_ms(self.trading.load(Ordering::SeqCst))
+        let last = Time::from_ms(self.trading.load(Ordering::SeqCst));
+        if self.is_live.load(Ordering::SeqCst) { last.max(self.wall()) } else { last }
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) async fn report(
         custody: &account.custody,
         closed,
         equity: curve,
-        series: &prepared.series,
+        series: &prepared.played(),
         cash: prepared.config.run.cash,
         enabled: &prepared.enabled(),
         costs: costs(prepared, council).await,
@@ -211,7 +211,10 @@ fn header(prepared: &Prepared, anchor: Anchor) -> Header {
         from: None,
         to: None,
         bars: 0,
-        fill_rule: prepared.custody.sim.fill_at.name().to_owned(),
+        fill_rule: match &prepared.live {
+            Some(_) => "at the broker".to_owned(),
+            None => prepared.custody.sim.fill_at.name().to_owned(),
+        },
         costs: format!(
             "${} a trade, slippage {} bp (coins {} bp)",
             costs.fee_per_trade,

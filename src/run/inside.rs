@@ -59,7 +59,7 @@ async fn play(
     let mut warm = prepared.warmed_up(None, None)?;
     let disks = Disks::open(opened, &base)?;
     let world = (opened, &disks, Arc::clone(&clock));
-    let council = start(prepared, world, &base, &warm).await?;
+    let council = start(prepared, world, &base, &warm, None).await?;
     begin(prepared, &council, &base).await?;
     enter_mode(prepared, &council).await?;
     let (_never, stop) = watch::channel(false);

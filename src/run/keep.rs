@@ -32,10 +32,20 @@ const KEEP_EVERY: Duration = Duration::from_millis(250);
 /// A large account takes long to store: at most one part in this many of the time goes into it.
 const KEEP_SHARE: u32 = 20;
 
+/// When checkpoints are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Before the next chunk: a replay has no idle moment.
+    BeforeBars,
+    /// Whenever somebody says so: in an open market the time before a bar is the time that counts.
+    WhenIdle,
+}
+
 /// Stations that take a checkpoint once in [`KEEP_EVERY`], or more seldom where that takes long, and
 /// at once where somebody wishes for it.
 #[derive(Debug)]
 pub(super) struct Keeping {
+    kept: Kept,
     stations: Lifting,
     taker: Taker,
     log: Weak<AuditFiles>,
@@ -46,12 +56,12 @@ pub(super) struct Keeping {
 
 impl Keeping {
     pub(super) fn new(
-        stations: Lifting,
+        (stations, kept): (Lifting, Kept),
         taker: Taker,
         again: Option<Arc<Comparing>>,
         log: Weak<AuditFiles>,
     ) -> Self {
-        Self { stations, taker, log, due: Instant::now(), again }
+        Self { kept, stations, taker, log, due: Instant::now(), again }
     }
 
     /// From here on bars are new.
@@ -64,7 +74,8 @@ impl Keeping {
         self.stations.halted_at()
     }
 
-    async fn keep_if_due(&mut self) {
+    /// Takes a checkpoint, if one is due or wished for.
+    pub(super) async fn keep_if_due(&mut self) {
         let is_hurried = self.taker.council.hurry.is_wished();
         if self.again.is_some() || (!is_hurried && Instant::now() < self.due) {
             return;
@@ -117,7 +128,9 @@ impl Stations for Keeping {
     type Error = PumpError;
 
     async fn watch(&mut self, chunk: &Arc<Chunk>) -> Result<Seen, PumpError> {
-        self.keep_if_due().await;
+        if self.kept == Kept::BeforeBars {
+            self.keep_if_due().await;
+        }
         self.stations.watch(chunk).await
     }
 

@@ -1,6 +1,7 @@
 //! `run`: the council decides on a replay of bars, serves while it does, and reports at the end.
 
 mod args;
+mod bars;
 mod checkpoint;
 mod clock;
 pub(crate) mod consulted;
@@ -11,6 +12,7 @@ mod hold;
 mod inside;
 mod keep;
 mod keeper;
+mod live;
 mod minds;
 mod news;
 mod post;

@@ -1,5 +1,6 @@
 //! What a run is made of before anything starts: configuration, bars, strategy, accounts, team.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,12 +16,8 @@ use conclave_domain::custody::CustodyConfig;
 use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
 use conclave_domain::feasibility::{AgentPlan, Expected, JobPlan, prove};
 use conclave_domain::market::bar::{Bar, Timeframe};
-use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::series::{Series, series_hash};
-use conclave_domain::market::splits::adjust;
-use conclave_domain::market::symbol::Symbol;
-use conclave_domain::market::synth::{Preset, SynthConfig, generate};
 use conclave_domain::market::tape::{Instrument, Tape};
 use conclave_domain::role::{AgentName, Team};
 use conclave_domain::sim_broker::{FillAt, SimConfig};
@@ -29,13 +26,14 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::MarketWatch;
 
 use super::args::RunArgs;
+use super::bars::{one_timeframe, series};
+use super::live::Live;
 use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
 use crate::adapters::spend_ledger::SpendFile;
 use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
-use crate::data;
 
 /// A run that is ready to start.
 #[derive(Clone, Debug)]
@@ -65,6 +63,8 @@ pub(crate) struct Prepared {
     pub(super) gateway: Option<Arc<Gateway>>,
     /// What all runs of this user spend, where its agents are paid.
     pub(super) ledger: Option<Arc<SpendFile>>,
+    /// The open market that it trades, if it trades one; its bars so far are the market's past.
+    pub(super) live: Option<Live>,
 }
 
 impl Prepared {
@@ -107,6 +107,7 @@ impl Prepared {
             shelf: None,
             gateway: None,
             ledger: None,
+            live: None,
         })
     }
 
@@ -115,9 +116,18 @@ impl Prepared {
     /// # Errors
     /// When the bars cannot be had, or the run could not act.
     pub(super) fn of(mut recipe: Recipe, config: Config) -> Result<Self, CliError> {
-        let series = series(&recipe.data)?;
+        let (series, live) = match &recipe.data {
+            DataSource::Alpaca { symbols, timeframe } => {
+                let live = Live::connect(&config, symbols, *timeframe)?;
+                (live.past()?, Some(live))
+            }
+            closed => (series(closed)?, None),
+        };
         let (strategy, custody) = (strategy(&config)?, custody(&config));
         let mut prepared = Self::new(config, series, strategy, custody)?;
+        if let Some(live) = live {
+            prepared.go_live(live);
+        }
         prepared.faults = faults(&recipe.faults, &prepared.config, &prepared.agents)?;
         prepared.custody.sim.faults = prepared.faults.source().of_port(Port::Broker);
         let symbols = prepared.instruments.iter().map(|instrument| instrument.symbol.clone());
@@ -191,8 +201,42 @@ impl Prepared {
         self.agents.keys().copied().collect()
     }
 
-    /// When its first bar opens.
+    /// Makes the bars so far the past of an open market.
+    fn go_live(&mut self, live: Live) {
+        // What will come is not known: the symbols are what a run is gone on with.
+        self.data_hash = live.data_hash();
+        // What the account holds, not what a simulated one would begin with.
+        self.config.run.cash = live.cash();
+        self.custody.cash = live.cash();
+        self.live = Some(live);
+    }
+
+    /// Whether a run of an open market ends with the session of shares.
+    fn ends_with_the_session(&self, is_so: bool) {
+        if is_so && let Some(live) = &self.live {
+            live.leave_at_close();
+        }
+    }
+
+    /// The bars that the report is about.
+    pub(super) fn played(&self) -> Cow<'_, [Series]> {
+        match &self.live {
+            Some(live) => Cow::Owned(live.series(&self.instruments)),
+            None => Cow::Borrowed(&self.series),
+        }
+    }
+
+    /// Up to when bars have only warmed the market up, in an open market.
+    pub(super) fn warmed_until(&self) -> Option<Time> {
+        let last = || self.series.iter().filter_map(|one| one.bars.last());
+        self.live.as_ref().and_then(|_| last().map(|bar| bar.close_time).max())
+    }
+
+    /// When its first bar opens; in an open market, where its past ends.
     pub(super) fn begins_at(&self) -> Time {
+        if let Some(until) = self.warmed_until() {
+            return until;
+        }
         let first = self.series.iter().filter_map(|one| one.bars.first());
         first.map(|bar| bar.open_time).min().unwrap_or(Time::EPOCH)
     }
@@ -210,6 +254,9 @@ impl Prepared {
         let watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true);
         let mut watch = watch.map_err(usage)?.judged_by(&self.config.limits.gates);
         let (mut tape, mut digest) = (self.tape.clone(), SessionDigest::default());
+        // The past of an open market only warms it up: none of it is played, or witnessed.
+        let warmed = self.warmed_until();
+        let (until, digested) = (warmed.or(until), warmed.or(digested));
         let Some(until) = until else { return Ok(Warm { watch, digest, tape, bars: 0 }) };
         let mut played = self.tape.clone();
         while let Some(chunk) = played.next_chunk(1) {
@@ -223,7 +270,8 @@ impl Prepared {
                 drop(seen.digest(&chunk, &mut digest));
             }
         }
-        let bars = tape.skip_through(until);
+        let skipped = tape.skip_through(until);
+        let bars = if warmed.is_some() { 0 } else { skipped };
         Ok(Warm { watch, digest, tape, bars })
     }
 }
@@ -248,6 +296,7 @@ pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, C
     let recipe = Recipe::of(args, &loaded)?;
     let mut prepared = Prepared::of(recipe, loaded.config)?;
     prepared.layer = loaded.layer;
+    prepared.ends_with_the_session(args.open.until_close);
     Ok(prepared)
 }
 
@@ -266,6 +315,7 @@ pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<P
     let mut prepared = Prepared::of(recipe, loaded.config)?;
     prepared.layer = loaded.layer;
     if prepared.config_hash == begun.config_hash {
+        prepared.ends_with_the_session(args.open.until_close);
         return Ok(prepared);
     }
     let text = format!(
@@ -287,69 +337,6 @@ pub(super) fn refuse_live(config: &Config) -> Result<(), CliError> {
         return Err(CliError::new(ExitCode::Config, text));
     }
     Ok(())
-}
-
-fn series(source: &DataSource) -> Result<Vec<Series>, CliError> {
-    let (files, splits) = match source {
-        DataSource::Embedded => return Ok(data::embedded()?),
-        DataSource::Synth { preset, seed } => return synthetic(preset, *seed),
-        DataSource::Files { files, splits } => (files, splits),
-    };
-    let splits = match splits {
-        Some(file) => data::read_splits_file(&file.path)?,
-        None => Vec::new(),
-    };
-    let mut all = Vec::new();
-    for file in files {
-        let read = data::read_file(&file.path, &CsvOptions::new(symbol_of(&file.path)?))?;
-        let adjusted = adjust(&read.series, &splits)
-            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
-        if all.iter().any(|other: &Series| other.symbol == adjusted.symbol) {
-            let text =
-                format!("--data names {} twice: a file's stem is its symbol", adjusted.symbol);
-            return Err(CliError::new(ExitCode::Usage, text));
-        }
-        all.push(adjusted);
-    }
-    Ok(all)
-}
-
-fn synthetic(preset: &str, seed: u64) -> Result<Vec<Series>, CliError> {
-    let preset = match preset {
-        "calm" => Preset::Calm,
-        "default" => Preset::Default,
-        "minutes" => Preset::Minutes,
-        other => {
-            let text = format!("--synth `{other}` is none of calm, default, minutes");
-            return Err(CliError::new(ExitCode::Usage, text));
-        }
-    };
-    let market = generate(&SynthConfig::of(preset), seed);
-    let market = market.map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
-    Ok(market.series)
-}
-
-fn symbol_of(path: &Path) -> Result<Symbol, CliError> {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let upper = stem.to_uppercase();
-    // Any file can be run: one whose name is no symbol is called FILE, as `data check` does.
-    Symbol::new(&upper)
-        .or_else(|_| Symbol::new("FILE"))
-        .map_err(|error| CliError::new(ExitCode::Usage, format!("{}: {error}", path.display())))
-}
-
-fn one_timeframe(series: &[Series]) -> Result<Timeframe, CliError> {
-    let none = || CliError::new(ExitCode::Data, "there are no bars to run");
-    let first = series.first().ok_or_else(none)?.timeframe;
-    match series.iter().find(|other| other.timeframe != first) {
-        None => Ok(first),
-        Some(other) => {
-            let (one, two) = (first.name(), other.timeframe.name());
-            let text =
-                format!("{} has {two} bars and others {one}: one run, one timeframe", other.symbol);
-            Err(CliError::new(ExitCode::Data, text))
-        }
-    }
 }
 
 /// The strategy that the configuration names.

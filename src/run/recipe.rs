@@ -6,11 +6,14 @@
 //!
 //! - D-1: a run is prepared from its recipe, so that a repetition is prepared by the same code.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::symbol::Symbol;
 use conclave_domain::record::Digest;
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -48,6 +51,20 @@ pub enum DataSource {
         /// Its seed.
         seed: u64,
     },
+    /// An open market: bars come as they close, and their past from the market's own history.
+    Alpaca {
+        /// The symbols, in their order.
+        symbols: Vec<Symbol>,
+        /// Minutes that one bar lasts.
+        timeframe: Timeframe,
+    },
+}
+
+impl DataSource {
+    /// Whether bars are still to come.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Alpaca { .. })
+    }
 }
 
 /// One file as it was when the run began.
@@ -221,6 +238,9 @@ impl Recipe {
 }
 
 fn source(args: &RunArgs, config: &Config) -> Result<DataSource, CliError> {
+    if args.open.broker.is_some() {
+        return open_market(&args.open.symbols);
+    }
     if let Some(preset) = &args.synth {
         return Ok(DataSource::Synth { preset: preset.clone(), seed: config.run.seed });
     }
@@ -230,6 +250,17 @@ fn source(args: &RunArgs, config: &Config) -> Result<DataSource, CliError> {
     let files = args.data.iter().map(|path| SourceFile::of(path)).collect::<Result<_, _>>()?;
     let splits = args.splits.as_deref().map(SourceFile::of).transpose()?;
     Ok(DataSource::Files { files, splits })
+}
+
+/// The symbols of an open market, sorted, each once.
+fn open_market(named: &[String]) -> Result<DataSource, CliError> {
+    let read = |name: &String| {
+        let upper = name.trim().to_uppercase();
+        let refused = |error| CliError::new(ExitCode::Usage, format!("--symbols {name}: {error}"));
+        Symbol::new(&upper).map_err(refused)
+    };
+    let symbols: BTreeSet<Symbol> = named.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(DataSource::Alpaca { symbols: symbols.into_iter().collect(), timeframe: Timeframe::Minute })
 }
 
 impl SourceFile {

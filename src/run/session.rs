@@ -17,6 +17,7 @@ use conclave_actors::pump::{Pump, PumpError};
 use conclave_actors::runtime::compare::{Comparing, Standing};
 use conclave_actors::runtime::faults::feed::FaultyFeed;
 use conclave_actors::runtime::ports::{AuditSink as _, Batch, Done, Safety};
+use conclave_domain::market::tape::Tape;
 use conclave_domain::record::Step;
 use conclave_domain::time::Time;
 use serde_json::json;
@@ -26,7 +27,9 @@ use tokio::time::Instant;
 use super::checkpoint::Taker;
 use super::clock::{Replay, ReplayClock};
 use super::finish::{self, End};
-use super::keep::Keeping;
+use super::keep::{Keeping, Kept};
+use super::live::carry::Carrier;
+use super::live::{self, Joined};
 use super::prepare::{Prepared, Warm};
 use super::serve::{self, Lifting, Server};
 use super::start::{Disks, begin, enter_mode, start};
@@ -53,6 +56,8 @@ struct Try<'a> {
     clock: Arc<ReplayClock>,
     again: Option<Arc<Comparing>>,
     began: Instant,
+    /// Who carries orders to the broker of an open market.
+    carrier: Option<Carrier>,
 }
 
 impl Session<'_> {
@@ -64,7 +69,7 @@ impl Session<'_> {
         clock: Arc<ReplayClock>,
         (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<(RunReport, bool), CliError> {
-        let mut way = way::choose(opened);
+        let mut way = way::choose(opened, prepared.live.is_some());
         loop {
             let base = Base::new(&way, opened, prepared)?;
             let clock = Arc::clone(&clock);
@@ -88,7 +93,7 @@ impl Session<'_> {
         }
         let began = Instant::now();
         // What was spent before the stop stays spent: the budgets' windows go on from there.
-        clock.set(base.until.unwrap_or_else(|| prepared.begins_at()));
+        clock.set(prepared.warmed_until().or(base.until).unwrap_or_else(|| prepared.begins_at()));
         let warm = prepared.warmed_up(base.until, base.digested)?;
         let again = base.comparing();
         if again.is_some() {
@@ -97,12 +102,14 @@ impl Session<'_> {
         }
         let disks = Disks::open(opened, base)?;
         let world = (opened, &disks, Arc::clone(&clock));
-        let council = start(prepared, world, base, &warm).await?;
+        let outside = prepared.live.as_ref().map(|live| live.outside(clock.clone()));
+        let (outside, carrier) = outside.unzip();
+        let council = start(prepared, world, base, &warm, outside).await?;
         let slices = prepared.chunk();
         let digested = base.digested;
         let safety = Arc::clone(&disks.safety);
         let taker = Taker { council: council.clone(), safety, chunk: slices, digested };
-        let of = Try { prepared, opened, way, base, council, taker, clock, again, began };
+        let of = Try { prepared, opened, way, base, council, taker, clock, again, began, carrier };
         let council = of.council.clone();
         let mut server = None;
         let tried = self.go_on(of, warm, &mut server, told).await;
@@ -120,16 +127,15 @@ impl Session<'_> {
 
     async fn go_on(
         &self,
-        of: Try<'_>,
+        mut of: Try<'_>,
         warm: Warm,
         server: &mut Option<Server>,
         (out, format): (&mut (dyn Write + Send), Format),
     ) -> Result<(RunReport, bool), CliError> {
         of.begin().await?;
+        let joined = of.join().await?;
         let mut stations = self.stations(&of);
-        let (tape, faults) = (warm.tape, of.prepared.faults.clone());
-        let (instruments, timeframe) = (&of.prepared.instruments, of.prepared.timeframe);
-        let mut feed = FaultyFeed::new(tape, instruments, timeframe, faults);
+        let mut feed = of.feed(warm.tape);
         let mut bars = warm.bars;
         if of.again.is_some() {
             // In the chunks in which it was played the first time.
@@ -141,11 +147,12 @@ impl Session<'_> {
             stations.caught_up();
             *server = Some(self.open(&of, bars - warm.bars).await?);
         }
-        let playing = driver::play(&mut feed, of.taker.chunk, &mut stations);
-        let played = playing.await.map_err(|error| stopped_short(&of.council, error))?;
+        let played = self.play_new(&of, (joined, &mut feed), &mut stations).await?;
         bars += played;
         phase(server.as_ref(), "closing the accounts and flushing the log");
-        let end = if *self.stopped.borrow() { End::Stopped } else { End::Data };
+        // An open market has no end: what is held stays held.
+        let is_over = of.prepared.live.is_none() && !*self.stopped.borrow();
+        let end = if is_over { End::Data } else { End::Stopped };
         let council = of.council.clone();
         if of.base.ended != Some(End::Data) || played > 0 {
             finish::settle(&council, end, bars).await?;
@@ -178,6 +185,20 @@ impl Session<'_> {
         Ok((report, stays))
     }
 
+    /// Plays what was never played before: what an open market brings, or the rest of the data.
+    async fn play_new(
+        &self,
+        of: &Try<'_>,
+        (joined, feed): (Option<Joined>, &mut FaultyFeed<Tape>),
+        stations: &mut Keeping,
+    ) -> Result<usize, CliError> {
+        let played = match joined {
+            None => driver::play(feed, of.taker.chunk, stations).await,
+            Some(joined) => live::play(joined, &of.council, stations, self.stopped.clone()).await,
+        };
+        played.map_err(|error| stopped_short(&of.council, error))
+    }
+
     fn stations(&self, of: &Try<'_>) -> Keeping {
         let progress = Progress::bars(of.prepared.tape.bars() as u64);
         let pace = self.args.pace.unwrap_or_default();
@@ -185,7 +206,8 @@ impl Session<'_> {
         let rhythm = Replay { clock, progress, pace, again: again.clone() };
         let pump = Pump { council: of.council.clone(), stop: self.stopped.clone(), rhythm };
         let lifting = Lifting::new(pump, of.prepared.lift_halt_after(), of.base.halted_at);
-        Keeping::new(lifting, of.taker.clone(), again, self.log.clone())
+        let kept = if of.prepared.live.is_some() { Kept::WhenIdle } else { Kept::BeforeBars };
+        Keeping::new((lifting, kept), of.taker.clone(), again, self.log.clone())
     }
 
     /// Notes how the run has gone on, and serves from here on.
@@ -220,6 +242,31 @@ impl Session<'_> {
 }
 
 impl Try<'_> {
+    fn feed(&self, tape: Tape) -> FaultyFeed<Tape> {
+        let Prepared { instruments, timeframe, faults, .. } = self.prepared;
+        FaultyFeed::new(tape, instruments, *timeframe, faults.clone())
+    }
+
+    /// Connects the council to an open market, if there is one: the account is the broker's from here on.
+    async fn join(&mut self) -> Result<Option<Joined>, CliError> {
+        let (Some(live), Some(carrier)) = (&self.prepared.live, self.carrier.take()) else {
+            return Ok(None);
+        };
+        if live.is_on_wall_time() {
+            self.clock.follow_the_wall();
+        }
+        let intents = way::sent_since(self.opened);
+        let recalled = self.council.broker.recall(intents).await;
+        let recalled = recalled.map_err(|error| stopped_short(&self.council, error.into()))?;
+        if recalled > 0 {
+            tracing::info!(recalled, "orders of the former process are taken up");
+        }
+        let mut work = live.join(&self.council, carrier, self.clock.clone()).await?;
+        let closed = self.prepared.warmed_until().unwrap_or(Time::EPOCH);
+        let feed = live.feed(&self.prepared.instruments, closed, &mut work)?;
+        Ok(Some(Joined { live: live.clone(), feed, work }))
+    }
+
     /// The header of the run and its first mode, where they are still to be written or compared.
     async fn begin(&self) -> Result<(), CliError> {
         let is_first = self.way.is_from_the_start(self.opened);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_actors::audit::record;
+use conclave_actors::broker::Outside;
 use conclave_actors::consensus::Patience;
 use conclave_actors::council::{Carried, Council, CouncilSetup, World};
 use conclave_actors::runtime::fence::Fence;
@@ -67,8 +68,11 @@ pub(super) async fn start(
     (opened, disks, clock): (&Opened, &Disks, Arc<ReplayClock>),
     base: &Base,
     warm: &Warm,
+    outside: Option<Outside>,
 ) -> Result<Council, CliError> {
-    let patience = if prepared.faults.hangs() {
+    let patience = if outside.is_some() {
+        Patience::Deadline(prepared.config.limits.consensus.patience)
+    } else if prepared.faults.hangs() {
         Patience::Deadline(FAULT_PATIENCE.min(prepared.config.limits.consensus.patience))
     } else {
         Patience::Watchdog(WATCHDOG + prepared.slowest())
@@ -113,7 +117,7 @@ pub(super) async fn start(
         runtime: tokio::runtime::Handle::current(),
         ledger: prepared.ledger.clone().map(|ledger| ledger as Arc<dyn SpendLedger>),
         witness: opened.witness.clone(),
-        outside: None,
+        outside,
     };
     let world = world.with_faults(&prepared.faults);
     let council = Council::start(setup, world).await;

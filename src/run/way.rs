@@ -21,6 +21,7 @@ use conclave_domain::book::Book;
 use conclave_domain::budget::Now;
 use conclave_domain::context::{BookKind, Context, Update};
 use conclave_domain::fixed::Money;
+use conclave_domain::order::OrderIntent;
 use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use conclave_domain::time::Time;
 use serde::Deserialize;
@@ -63,11 +64,14 @@ impl Way {
     }
 }
 
-/// The way for what was found.
-pub(super) fn choose(opened: &Opened) -> Way {
+/// The way for what was found. What an open market has said cannot be played again.
+pub(super) fn choose(opened: &Opened, is_live: bool) -> Way {
     let again = |why: &str| Way::Again(why.to_owned());
     if !opened.is_resumed {
         return Way::Fresh;
+    }
+    if is_live {
+        return again("an open market: its account is the broker's, its bars are not played again");
     }
     let tail = match (&opened.tail, &opened.found) {
         (_, Found::Accounts(_)) => return again("its accounts were stored by an older version"),
@@ -103,6 +107,20 @@ pub(super) fn choose(opened: &Opened) -> Way {
         Some(standing) if standing == stored => Way::Exact,
         _ => again("a change of mode or state was stored that the log does not hold"),
     }
+}
+
+/// The orders that were written down for a broker outside behind the checkpoint, in their order: the
+/// stored account does not know of them yet.
+pub(super) fn sent_since(opened: &Opened) -> Vec<OrderIntent> {
+    #[derive(Deserialize)]
+    struct Body {
+        book: BookKind,
+        intent: Option<OrderIntent>,
+    }
+    let Tail::Whole(tail) = &opened.tail else { return Vec::new() };
+    let sent = tail.iter().filter(|line| line.step == Step::OrderSubmitted);
+    let bodies = sent.filter_map(|line| serde_json::from_str::<Body>(&line.body).ok());
+    bodies.filter(|body| body.book == BookKind::Real).filter_map(|body| body.intent).collect()
 }
 
 /// Mode and state behind the tail, from its records; `None` where one cannot be read.

@@ -121,6 +121,14 @@ impl Source {
     /// the run was begun with; the text names which.
     pub(crate) fn open(dir: &Path) -> Result<Self, CliError> {
         let recipe = Recipe::read(dir)?;
+        if recipe.data.is_open() {
+            let text = format!(
+                "{} is a run of an open market: what its broker said cannot be said again; `report` \
+                 and `audit` read it",
+                dir.display()
+            );
+            return Err(CliError::new(ExitCode::Usage, text));
+        }
         let config_file = dir.join(CONFIG_FILE);
         let config = configured(&config_file, &[])?;
         recipe.check_files()?;

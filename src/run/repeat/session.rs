@@ -98,7 +98,7 @@ async fn perform(
     let mut prepared = stage.prepared.clone();
     // Faults of a port go by the number of its calls, which each process counts for itself.
     prepared.faults = FaultPlan::of(prepared.faults.source().clone());
-    let way = way::choose(opened);
+    let way = way::choose(opened, false);
     let base = Base::new(&way, opened, &prepared)?;
     if base.comparing().is_some() {
         let text = "the scratch run was not stopped in order";
@@ -107,7 +107,8 @@ async fn perform(
     clock.set(base.until.unwrap_or_else(|| prepared.begins_at()));
     let warm = prepared.warmed_up(base.until, base.digested)?;
     let disks = Disks::open(opened, &base)?;
-    let council = start(&prepared, (opened, &disks, Arc::clone(&clock)), &base, &warm).await?;
+    let council =
+        start(&prepared, (opened, &disks, Arc::clone(&clock)), &base, &warm, None).await?;
     let is_first = way.is_from_the_start(opened);
     if is_first || matches!(way, Way::Again(_)) {
         begin(&prepared, &council, &base).await?;

@@ -1,0 +1,185 @@
+//! Carries orders to the broker, and finds out what became of each.
+//!
+//! - O-2: one intent, at most one live order: an order leaves under its own id; whatever is not known of
+//!   it is looked for by that id until it is known.
+//! - O-4: exits are never blocked: orders of one symbol leave in their order, those of others do not
+//!   wait for them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_actors::broker::BrokerHandle;
+use conclave_actors::runtime::ports::{Clock, OrderRoute};
+use conclave_domain::alpaca::{Order, Remedy, ours};
+use conclave_domain::away::{Outgoing, Report, Said};
+use conclave_domain::code::Code;
+use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::order::{ClientOrderId, OrderIntent};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use super::statement::never_arrived;
+use crate::adapters::alpaca_http::{Alpaca, AlpacaError, Cancellation};
+
+/// How long to wait before an order of unknown fate is looked for again.
+const LOOKS_AGAIN: Duration = Duration::from_secs(2);
+
+/// The council's end of the way. What waits is bounded by the symbols: an account has one entry and one
+/// exit of each on the way at most.
+#[derive(Debug)]
+pub(in crate::run) struct Route(UnboundedSender<Outgoing>);
+
+impl OrderRoute for Route {
+    fn send(&self, outgoing: Vec<Outgoing>) {
+        for one in outgoing {
+            // Nobody carries any more once the run ends; what was asked is in the log.
+            let _ = self.0.send(one);
+        }
+    }
+}
+
+/// The broker's end of it.
+#[derive(Debug)]
+pub(in crate::run) struct Carrier {
+    asked: UnboundedReceiver<Outgoing>,
+    porter: Porter,
+}
+
+/// Who carries the orders of one symbol.
+#[derive(Clone, Debug)]
+struct Porter {
+    alpaca: Arc<Alpaca>,
+    classes: Arc<BTreeMap<Symbol, AssetClass>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Route {
+    /// A way to the broker.
+    pub(super) fn new(
+        alpaca: Arc<Alpaca>,
+        classes: BTreeMap<Symbol, AssetClass>,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, Carrier) {
+        let (out, asked) = unbounded_channel();
+        let porter = Porter { alpaca, classes: Arc::new(classes), clock };
+        (Self(out), Carrier { asked, porter })
+    }
+}
+
+impl Carrier {
+    /// Carries until the run ends.
+    pub(super) async fn carry(mut self, broker: BrokerHandle) {
+        // A lane per symbol; a cancellation takes the lane of its order.
+        let mut lanes: BTreeMap<String, UnboundedSender<Outgoing>> = BTreeMap::new();
+        let mut symbols: BTreeMap<ClientOrderId, String> = BTreeMap::new();
+        let mut work = JoinSet::new();
+        while let Some(asked) = self.asked.recv().await {
+            let name = match &asked {
+                Outgoing::Submit { intent } => {
+                    let name = intent.symbol.to_string();
+                    symbols.insert(intent.client_order_id.clone(), name.clone());
+                    name
+                }
+                Outgoing::Cancel { order, .. } => symbols.remove(order).unwrap_or_default(),
+            };
+            let lane = lanes.entry(name).or_insert_with(|| {
+                let (lane, waiting) = unbounded_channel();
+                work.spawn(self.porter.clone().walk(waiting, broker.clone()));
+                lane
+            });
+            // A lane lives as long as its sender here.
+            let _ = lane.send(asked);
+        }
+    }
+}
+
+impl Porter {
+    async fn walk(self, mut waiting: UnboundedReceiver<Outgoing>, broker: BrokerHandle) {
+        while let Some(asked) = waiting.recv().await {
+            let reports = match asked {
+                Outgoing::Submit { intent } => self.submit(&intent).await,
+                Outgoing::Cancel { order, venue_order_id } => {
+                    self.cancel(order, venue_order_id).await
+                }
+            };
+            if reports.is_empty() {
+                continue;
+            }
+            if let Err(error) = broker.heard(reports).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "news of an order lost");
+            }
+        }
+    }
+
+    async fn submit(&self, intent: &OrderIntent) -> Vec<Report> {
+        let class = self.classes.get(&intent.symbol).copied().unwrap_or_default();
+        let order = ours::asked(intent, class);
+        let id = &intent.client_order_id;
+        match self.alpaca.place(&order).await {
+            Ok(placed) => self.told(placed.order()),
+            Err(error) if error.remedy() == Remedy::Reconcile => self.look_for(id).await,
+            Err(error) => {
+                tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "order refused");
+                vec![self.report(id, rejected(&error))]
+            }
+        }
+    }
+
+    async fn cancel(&self, id: ClientOrderId, venue_id: Option<String>) -> Vec<Report> {
+        let venue_id = match venue_id {
+            Some(venue_id) => venue_id,
+            None => match self.alpaca.order_by_client_id(id.as_str()).await {
+                Ok(Some(order)) => order.id,
+                Ok(None) => return self.unknown(id),
+                Err(_) => return vec![self.report(&id, Said::CancelRejected)],
+            },
+        };
+        match self.alpaca.cancel(&venue_id).await {
+            // The stream tells when it is gone, or that it was filled before.
+            Ok(Cancellation::Asked) => Vec::new(),
+            Ok(Cancellation::TooLate(order)) => self.told(&order),
+            Ok(Cancellation::Unknown) => self.unknown(id),
+            Err(error) => {
+                tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "not canceled");
+                vec![self.report(&id, Said::CancelRejected)]
+            }
+        }
+    }
+
+    /// Looks for an order that may have arrived, until somebody knows.
+    async fn look_for(&self, id: &ClientOrderId) -> Vec<Report> {
+        loop {
+            match self.alpaca.order_by_client_id(id.as_str()).await {
+                Ok(Some(order)) => return self.told(&order),
+                Ok(None) => return self.unknown(id.clone()),
+                Err(error) => {
+                    tracing::warn!(order = %id, %error, "nobody knows of an order yet");
+                    tokio::time::sleep(LOOKS_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    fn report(&self, id: &ClientOrderId, said: Said) -> Report {
+        Report { order: id.clone(), at: self.clock.trading(), said }
+    }
+
+    fn told(&self, order: &Order) -> Vec<Report> {
+        let stated = ours::stated(order, self.clock.trading());
+        stated.map(|stated| stated.reports()).unwrap_or_default()
+    }
+
+    fn unknown(&self, order: ClientOrderId) -> Vec<Report> {
+        never_arrived(order, self.clock.trading()).reports()
+    }
+}
+
+fn rejected(error: &AlpacaError) -> Said {
+    let text = error.to_string();
+    match error.remedy() {
+        // It never left us.
+        Remedy::Retry | Remedy::WaitUntilReset => Said::Denied { code: Code::BrokerUnknown, text },
+        _ => Said::Rejected { code: Code::BrokerRejected, text },
+    }
+}

@@ -1,0 +1,410 @@
+//! `run --broker alpaca`: the council on an open market, with a broker outside.
+//!
+//! The same stations as a replay; bars come from a stream instead of a file, orders leave for the
+//! broker, and the account is what the broker says it is. Who is who:
+//!
+//! - [`feed`] gathers the stream's bars into slices and fills gaps from history;
+//! - [`carry`] takes orders to the broker and finds out what became of each;
+//! - [`news`] hears what happens to orders, and asks for what was missed;
+//! - [`statement`] reads the account as a whole, at the start, every half hour, and after a doubt.
+
+pub(in crate::run) mod carry;
+pub(in crate::run) mod feed;
+mod news;
+mod past;
+mod statement;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use conclave_actors::broker::Outside;
+use conclave_actors::council::Council;
+use conclave_actors::driver::{self, Feed};
+use conclave_actors::pump::PumpError;
+use conclave_actors::runtime::ports::Clock;
+use conclave_domain::alpaca::stream::Channels;
+use conclave_domain::alpaca::{Asset, Stamp, ours};
+use conclave_domain::away::AwayTerms;
+use conclave_domain::fixed::{Money, Price};
+use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::series::Series;
+use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::market::tape::{Chunk, Instrument};
+use conclave_domain::time::Time;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::carry::{Carrier, Route};
+use self::feed::LiveFeed;
+use self::past::History;
+use self::statement::Reader;
+use super::keep::Keeping;
+use crate::adapters::alpaca_http::{Alpaca, KEY_ID, Keys, SECRET_KEY, Venue};
+use crate::adapters::alpaca_stream::{
+    DataStream, Inbox, StreamSettings, follow_data, follow_orders,
+};
+use crate::adapters::clock::now;
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::{AlpacaSettings, Config};
+
+/// How far our clock may be from the broker's.
+const SKEW_MAX: Duration = Duration::from_secs(2);
+/// How long a stream may be silent before it counts as dead; pings included.
+const IDLE: Duration = Duration::from_mins(1);
+/// How often it is looked whether a checkpoint is wished for.
+const LOOK: Duration = Duration::from_millis(250);
+/// Messages of market data that may wait.
+const ROOM: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
+/// Bars of a run that are kept for its report, of all symbols together: a year of minutes of one.
+const KEPT_MAX: usize = 200_000;
+
+/// An open market and a broker outside. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::run) struct Live(Arc<Parts>);
+
+struct Parts {
+    alpaca: Arc<Alpaca>,
+    keys: Keys,
+    settings: AlpacaSettings,
+    symbols: BTreeMap<Symbol, AssetClass>,
+    terms: AwayTerms,
+    timeframe: Timeframe,
+    /// The broker's time when it was connected to.
+    at: Time,
+    /// Its cash then.
+    cash: Money,
+    /// When the session of shares ends that goes on then, or the next one.
+    close: Time,
+    /// Whether the run ends there.
+    leaves_at_close: AtomicBool,
+    /// Bars that were played, for the report.
+    played: Mutex<Vec<Chunk>>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("symbols", &self.0.symbols).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Asks the broker for its clock, the account and each symbol. Blocks; outside of every runtime.
+    ///
+    /// # Errors
+    /// When keys are missing or wrong, the account may not trade, a symbol is not traded there, or the
+    /// clocks are apart.
+    pub(in crate::run) fn connect(
+        config: &Config,
+        symbols: &[Symbol],
+        timeframe: Timeframe,
+    ) -> Result<Self, CliError> {
+        let keys = Keys::from_env().map_err(refused)?.ok_or_else(|| {
+            let text = format!("{KEY_ID} and {SECRET_KEY} are not set: they open the account");
+            CliError::new(ExitCode::Config, text)
+        })?;
+        let settings = config.alpaca.clone();
+        let alpaca = Alpaca::new(settings.clone(), &keys).map_err(refused)?;
+        if !matches!(alpaca.venue(), Venue::Paper | Venue::Here) {
+            let text = format!(
+                "alpaca.trading_url is {}: only paper money is traded so far",
+                alpaca.venue().name()
+            );
+            return Err(CliError::new(ExitCode::Config, text));
+        }
+        blocking(async move {
+            let account = alpaca.account().await.map_err(refused)?;
+            if let Some(why) = account.block() {
+                return Err(CliError::new(ExitCode::Denied, format!("the account: {why}")));
+            }
+            let (clock, local) = (alpaca.clock().await.map_err(refused)?, now());
+            let at = clock.timestamp.time();
+            let apart = Duration::from_millis(at.ms().abs_diff(local.ms()));
+            if alpaca.venue() != Venue::Here && apart > SKEW_MAX {
+                let text = format!(
+                    "this machine's clock is {} ms from the broker's, and may be {} ms: set it",
+                    apart.as_millis(),
+                    SKEW_MAX.as_millis()
+                );
+                return Err(CliError::new(ExitCode::Failure, text));
+            }
+            let (mut classes, mut terms) = (BTreeMap::new(), AwayTerms::default());
+            for symbol in symbols {
+                let asset = alpaca.asset(symbol.as_str()).await.map_err(refused)?;
+                let asset = asset.filter(|asset| asset.tradable).ok_or_else(|| {
+                    CliError::new(
+                        ExitCode::Usage,
+                        format!("--symbols: {symbol} is not traded there"),
+                    )
+                })?;
+                terms.steps.extend(step(symbol, &asset));
+                classes.insert(symbol.clone(), ours::class_of(&asset.class));
+            }
+            Ok(Self(Arc::new(Parts {
+                alpaca: Arc::new(alpaca),
+                keys,
+                settings,
+                symbols: classes,
+                terms,
+                timeframe,
+                at,
+                cash: account.cash,
+                close: clock.next_close.time(),
+                leaves_at_close: AtomicBool::new(false),
+                played: Mutex::default(),
+            })))
+        })
+    }
+
+    /// Closed bars up to now, to warm the market up. Blocks; outside of every runtime.
+    ///
+    /// # Errors
+    /// When the history cannot be had, or there is none.
+    pub(in crate::run) fn past(&self) -> Result<Vec<Series>, CliError> {
+        let history = self.history();
+        let until = self.0.at;
+        let series = blocking(async move {
+            let warm = history.warm_up(until).await;
+            warm.map_err(|why| CliError::new(ExitCode::Failure, why))
+        })?;
+        if series.iter().all(|one| one.bars.is_empty()) {
+            let text = "the broker has no bars of these symbols to warm up on";
+            return Err(CliError::new(ExitCode::Data, text));
+        }
+        Ok(series)
+    }
+
+    fn history(&self) -> History {
+        let parts = &self.0;
+        History {
+            alpaca: Arc::clone(&parts.alpaca),
+            symbols: parts.symbols.clone(),
+            timeframe: parts.timeframe,
+        }
+    }
+
+    /// What a run is gone on with: the symbols, not the bars, which are still to come.
+    pub(in crate::run) fn data_hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"conclave-live/1\n");
+        for (symbol, class) in &self.0.symbols {
+            let line = format!("{symbol} {} {}\n", class.name(), self.0.timeframe.name());
+            hasher.update(line.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The account's cash when it was connected to.
+    pub(in crate::run) fn cash(&self) -> Money {
+        self.0.cash
+    }
+
+    /// The run ends with the session of shares.
+    pub(in crate::run) fn leave_at_close(&self) {
+        self.0.leaves_at_close.store(true, Ordering::SeqCst);
+    }
+
+    /// When the run ends by itself.
+    fn ends_at(&self) -> Option<Time> {
+        self.0.leaves_at_close.load(Ordering::SeqCst).then_some(self.0.close)
+    }
+
+    /// Whether market time is that of the clock on the wall: not at an exchange on this machine, which
+    /// has a time of its own.
+    pub(in crate::run) fn is_on_wall_time(&self) -> bool {
+        self.0.alpaca.venue() != Venue::Here
+    }
+
+    /// The way to the broker, and who will walk it.
+    pub(in crate::run) fn outside(&self, clock: Arc<dyn Clock>) -> (Outside, Carrier) {
+        let parts = &self.0;
+        let (route, carrier) = Route::new(Arc::clone(&parts.alpaca), parts.symbols.clone(), clock);
+        (Outside { route: Arc::new(route), terms: parts.terms.clone() }, carrier)
+    }
+
+    /// Keeps a slice for the report.
+    pub(in crate::run) fn played(&self, chunk: &Chunk) {
+        let mut played = self.0.played.lock().unwrap_or_else(PoisonError::into_inner);
+        if played.len() < KEPT_MAX {
+            played.push(chunk.clone());
+        }
+    }
+
+    /// The bars that were played, as series.
+    pub(in crate::run) fn series(&self, instruments: &[Instrument]) -> Vec<Series> {
+        let fresh = |of: &Instrument| Series {
+            symbol: of.symbol.clone(),
+            class: of.class,
+            timeframe: self.0.timeframe,
+            bars: Vec::new(),
+        };
+        let mut series: Vec<Series> = instruments.iter().map(fresh).collect();
+        let played = self.0.played.lock().unwrap_or_else(PoisonError::into_inner);
+        for tick in played.iter().flat_map(Chunk::ticks) {
+            if let Some(one) = series.get_mut(usize::from(tick.instrument)) {
+                one.bars.push(tick.bar);
+            }
+        }
+        series
+    }
+
+    /// Connects the council: orders are carried and heard of, the account is brought to what the broker
+    /// says. Returns the work that goes on, which ends when it is dropped.
+    ///
+    /// # Errors
+    /// When the account cannot be read or taken over.
+    pub(in crate::run) async fn join(
+        &self,
+        council: &Council,
+        carrier: Carrier,
+        clock: Arc<dyn Clock>,
+    ) -> Result<JoinSet<()>, CliError> {
+        let parts = &self.0;
+        let symbols: Vec<Symbol> = parts.symbols.keys().cloned().collect();
+        let alpaca = Arc::clone(&parts.alpaca);
+        let mut reader =
+            Reader { alpaca, council: council.clone(), symbols, clock, is_carried: false };
+        reader.reconcile().await.map_err(|why| {
+            CliError::new(ExitCode::Failure, format!("the account was not taken over: {why}"))
+        })?;
+        reader.is_carried = true;
+        let stream = self.stream("alpaca.stream_url", &parts.settings.stream_url)?;
+        let (out, heard) = tokio::sync::mpsc::channel(256);
+        let mut work = JoinSet::new();
+        work.spawn(carrier.carry(council.broker.clone()));
+        work.spawn(async move {
+            let end = follow_orders(stream, out).await;
+            tracing::warn!(?end, "the stream of orders is not followed any more");
+        });
+        work.spawn(news::hear(heard, reader));
+        Ok(work)
+    }
+
+    /// The feed, which goes on behind `closed`.
+    ///
+    /// # Errors
+    /// When an address of a stream is not taken.
+    pub(in crate::run) fn feed(
+        &self,
+        instruments: &Arc<[Instrument]>,
+        closed: Time,
+        work: &mut JoinSet<()>,
+    ) -> Result<LiveFeed<History>, CliError> {
+        let parts = &self.0;
+        let base = &parts.settings.data_stream_url;
+        let (out, heard) = tokio::sync::mpsc::channel(ROOM.get());
+        let classes: BTreeSet<AssetClass> = parts.symbols.values().copied().collect();
+        for class in classes {
+            let stream = match class {
+                AssetClass::Equity => DataStream::of_feed(&parts.settings.feed),
+                AssetClass::Crypto => DataStream::Crypto,
+            };
+            let settings = self.stream("alpaca.data_stream_url", &stream.address(base))?;
+            let of_class = parts.symbols.iter().filter(|(_, of)| **of == class);
+            let bars = of_class.map(|(symbol, _)| symbol.as_str().to_owned()).collect();
+            let (inbox, listener) = Inbox::new(ROOM);
+            let wanted = Channels { bars, ..Channels::default() };
+            work.spawn(async move {
+                let end = follow_data(settings, wanted, inbox).await;
+                tracing::warn!(?end, "a stream of bars is not followed any more");
+            });
+            work.spawn(past::translate(listener, (class, parts.timeframe), out.clone()));
+        }
+        Ok(LiveFeed::new(heard, self.history(), instruments, closed))
+    }
+
+    fn stream(&self, key: &'static str, url: &str) -> Result<StreamSettings, CliError> {
+        StreamSettings::new(key, url, &self.0.keys, IDLE).map_err(refused)
+    }
+}
+
+/// The step of prices of a coin; shares have the rule that everybody knows.
+fn step(symbol: &Symbol, asset: &Asset) -> Option<(Symbol, Price)> {
+    asset.price_increment.map(|step| (symbol.clone(), step))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn refused(error: crate::adapters::alpaca_http::AlpacaError) -> CliError {
+    CliError::new(ExitCode::Failure, error.to_string())
+}
+
+/// Runs work of the start, before the run has its runtime.
+fn blocking<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work)
+}
+
+/// A moment as the broker writes it.
+fn stamp(time: Time) -> Stamp {
+    Stamp::from(time)
+}
+
+/// A council that is connected to an open market.
+pub(in crate::run) struct Joined {
+    pub(in crate::run) live: Live,
+    pub(in crate::run) feed: LiveFeed<History>,
+    /// The streams and the carrier; they end with it.
+    pub(in crate::run) work: JoinSet<()>,
+}
+
+/// Plays slices as they close, until somebody asks to stop or the session that was asked for is over;
+/// returns the bars played. Checkpoints are taken while nothing is played.
+///
+/// # Errors
+/// When a station cannot go on, or the council has fallen.
+pub(in crate::run) async fn play(
+    mut joined: Joined,
+    council: &Council,
+    stations: &mut Keeping,
+    mut stop: watch::Receiver<bool>,
+) -> Result<usize, PumpError> {
+    let mut bars = 0;
+    loop {
+        stations.keep_if_due().await;
+        let Some(chunk) = wait(&mut joined.feed, council, stations, &mut stop).await? else {
+            break;
+        };
+        joined.live.played(&chunk);
+        let last = chunk.ticks().first().map(|tick| tick.bar.close_time);
+        bars += driver::play(&mut Once(Some(chunk)), 1, stations).await?;
+        let ends_at = joined.live.ends_at();
+        if ends_at.is_some_and(|end| last.is_some_and(|last| end <= last)) {
+            break;
+        }
+    }
+    joined.work.shutdown().await;
+    Ok(bars)
+}
+
+/// Waits for the next slice. What people do meanwhile is in a checkpoint soon.
+async fn wait(
+    feed: &mut LiveFeed<History>,
+    council: &Council,
+    stations: &mut Keeping,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<Chunk>, PumpError> {
+    let mut next = std::pin::pin!(feed.next(stop));
+    loop {
+        tokio::select! {
+            biased;
+            why = council.falls() => return Err(PumpError::Fallen(why)),
+            chunk = &mut next => return Ok(chunk),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if council.hurry.is_wished() {
+            stations.keep_if_due().await;
+        }
+    }
+}
+
+/// A feed of one slice.
+struct Once(Option<Chunk>);
+
+impl Feed for Once {
+    fn next_chunk(&mut self, _: usize) -> Option<Chunk> {
+        self.0.take()
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads the account at the broker as a whole, and brings ours to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_actors::council::Council;
+use conclave_actors::runtime::ports::Clock;
+use conclave_domain::alpaca::{Order, ours};
+use conclave_domain::fixed::Qty;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::ClientOrderId;
+use conclave_domain::reconcile::{InFlight, StatedOrder, StatedState, Statement};
+use conclave_domain::time::Time;
+
+use crate::adapters::alpaca_http::{Alpaca, OrdersQuery};
+
+/// How often a statement is read that something has happened in the middle of.
+const TRIES: u32 = 5;
+/// How long is waited between two of them.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Who reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    pub(super) alpaca: Arc<Alpaca>,
+    pub(super) council: Council,
+    /// The symbols that are traded.
+    pub(super) symbols: Vec<Symbol>,
+    /// Market time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether somebody carries orders: what the broker does not know may then be on its way.
+    pub(super) is_carried: bool,
+}
+
+impl Reader {
+    /// Brings the account to what the broker says; says what differed.
+    ///
+    /// # Errors
+    /// When it could not be read, or makes no sense; nothing was changed.
+    pub(super) async fn reconcile(&self) -> Result<(), String> {
+        let mut why = String::new();
+        for _ in 0..TRIES {
+            match self.statement().await {
+                Ok(Some(statement)) => match self.council.reconcile(statement).await {
+                    Ok(done) => {
+                        for adjustment in &done.adjustments {
+                            tracing::warn!(?adjustment, "the account was brought to the broker's");
+                        }
+                        return Ok(());
+                    }
+                    Err(error) => why = chain(&error),
+                },
+                Ok(None) => "orders changed while it was read".clone_into(&mut why),
+                Err(error) => why = error,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(why)
+    }
+
+    /// Asks for every order that may have changed unheard. Whether all could be asked.
+    pub(super) async fn catch_up(&self) -> bool {
+        let Ok(InFlight { orders, .. }) = self.council.broker.in_flight().await else {
+            return false;
+        };
+        let mut is_whole = true;
+        for sent in orders {
+            match self.alpaca.order_by_client_id(sent.order.as_str()).await {
+                // Who carries it says so where it never arrived.
+                Ok(found) => {
+                    let at = self.clock.trading();
+                    let stated = found.and_then(|order| ours::stated(&order, at));
+                    let reports = stated.map(|stated| stated.reports()).unwrap_or_default();
+                    let doubts = self.council.broker.heard(reports).await;
+                    is_whole &= doubts.is_ok_and(|doubts| doubts.is_empty());
+                }
+                Err(error) => {
+                    tracing::warn!(order = %sent.order, %error, "an order cannot be asked for");
+                    is_whole = false;
+                }
+            }
+        }
+        is_whole
+    }
+
+    /// One reading; nothing where the orders at its end are not those at its beginning.
+    async fn statement(&self) -> Result<Option<Statement>, String> {
+        let failed = |error: crate::adapters::alpaca_http::AlpacaError| error.to_string();
+        let in_flight = self.council.broker.in_flight().await.map_err(|error| chain(&error))?;
+        let before = self.orders(&in_flight).await?;
+        let account = self.alpaca.account().await.map_err(failed)?;
+        let positions = self.alpaca.positions().await.map_err(failed)?;
+        let after = self.orders(&in_flight).await?;
+        let (Some(before), Some(after)) = (before, after) else { return Ok(None) };
+        if before != after {
+            return Ok(None);
+        }
+        let of = (in_flight.changes, self.clock.trading());
+        ours::statement(of, &account, &positions, after, &self.symbols)
+            .map(Some)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Orders of ours that are in flight or open there, and how many others are open; nothing while one
+    /// is on its way.
+    async fn orders(
+        &self,
+        in_flight: &InFlight,
+    ) -> Result<Option<(Vec<StatedOrder>, u32)>, String> {
+        // One moment for all that say none, so that two readings of the same are equal.
+        let now = Time::EPOCH;
+        let open = self.alpaca.orders(&OrdersQuery::default()).await;
+        let open: Vec<Order> = open.map_err(|error| error.to_string())?;
+        let mut stated: Vec<StatedOrder> =
+            open.iter().filter_map(|order| ours::stated(order, now)).collect();
+        let foreign = u32::try_from(open.len() - stated.len()).unwrap_or(u32::MAX);
+        for sent in &in_flight.orders {
+            if stated.iter().any(|known| known.order == sent.order) {
+                continue;
+            }
+            let found = self.alpaca.order_by_client_id(sent.order.as_str()).await;
+            let found = found.map_err(|error| error.to_string())?;
+            match found.and_then(|order| ours::stated(&order, now)) {
+                Some(order) => stated.push(order),
+                None if self.is_carried => return Ok(None),
+                None => stated.push(never_arrived(sent.order.clone(), now)),
+            }
+        }
+        stated.sort_by(|one, two| one.order.cmp(&two.order));
+        Ok(Some((stated, foreign)))
+    }
+}
+
+/// An order that the broker does not know.
+pub(super) fn never_arrived(order: ClientOrderId, at: Time) -> StatedOrder {
+    StatedOrder {
+        order,
+        venue_order_id: None,
+        at,
+        filled: Qty::ZERO,
+        average: None,
+        state: StatedState::Unknown,
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
