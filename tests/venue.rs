@@ -107,10 +107,15 @@ impl Venue {
         text(&self.ask("GET", "/sandbox", "")["now"])
     }
 
+    /// Plays one minute, and waits for nobody.
+    pub(crate) fn tick(&self) {
+        self.ask("POST", "/sandbox/step", "{\"seconds\":60}");
+    }
+
     /// Plays one minute, and waits until the run has heard its bars.
     #[track_caller]
     pub(crate) fn minute(&self, running: &mut Running<'_>) {
-        self.ask("POST", "/sandbox/step", "{\"seconds\":60}");
+        self.tick();
         let now = self.now();
         running.wait(&format!("the bar until {now}"), |running| now <= running.market_time());
     }
@@ -179,6 +184,19 @@ impl Drop for Venue {
 /// Asserts that both sides hold the same, to the last share and cent.
 #[track_caller]
 pub(crate) fn assert_agreed(venue: &Venue, running: &Running<'_>) {
+    let (ours, theirs) = (account(running), (venue.positions(), venue.cash()));
+    assert_eq!(ours.0, theirs.0, "positions");
+    assert!((ours.1 - theirs.1).abs() < 0.005, "cash: {} here, {} there", ours.1, theirs.1);
+}
+
+/// Whether they do.
+pub(crate) fn is_agreed(venue: &Venue, running: &Running<'_>) -> bool {
+    let (ours, theirs) = (account(running), (venue.positions(), venue.cash()));
+    ours.0 == theirs.0 && (ours.1 - theirs.1).abs() < 0.005
+}
+
+/// What a run holds: symbols with their quantities, by symbol, and its cash.
+fn account(running: &Running<'_>) -> (Vec<(String, f64)>, f64) {
     let view = running.get("positions").expect("positions");
     let all = view["positions"].as_array().expect("a list").iter();
     let ours = all.filter(|held| held["book"] == "real").map(|held| {
@@ -187,9 +205,7 @@ pub(crate) fn assert_agreed(venue: &Venue, running: &Running<'_>) {
     });
     let mut ours: Vec<_> = ours.collect();
     ours.sort_by(|one, two| one.0.cmp(&two.0));
-    assert_eq!(ours, venue.positions(), "positions");
-    let (ours, theirs) = (number(&view["account"]["cash"]), venue.cash());
-    assert!((ours - theirs).abs() < 0.005, "cash: {ours} here, {theirs} there");
+    (ours, number(&view["account"]["cash"]))
 }
 
 /// A number that may be written as a text.

@@ -11,3 +11,4 @@ mod ports;
 mod reducing;
 mod stores;
 mod tampering;
+mod venue_kills;
