@@ -148,6 +148,19 @@ fn the_account_is_looked_at_without_a_process() {
     assert!(venue.asked().iter().all(|asked| asked.starts_with("GET ")));
 }
 
+/// Whoever waits sees each try and why it failed, and at the end what to look at.
+#[test]
+fn a_venue_that_is_not_there_is_named_at_every_try_and_at_the_end() {
+    let world = Venue::new().world();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let gone = format!("http://{}", free.local_addr().expect("an address"));
+    drop(free);
+    world.variable("CONCLAVE__ALPACA__TRADING_URL", &gone);
+    world.variable("CONCLAVE__ALPACA__DEADLINE", "2s");
+    let said = world.verb(&["alpaca", "account"]);
+    says(&said, 9, &["WARN", "asked again", "unreached", "nobody was there", "`[alpaca]`"]);
+}
+
 #[test]
 fn what_cannot_be_undone_is_confirmed_and_what_was_refused_is_a_failure() {
     let venue = Venue::new();

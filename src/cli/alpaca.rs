@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use conclave_domain::alpaca::{Order, Position, Stamp};
+use conclave_domain::alpaca::{Order, Position, Stamp, Trouble};
 use conclave_domain::fixed::Qty;
 use conclave_domain::time::Time;
 use serde_json::json;
@@ -76,7 +76,19 @@ impl From<AlpacaError> for CliError {
             | AlpacaError::WrongKeys { .. } => ExitCode::Config,
             _ => ExitCode::Broker,
         };
-        Self::new(code, error.to_string())
+        let text = error.to_string();
+        let text = match error.trouble() {
+            Some(Trouble::Unreached) => format!(
+                "{text}; nobody was there within `alpaca.deadline`: look at the network and the \
+                 addresses in `[alpaca]`"
+            ),
+            Some(Trouble::Unknown { status: 0 }) => format!(
+                "{text}; whoever is there did not answer in time: look at `conclave alpaca orders` \
+                 before anything is said again"
+            ),
+            _ => text,
+        };
+        Self::new(code, text)
     }
 }
 

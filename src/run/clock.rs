@@ -82,3 +82,24 @@ impl Rhythm for Replay {
         self.clock.set(time);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T-3: what expires must not wait for a bar where the market is a real one; at an exchange with a
+    /// time of its own it must not be hurried by ours.
+    #[test]
+    fn market_time_is_the_last_bars_until_it_follows_the_wall() {
+        let clock = ReplayClock::default();
+        let bar = Time::from_ms(1_000);
+        clock.set(bar);
+        clock.stand(Time::from_ms(400_000));
+        assert_eq!(clock.trading(), bar);
+        clock.follow_the_wall();
+        assert_eq!(clock.trading(), Time::from_ms(400_000), "no bar came, and time went on");
+        // A bar that closes a moment ahead of our clock is not of the future.
+        clock.set(Time::from_ms(400_500));
+        assert_eq!(clock.trading(), Time::from_ms(400_500));
+    }
+}

@@ -6,6 +6,7 @@ mod models;
 mod money;
 mod news;
 mod open_market;
+mod open_market_approvals;
 mod replay;
 mod resume;
 mod retention;

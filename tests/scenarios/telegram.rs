@@ -7,15 +7,15 @@ use crate::telegram::{ADA, CHAT, GROUP, TOKEN, Telegram};
 
 /// A message with buttons.
 #[derive(Clone)]
-struct Wanted {
-    message: i64,
-    decision: String,
-    yes: String,
-    no: String,
+pub(super) struct Wanted {
+    pub(super) message: i64,
+    pub(super) decision: String,
+    pub(super) yes: String,
+    pub(super) no: String,
 }
 
 /// The messages in Ada's chat that show buttons, oldest first.
-fn wanted(telegram: &Telegram) -> Vec<Wanted> {
+pub(super) fn wanted(telegram: &Telegram) -> Vec<Wanted> {
     let sent = telegram.calls("sendMessage").into_iter();
     let here = sent.filter(|body| body["chat_id"] == CHAT);
     let of = |body: Value| {

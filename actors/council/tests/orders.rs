@@ -91,6 +91,32 @@ async fn what_the_market_has_moved_past_is_not_shown_and_expires_once() {
     council.stop().await;
 }
 
+/// T-3: where market time is that of the wall, as in an open market, it never stands still; silence is
+/// written down in time all the same, without any bar.
+#[tokio::test(start_paused = true)]
+async fn silence_ends_in_time_where_market_time_goes_on_without_bars() {
+    let plan = CouncilPlan { mode: Mode::Supervised, ..CouncilPlan::default() };
+    let council = TestCouncil::with(plan).await;
+    council.decide_long().await;
+    let expired = |council: &TestCouncil| council.log().bodies("approval.expired").len();
+    let step = Duration::from_secs(1);
+    let expiry = council.council.approvals.expiry().get();
+    let mut gone = Duration::ZERO;
+    while gone + step < expiry {
+        council.clock.advance(step);
+        tokio::time::sleep(step).await;
+        gone += step;
+    }
+    assert_eq!((council.council.approvals.list().await.len(), expired(&council)), (1, 0));
+    for _ in 0..3 {
+        council.clock.advance(step);
+        tokio::time::sleep(step).await;
+    }
+    assert_eq!(expired(&council), 1, "nobody has answered in {expiry:?}");
+    assert!(council.council.approvals.list().await.is_empty());
+    council.stop().await;
+}
+
 /// What was queued in supervised mode does not leave any more after a step down to advisory.
 #[tokio::test(start_paused = true)]
 async fn a_yes_after_a_step_down_to_advisory_sends_nothing() {

@@ -185,7 +185,8 @@ impl Alpaca {
             if !again.contains(&remedy) || !patience.again(remedy, &line.rate).await {
                 return Err(error);
             }
-            tracing::debug!(error = %error, "asked again");
+            // Whoever waits for the answer sees why it takes so long.
+            tracing::warn!(error = %error, "asked again");
         }
     }
 }
