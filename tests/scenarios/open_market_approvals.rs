@@ -58,6 +58,32 @@ fn assert_sent_once(world: &World, venue: &Venue, decision: &str, way: &str) {
     assert_eq!(sent(world, venue, decision), 1, "{decision}");
 }
 
+/// A stranger presses the button of a proposal, and somebody in another chat; then Ada, three times.
+fn press(
+    world: &World,
+    venue: &Venue,
+    telegram: &Telegram,
+    running: &mut Running<'_>,
+    decision: &str,
+) {
+    running.wait("buttons", |_| wanted(telegram).iter().any(|it| it.decision == decision));
+    let asked = wanted(telegram).into_iter().find(|it| it.decision == decision).expect("buttons");
+    telegram.press(666, CHAT, asked.message, &asked.yes);
+    telegram.press(ADA, GROUP, asked.message, &asked.yes);
+    running.wait("the stranger's press", |_| telegram.is_heard());
+    assert_eq!((sent(world, venue, decision), answers(world, decision).len()), (0, 0));
+    let strangers = world.steps("r", "stranger.seen");
+    assert!(strangers.iter().any(|it| it["body"]["user"] == 666), "{strangers:?}");
+    for _ in 0..3 {
+        telegram.press(ADA, CHAT, asked.message, &asked.yes);
+    }
+    running.wait("the presses", |_| telegram.is_heard());
+    running.wait("the order", |_| sent(world, venue, decision) == 1);
+    let toasts = telegram.calls("answerCallbackQuery");
+    let used = toasts.iter().filter(|toast| text(&toast["text"]).contains("used"));
+    assert!(used.count() >= 2, "{toasts:?}");
+}
+
 /// Goal: O-1: each of the three ways of a person's yes brings one order to the exchange, and a second
 /// yes brings none, by whichever way it comes.
 /// Method: three proposals of one run; a stranger presses before the person does.
@@ -94,24 +120,9 @@ fn a_yes_by_the_command_line_by_http_or_by_a_button_is_one_order_at_the_exchange
     assert_sent_once(&world, &venue, &second, "token");
 
     let third = proposal(&venue, &mut running, &mut seen);
-    running.wait("buttons", |_| wanted(&telegram).iter().any(|it| it.decision == third));
-    let asked = wanted(&telegram).into_iter().find(|it| it.decision == third).expect("buttons");
-    telegram.press(666, CHAT, asked.message, &asked.yes);
-    telegram.press(ADA, GROUP, asked.message, &asked.yes);
-    running.wait("the stranger's press", |_| telegram.is_heard());
-    assert_eq!((sent(&world, &venue, &third), answers(&world, &third).len()), (0, 0));
-    let strangers = world.steps("r", "stranger.seen");
-    assert!(strangers.iter().any(|it| it["body"]["user"] == 666), "{strangers:?}");
-    for _ in 0..3 {
-        telegram.press(ADA, CHAT, asked.message, &asked.yes);
-    }
-    running.wait("the presses", |_| telegram.is_heard());
-    running.wait("the order", |_| sent(&world, &venue, &third) == 1);
+    press(&world, &venue, &telegram, &mut running, &third);
     running.verb(&["approvals", "approve", &third]).refuses(5, &third);
     assert_sent_once(&world, &venue, &third, "telegram");
-    let toasts = telegram.calls("answerCallbackQuery");
-    let used = toasts.iter().filter(|toast| text(&toast["text"]).contains("used"));
-    assert!(used.count() >= 2, "{toasts:?}");
 
     // What was approved is an order like any other: it is filled, and protected.
     for _ in 0..3 {
