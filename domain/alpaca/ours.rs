@@ -7,6 +7,7 @@
 //! or an order of a person, is none of ours and is only counted.
 
 use super::order::NewOrder;
+use super::rules::{self, AssetFlags, Judged, Moment};
 use super::stream::TradeUpdate;
 use super::word::{OrderType, PositionIntent, UpdateEvent, VenueClass};
 use super::{Account, Order, OrderStatus, Position, Side, Stamp, TimeInForce};
@@ -59,6 +60,20 @@ pub fn asked(intent: &OrderIntent, class: AssetClass) -> NewOrder {
         position_intent: Some(meant(intent)),
         ..NewOrder::default()
     }
+}
+
+/// Judges an intent by the broker's rules, before it is sent. An exit counts as one of a position of
+/// its own size, because custody asks for none that is larger; an entry as one of no position.
+///
+/// # Errors
+/// With the first rule that it breaks.
+pub fn admitted(intent: &OrderIntent, asset: &AssetFlags, at: Time) -> Judged {
+    let held = match (intent.purpose, intent.side) {
+        (Purpose::Entry, _) => Qty::ZERO,
+        (Purpose::Exit { .. }, order::Side::Sell) => intent.qty,
+        (Purpose::Exit { .. }, order::Side::Buy) => intent.qty.negated(),
+    };
+    rules::admit(&asked(intent, asset.class), asset, Moment::at(at), held)
 }
 
 /// What the order is meant to do, said so that the broker refuses what would do something else.
@@ -214,6 +229,6 @@ fn symbol_of(told: &Position, known: &[Symbol]) -> Result<Symbol, UnstatedError>
 }
 
 /// What kind of thing a class of the broker is here.
-pub fn class_of(class: &VenueClass) -> AssetClass {
+fn class_of(class: &VenueClass) -> AssetClass {
     if *class == VenueClass::Crypto { AssetClass::Crypto } else { AssetClass::Equity }
 }

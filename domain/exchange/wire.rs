@@ -7,7 +7,7 @@ use super::ticket::{Amount, Change, Class, Kind, StopLoss, Ticket, Tif, Trail};
 use super::venue::Listing;
 use crate::alpaca::rules::{self, AssetFlags, Moment, share_tick};
 use crate::alpaca::{self, Figure, NewOrder, OrderClass, OrderType, Replacement, TimeInForce};
-use crate::fixed::{Bp, FixedError, Price};
+use crate::fixed::{Bp, FixedError, Price, Qty};
 use crate::market::symbol::AssetClass;
 use crate::order::Side;
 
@@ -25,7 +25,7 @@ impl Exchange {
         let (held, free) = (of.position(place), of.available(place));
         let free = if held.raw() < 0 { free.negated() } else { free };
         let listing = self.venue().listing(place);
-        rules::admit(asked, &flags(listing), Moment::at(self.now()), free)?;
+        rules::admit(asked, &listing.flags(), Moment::at(self.now()), free)?;
         let ticket = ticket(asked, listing)?;
         self.submit(account, &ticket)
     }
@@ -54,12 +54,18 @@ impl From<rules::Refusal> for Refusal {
     }
 }
 
-/// What may be done with a listing.
-fn flags(listing: &Listing) -> AssetFlags {
-    match listing.class {
-        AssetClass::Equity => AssetFlags::SHARE,
-        AssetClass::Crypto => {
-            AssetFlags { price_step: Some(listing.price_step(Price::ZERO)), ..AssetFlags::COIN }
+impl Listing {
+    /// What may be done with it: what it is shown by, and what its orders are judged by.
+    pub fn flags(&self) -> AssetFlags {
+        let step = Some(Qty::from_raw(1));
+        match self.class {
+            AssetClass::Equity => AssetFlags::SHARE,
+            AssetClass::Crypto => AssetFlags {
+                price_step: Some(self.price_step(Price::ZERO)),
+                qty_min: step,
+                qty_step: step,
+                ..AssetFlags::COIN
+            },
         }
     }
 }

@@ -235,7 +235,15 @@ pub(super) fn account(of: &Account, funds: &Funds, now: Time) -> Value {
 
 /// An asset.
 pub(super) fn asset(listing: &Listing, place: usize, account: &Account) -> Value {
-    let is_share = listing.class == AssetClass::Equity;
+    let flags = listing.flags();
+    let is_share = flags.class == AssetClass::Equity;
+    let mut attributes = Vec::new();
+    if is_share && flags.fractional_extended {
+        attributes.push("fractional_eh_enabled");
+    }
+    if is_share && flags.overnight {
+        attributes.push("overnight_tradable");
+    }
     let mut shown = json!({
         "id": asset_id(account, place),
         "class": class_name(listing.class),
@@ -243,21 +251,21 @@ pub(super) fn asset(listing: &Listing, place: usize, account: &Account) -> Value
         "symbol": listing.symbol,
         "name": listing.name,
         "status": "active",
-        "tradable": true,
+        "tradable": flags.tradable,
         "marginable": is_share,
-        "shortable": is_share,
-        "easy_to_borrow": is_share,
-        "borrow_status": if is_share { "easy_to_borrow" } else { "hard_to_borrow" },
-        "fractionable": true,
+        "shortable": flags.shortable,
+        "easy_to_borrow": flags.shortable,
+        "borrow_status": if flags.shortable { "easy_to_borrow" } else { "hard_to_borrow" },
+        "fractionable": flags.fractionable,
         "maintenance_margin_requirement": if is_share { 30 } else { 100 },
         "margin_requirement_long": if is_share { "30" } else { "100" },
         "margin_requirement_short": if is_share { "30" } else { "100" },
-        "attributes": if is_share { json!(["fractional_eh_enabled"]) } else { json!([]) },
+        "attributes": attributes,
     });
     if let Some(fields) = shown.as_object_mut().filter(|_| !is_share) {
-        fields.insert("min_order_size".to_owned(), text("0.000000001"));
-        fields.insert("min_trade_increment".to_owned(), text("0.000000001"));
-        fields.insert("price_increment".to_owned(), text("0.00000001"));
+        fields.insert("min_order_size".to_owned(), maybe(flags.qty_min));
+        fields.insert("min_trade_increment".to_owned(), maybe(flags.qty_step));
+        fields.insert("price_increment".to_owned(), maybe(flags.price_step));
     }
     shown
 }

@@ -30,13 +30,13 @@ pub(super) fn check(order: &NewOrder, position: Qty) -> Judged {
             demand(target.is_some() && stop.is_some(), || {
                 Refusal::input("bracket orders require take_profit and stop_loss")
             })?;
-            entry(order)?;
+            entry(order, position)?;
         }
         OrderClass::Oto => {
             demand(target.is_some() != stop.is_some(), || {
                 Refusal::input("oto orders require one of take_profit and stop_loss")
             })?;
-            entry(order)?;
+            entry(order, position)?;
         }
         OrderClass::Oco => pair(order, target, stop, position)?,
         OrderClass::Simple | OrderClass::MultiLeg | OrderClass::Other(_) => {}
@@ -46,13 +46,25 @@ pub(super) fn check(order: &NewOrder, position: Qty) -> Judged {
     relations(order, target, stop, exit_sells)
 }
 
-fn entry(order: &NewOrder) -> Judged {
+/// What legs hang on: an order that opens, and not by a trailing stop.
+fn entry(order: &NewOrder, position: Qty) -> Judged {
     let fits = matches!(
         order.kind,
         OrderType::Market | OrderType::Limit | OrderType::Stop | OrderType::StopLimit
     );
     let name = order.order_class.name();
-    demand(fits, || Refusal::rule(format!("{name} orders cannot be entered by a trailing stop")))
+    demand(fits, || Refusal::rule(format!("{name} orders cannot be entered by a trailing stop")))?;
+    demand(!leaves(order, position), || {
+        Refusal::rule(format!("{name} orders must be entry orders"))
+    })
+}
+
+/// Whether an order takes from what is held.
+fn leaves(order: &NewOrder, position: Qty) -> bool {
+    match order.side {
+        Side::Sell => position.raw() > 0,
+        Side::Buy | Side::Other(_) => position.raw() < 0,
+    }
 }
 
 /// A pair of exits: both there, a limit order, and something to leave.
@@ -62,11 +74,7 @@ fn pair(order: &NewOrder, target: Option<Figure>, stop: Option<Figure>, position
         Refusal::input("oco orders require take_profit.limit_price")
     })?;
     demand(stop.is_some(), || Refusal::input("oco orders require stop_loss.stop_price"))?;
-    let leaves = match order.side {
-        Side::Sell => position.raw() > 0,
-        Side::Buy | Side::Other(_) => position.raw() < 0,
-    };
-    demand(leaves, || Refusal::rule("oco orders must be exit orders"))
+    demand(leaves(order, position), || Refusal::rule("oco orders must be exit orders"))
 }
 
 /// A profit is taken beyond a loss, and the entry's limit lies between them.

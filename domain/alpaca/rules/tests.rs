@@ -332,7 +332,10 @@ fn legs_stand_on_their_sides_of_the_entry() {
     check(share, "regular", "0", pair("sell"), "must be exit orders");
     check(share, "regular", "-1", pair("buy"), "take_profit.limit_price must be <");
     let once = json!({"order_class": "oto", "stop_loss": {"stop_price": "9"}});
-    check(share, "regular", "0", once, "ok");
+    check(share, "regular", "0", once.clone(), "ok");
+    check(share, "regular", "-1", once, "oto orders must be entry orders");
+    check(share, "regular", "-1", bracket("buy", "10", "12", "9"), "bracket orders must be entry");
+    check(share, "regular", "1", bracket("sell", "10", "9", "12"), "bracket orders must be entry");
 }
 
 #[test]

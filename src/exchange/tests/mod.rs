@@ -1,5 +1,6 @@
 //! The exchange as its clients see it, without a socket.
 
+mod matrix;
 mod streams;
 
 use axum::Router;

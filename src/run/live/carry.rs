@@ -3,7 +3,7 @@
 //! - O-2: one intent, at most one live order: an order leaves under its own id; whatever is not known of
 //!   it is looked for by that id until it is known.
 //! - O-4: exits are never blocked: orders of one symbol leave in their order, those of others do not
-//!   wait for them.
+//!   wait for them. Our reading of the broker's rules keeps an entry back, and never an exit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use conclave_actors::broker::BrokerHandle;
 use conclave_actors::runtime::ports::{Clock, OrderRoute};
+use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::alpaca::{Order, Remedy, ours};
 use conclave_domain::away::{Outgoing, Report, Said};
 use conclave_domain::code::Code;
-use conclave_domain::market::symbol::{AssetClass, Symbol};
-use conclave_domain::order::{ClientOrderId, OrderIntent};
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::{ClientOrderId, OrderIntent, Purpose};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -50,7 +51,7 @@ pub(in crate::run) struct Carrier {
 #[derive(Clone, Debug)]
 struct Porter {
     alpaca: Arc<Alpaca>,
-    classes: Arc<BTreeMap<Symbol, AssetClass>>,
+    assets: Arc<BTreeMap<Symbol, AssetFlags>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -58,11 +59,11 @@ impl Route {
     /// A way to the broker.
     pub(super) fn new(
         alpaca: Arc<Alpaca>,
-        classes: BTreeMap<Symbol, AssetClass>,
+        assets: BTreeMap<Symbol, AssetFlags>,
         clock: Arc<dyn Clock>,
     ) -> (Self, Carrier) {
         let (out, asked) = unbounded_channel();
-        let porter = Porter { alpaca, classes: Arc::new(classes), clock };
+        let porter = Porter { alpaca, assets: Arc::new(assets), clock };
         (Self(out), Carrier { asked, porter })
     }
 }
@@ -113,9 +114,16 @@ impl Porter {
     }
 
     async fn submit(&self, intent: &OrderIntent) -> Vec<Report> {
-        let class = self.classes.get(&intent.symbol).copied().unwrap_or_default();
-        let order = ours::asked(intent, class);
         let id = &intent.client_order_id;
+        if let Some(text) = self.breaks(intent) {
+            if intent.purpose == Purpose::Entry {
+                return vec![self.report(id, Said::Denied { code: Code::OrderRules, text })];
+            }
+            // What we know of the asset is of the morning, and the broker has the last word.
+            tracing::warn!(order = %id, text, "an exit that breaks a rule is sent all the same");
+        }
+        let class = self.assets.get(&intent.symbol).map(|asset| asset.class).unwrap_or_default();
+        let order = ours::asked(intent, class);
         match self.alpaca.place(&order).await {
             Ok(placed) => self.told(placed.order()),
             Err(error) if error.remedy() == Remedy::Reconcile => self.look_for(id).await,
@@ -124,6 +132,13 @@ impl Porter {
                 vec![self.report(id, rejected(&error))]
             }
         }
+    }
+
+    /// The rule of the broker's that an order breaks, if any; of an asset that is not known none is.
+    fn breaks(&self, intent: &OrderIntent) -> Option<String> {
+        let asset = self.assets.get(&intent.symbol)?;
+        let judged = ours::admitted(intent, asset, self.clock.trading());
+        judged.err().map(|refusal| refusal.to_string())
     }
 
     async fn cancel(&self, id: ClientOrderId, venue_id: Option<String>) -> Vec<Report> {
@@ -183,3 +198,6 @@ fn rejected(error: &AlpacaError) -> Said {
         _ => Said::Rejected { code: Code::BrokerRejected, text },
     }
 }
+
+#[cfg(test)]
+mod tests;

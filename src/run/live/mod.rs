@@ -26,8 +26,9 @@ use conclave_actors::council::Council;
 use conclave_actors::driver::{self, Feed};
 use conclave_actors::pump::PumpError;
 use conclave_actors::runtime::ports::Clock;
+use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::alpaca::stream::Channels;
-use conclave_domain::alpaca::{Asset, Stamp, ours};
+use conclave_domain::alpaca::{Asset, Stamp};
 use conclave_domain::away::AwayTerms;
 use conclave_domain::fixed::{Money, Price};
 use conclave_domain::market::bar::Timeframe;
@@ -70,7 +71,8 @@ struct Parts {
     alpaca: Arc<Alpaca>,
     keys: Keys,
     settings: AlpacaSettings,
-    symbols: BTreeMap<Symbol, AssetClass>,
+    /// What is traded, and what the broker said of it then.
+    symbols: BTreeMap<Symbol, AssetFlags>,
     terms: AwayTerms,
     timeframe: Timeframe,
     /// The broker's time when it was connected to.
@@ -131,7 +133,7 @@ impl Live {
                 );
                 return Err(CliError::new(ExitCode::Failure, text));
             }
-            let (mut classes, mut terms) = (BTreeMap::new(), AwayTerms::default());
+            let (mut assets, mut terms) = (BTreeMap::new(), AwayTerms::default());
             for symbol in symbols {
                 let asset = alpaca.asset(symbol.as_str()).await.map_err(refused)?;
                 let asset = asset.filter(|asset| asset.tradable).ok_or_else(|| {
@@ -141,13 +143,13 @@ impl Live {
                     )
                 })?;
                 terms.steps.extend(step(symbol, &asset));
-                classes.insert(symbol.clone(), ours::class_of(&asset.class));
+                assets.insert(symbol.clone(), AssetFlags::from(&asset));
             }
             Ok(Self(Arc::new(Parts {
                 alpaca: Arc::new(alpaca),
                 keys,
                 settings,
-                symbols: classes,
+                symbols: assets,
                 terms,
                 timeframe,
                 at,
@@ -177,11 +179,15 @@ impl Live {
         Ok(series)
     }
 
+    fn classes(&self) -> impl Iterator<Item = (Symbol, AssetClass)> {
+        self.0.symbols.iter().map(|(symbol, asset)| (symbol.clone(), asset.class))
+    }
+
     fn history(&self) -> History {
         let parts = &self.0;
         History {
             alpaca: Arc::clone(&parts.alpaca),
-            symbols: parts.symbols.clone(),
+            symbols: self.classes().collect(),
             timeframe: parts.timeframe,
         }
     }
@@ -190,7 +196,7 @@ impl Live {
     pub(in crate::run) fn data_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"conclave-live/1\n");
-        for (symbol, class) in &self.0.symbols {
+        for (symbol, class) in self.classes() {
             let line = format!("{symbol} {} {}\n", class.name(), self.0.timeframe.name());
             hasher.update(line.as_bytes());
         }
@@ -296,14 +302,14 @@ impl Live {
         let parts = &self.0;
         let base = &parts.settings.data_stream_url;
         let (out, heard) = tokio::sync::mpsc::channel(ROOM.get());
-        let classes: BTreeSet<AssetClass> = parts.symbols.values().copied().collect();
+        let classes: BTreeSet<AssetClass> = self.classes().map(|(_, class)| class).collect();
         for class in classes {
             let stream = match class {
                 AssetClass::Equity => DataStream::of_feed(&parts.settings.feed),
                 AssetClass::Crypto => DataStream::Crypto,
             };
             let settings = self.stream("alpaca.data_stream_url", &stream.address(base))?;
-            let of_class = parts.symbols.iter().filter(|(_, of)| **of == class);
+            let of_class = self.classes().filter(|(_, of)| *of == class);
             let bars = of_class.map(|(symbol, _)| symbol.as_str().to_owned()).collect();
             let (inbox, listener) = Inbox::new(ROOM);
             let wanted = Channels { bars, ..Channels::default() };
