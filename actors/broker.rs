@@ -47,7 +47,7 @@ use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
 
 pub use handle::{AccountView, BrokerError, BrokerHandle, OrderView, PositionView};
-pub use outside::{Outside, OutsideMsg, Reconciliation};
+pub use outside::{Outside, OutsideMsg, Pass, Reconciliation};
 
 /// What the broker actor takes. Sent through [`BrokerHandle`].
 #[derive(Debug)]

@@ -16,10 +16,12 @@ use conclave_domain::custody::{CustodyError, Heard, Reconciled};
 use conclave_domain::order::{OrderIntent, Purpose};
 use conclave_domain::reconcile::{Adjustment, InFlight, Statement, StatementError};
 use conclave_domain::record::Record;
+use conclave_domain::time::Time;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{BrokerState, ByBook};
+use crate::runtime::fence::Fence;
 use crate::runtime::ports::OrderRoute;
 
 /// How long orders wait for the disk. Exits leave behind it in any case, entries do not.
@@ -32,6 +34,34 @@ pub struct Outside {
     pub route: Arc<dyn OrderRoute>,
     /// What the account there is kept by.
     pub terms: AwayTerms,
+}
+
+/// What an entry is let out on, for as long as it has not left.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    fence: Arc<Fence>,
+    /// Nothing where no entry was cleared.
+    validity: Option<Validity>,
+}
+
+impl Pass {
+    /// A pass on a clearance; without one no entry leaves.
+    pub const fn new(fence: Arc<Fence>, validity: Option<Validity>) -> Self {
+        Self { fence, validity }
+    }
+
+    /// Whether an order may leave at this moment of the market. Exits always may.
+    ///
+    /// # Errors
+    /// The code of what stands in the way.
+    pub fn check(&self, intent: &OrderIntent, now: Time) -> Result<(), Code> {
+        if intent.purpose != Purpose::Entry {
+            return Ok(());
+        }
+        // An entry comes with the clearance that it was submitted on, and never without.
+        let validity = self.validity.ok_or(Code::SafetyExpired)?;
+        validity.check(self.fence.gate(intent.symbol.as_str(), now))
+    }
 }
 
 /// What the broker actor takes for the account at a broker outside.
@@ -119,17 +149,17 @@ impl BrokerState {
         if !is_written {
             tracing::error!("orders could not be written down: exits leave, entries do not");
         }
+        let pass = Pass::new(Arc::clone(&self.setup.fence), validity);
         let mut denied = Vec::new();
         let mut leaving = Vec::with_capacity(asked.len());
         for asked in asked {
-            match entry(&asked).map(|intent| (intent, self.may_leave(intent, is_written, validity)))
-            {
+            match entry(&asked).map(|intent| (intent, self.may_leave(intent, is_written, &pass))) {
                 Some((intent, Err(code))) => denied.push(self.denied(intent, code)),
                 None | Some((_, Ok(()))) => leaving.push(asked),
             }
         }
         if !leaving.is_empty() {
-            outside.route.send(leaving);
+            outside.route.send(leaving, pass);
         }
         if denied.is_empty() {
             return Vec::new();
@@ -143,19 +173,12 @@ impl BrokerState {
         }
     }
 
-    fn may_leave(
-        &self,
-        intent: &OrderIntent,
-        is_written: bool,
-        validity: Option<Validity>,
-    ) -> Result<(), Code> {
+    fn may_leave(&self, intent: &OrderIntent, is_written: bool, pass: &Pass) -> Result<(), Code> {
         if !is_written {
             return Err(Code::SafetyStore);
         }
         let now = self.accounts.get(&BookKind::Real).map(|account| account.custody.now());
-        let gate = self.setup.fence.gate(intent.symbol.as_str(), now.unwrap_or_default());
-        // An entry comes with the clearance that it was submitted on, and never without.
-        validity.ok_or(Code::SafetyExpired)?.check(gate)
+        pass.check(intent, now.unwrap_or_default())
     }
 
     fn denied(&self, intent: &OrderIntent, code: Code) -> Report {

@@ -16,6 +16,7 @@ use conclave_domain::fixed::Money;
 use conclave_domain::record::{Anchor, Record, RecordError, Stream};
 use conclave_domain::time::Time;
 
+use crate::broker::Pass;
 use crate::journal::Piece;
 use crate::safety::SafetyRecord;
 
@@ -347,9 +348,9 @@ pub trait BrokerWitness: fmt::Debug + Send + Sync {
 /// ([`conclave_domain::away::Said::Denied`]), what it may have sent it looks for by its id.
 pub trait OrderRoute: fmt::Debug + Send + Sync {
     /// Takes what is to be asked of the broker, in order. Never blocks. What comes in here is written
-    /// down already, and an entry has passed the fence a moment ago; who keeps one waiting reads the
-    /// fence again.
-    fn send(&self, outgoing: Vec<Outgoing>);
+    /// down already, and an entry has passed the fence a moment ago; who keeps one waiting asks its pass
+    /// again.
+    fn send(&self, outgoing: Vec<Outgoing>, pass: Pass);
 }
 
 /// The two clocks of the council: wall time for money and records, market time for everything else.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use conclave_domain::away::Outgoing;
 use conclave_domain::order::{ClientOrderId, OrderIntent};
 
+use crate::broker::Pass;
 use crate::runtime::ports::OrderRoute;
 
 /// The way. Nothing comes back by itself: a test says what the broker does.
@@ -50,7 +51,7 @@ impl MemoryRoute {
 }
 
 impl OrderRoute for MemoryRoute {
-    fn send(&self, outgoing: Vec<Outgoing>) {
+    fn send(&self, outgoing: Vec<Outgoing>, _: Pass) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(outgoing);
     }
 }

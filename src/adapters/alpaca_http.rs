@@ -21,6 +21,7 @@ mod reads;
 
 pub use error::{AlpacaError, Failure};
 pub use keys::{KEY_ID, Keys, SECRET_KEY, Venue};
+pub use line::Leave;
 use line::Line;
 pub use orders::{Cancellation, Placed};
 pub use pages::{BarsQuery, OrdersQuery};

@@ -2,6 +2,7 @@
 
 use conclave_domain::alpaca::rules::Refusal;
 use conclave_domain::alpaca::{ApiError, Ask, Remedy, Trouble};
+use conclave_domain::code::Code;
 
 use crate::adapters::model_http::ModelError;
 
@@ -47,6 +48,9 @@ pub enum AlpacaError {
     /// What an order says makes no sense by itself, so it is not sent.
     #[error("the order was not sent: {0}")]
     Denied(Refusal),
+    /// It waited, and may not leave any more: a halt, a veto, or its time is over.
+    #[error("the order was not sent: {}", .0.cause())]
+    HeldBack(Code),
     /// An order without an id of its own cannot be found again, so it is not sent.
     #[error("an order needs a client order id")]
     NoId,
@@ -104,6 +108,7 @@ impl AlpacaError {
             | Self::WrongKeys { .. }
             | Self::Conflict { .. } => Remedy::Operator,
             Self::Denied(refusal) => refusal.remedy,
+            Self::HeldBack(_) => Remedy::GiveUp,
             Self::NoId | Self::TooMuch { .. } => Remedy::Fix,
         }
     }

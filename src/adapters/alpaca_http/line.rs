@@ -1,11 +1,12 @@
 //! One address of Alpaca: a pooled client, keys in headers, a rate, and one attempt at a time.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use conclave_actors::models::port::CallError;
 use conclave_domain::alpaca::{ApiError, Ask, Trouble};
+use conclave_domain::code::Code;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use serde::de::DeserializeOwned;
@@ -22,6 +23,21 @@ const REPLY_MAX: usize = 16 << 20;
 /// The longest reason that is told, characters.
 const WHY_MAX: usize = 160;
 
+/// Whether something that waited may still be sent.
+#[derive(Clone, Copy)]
+pub enum Leave<'a> {
+    /// It may, and it waits for no limit of our own: what takes risk away.
+    Always,
+    /// As long as this says so: what adds risk. Asked immediately before each attempt.
+    While(&'a (dyn Fn() -> Result<(), Code> + Sync)),
+}
+
+impl fmt::Debug for Leave<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Always) { "Always" } else { "While(…)" })
+    }
+}
+
 /// A question: what is asked where.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -30,6 +46,7 @@ pub(super) struct Call {
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<String>,
+    is_urgent: bool,
 }
 
 impl Call {
@@ -57,11 +74,17 @@ impl Call {
     /// A call of a path below the address.
     pub(super) fn new(ask: Ask, method: Method, path: &[&str]) -> Self {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
-        Self { ask, method, path, query: Vec::new(), body: None }
+        Self { ask, method, path, query: Vec::new(), body: None, is_urgent: false }
     }
 
     pub(super) fn get(path: &[&str]) -> Self {
         Self::new(Ask::Read, Method::GET, path)
+    }
+
+    /// It waits for no limit of our own.
+    pub(super) const fn urgent(mut self, is_urgent: bool) -> Self {
+        self.is_urgent = is_urgent;
+        self
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Display) -> Self {
@@ -149,10 +172,27 @@ impl Line {
     /// # Errors
     /// When nothing good came back.
     pub(super) async fn once(&self, call: &Call, until: Instant) -> Result<Reply, AlpacaError> {
-        let leaves = self.rate.take(call.ask, until).map_err(|_| {
+        self.once_if(call, until, Leave::Always).await
+    }
+
+    /// The same, if it may still leave when there is room for it.
+    ///
+    /// # Errors
+    /// [`AlpacaError::HeldBack`] when it may not; then nothing was sent.
+    pub(super) async fn once_if(
+        &self,
+        call: &Call,
+        until: Instant,
+        leave: Leave<'_>,
+    ) -> Result<Reply, AlpacaError> {
+        let lane = if call.is_urgent { Ask::Close } else { call.ask };
+        let leaves = self.rate.take(lane, until).map_err(|_| {
             call.failed(Trouble::RateLimited { reset_s: None }, "no room for it in time")
         })?;
         tokio::time::sleep_until(leaves).await;
+        if let Leave::While(may_leave) = leave {
+            may_leave().map_err(AlpacaError::HeldBack)?;
+        }
         let left = until.saturating_duration_since(Instant::now());
         let mut request = Request::new(call.method.clone(), self.url(call));
         *request.timeout_mut() = Some(self.timeout.min(left));

@@ -9,7 +9,7 @@ use conclave_domain::alpaca::{
 use conclave_domain::fixed::Qty;
 use reqwest::Method;
 
-use super::line::Call;
+use super::line::{Call, Leave};
 use super::patience::Patience;
 use super::{Alpaca, AlpacaError};
 
@@ -64,16 +64,19 @@ impl Alpaca {
     /// Sends an order, and finds out what became of it.
     ///
     /// O-2: it is sent again only under the same id, and only where it is known not to be there.
+    /// O-3: an entry that had to wait is asked about again before each attempt.
     ///
     /// # Errors
     /// When the order was refused, or nobody could be asked within the deadline; with
     /// [`Remedy::Reconcile`] it may exist all the same.
-    pub async fn place(&self, order: &NewOrder) -> Result<Placed, AlpacaError> {
+    pub async fn place(&self, order: &NewOrder, leave: Leave<'_>) -> Result<Placed, AlpacaError> {
         let id = order.client_order_id.as_deref().filter(|id| !id.is_empty());
         let id = id.ok_or(AlpacaError::NoId)?;
         rules::form(order).map_err(AlpacaError::Denied)?;
+        let is_urgent = matches!(leave, Leave::Always);
         let call = Call::new(Ask::Place, Method::POST, &["v2", "orders"]).body(order)?;
-        self.send_once(&call, id, |found| found.is_what_was_asked(order)).await
+        self.send_once((&call.urgent(is_urgent), leave), id, |found| found.is_what_was_asked(order))
+            .await
     }
 
     /// Asks for an order's replacement. The answer is a new order; whether the old one is gone is told
@@ -86,13 +89,16 @@ impl Alpaca {
         let new_id = change.client_order_id.as_deref().filter(|id| !id.is_empty());
         let new_id = new_id.ok_or(AlpacaError::NoId)?;
         let call = Call::one(Ask::Replace, Method::PATCH, &["v2", "orders"], id)?.body(change)?;
-        self.send_once(&call, new_id, |found| found.replaces.as_deref() == Some(id)).await
+        self.send_once((&call.urgent(true), Leave::Always), new_id, |found| {
+            found.replaces.as_deref() == Some(id)
+        })
+        .await
     }
 
     /// Sends what makes an order with this id, until it is there or refused.
     async fn send_once(
         &self,
-        call: &Call,
+        (call, leave): (&Call, Leave<'_>),
         id: &str,
         is_ours: impl Fn(&Order) -> bool,
     ) -> Result<Placed, AlpacaError> {
@@ -101,7 +107,7 @@ impl Alpaca {
         // no order. It may be what the first copy took that the second is refused for.
         let mut in_doubt = false;
         loop {
-            let sent = self.trading.once(call, patience.until).await;
+            let sent = self.trading.once_if(call, patience.until, leave).await;
             let error = match sent.and_then(|reply| reply.read::<Order>(call)) {
                 Ok(order) => return Ok(Placed::Taken(Box::new(order))),
                 Err(error) => error,

@@ -2,6 +2,7 @@
 //!
 //! - O-2: one intent, at most one live order: an order leaves under its own id; whatever is not known of
 //!   it is looked for by that id until it is known.
+//! - O-3: after HALTED no entry leaves: one that waited is asked about again at the wire.
 //! - O-4: exits are never blocked: orders of one symbol leave in their order, those of others do not
 //!   wait for them. Our reading of the broker's rules keeps an entry back, and never an exit.
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conclave_actors::broker::BrokerHandle;
+use conclave_actors::broker::{BrokerHandle, Pass};
 use conclave_actors::runtime::ports::{Clock, OrderRoute};
 use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::alpaca::{Order, Remedy, ours};
@@ -21,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::statement::never_arrived;
-use crate::adapters::alpaca_http::{Alpaca, AlpacaError, Cancellation};
+use crate::adapters::alpaca_http::{Alpaca, AlpacaError, Cancellation, Leave};
 
 /// How long to wait before an order of unknown fate is looked for again.
 const LOOKS_AGAIN: Duration = Duration::from_secs(2);
@@ -29,13 +30,16 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(2);
 /// The council's end of the way. What waits is bounded by the symbols: an account has one entry and one
 /// exit of each on the way at most.
 #[derive(Debug)]
-pub(in crate::run) struct Route(UnboundedSender<Outgoing>);
+pub(in crate::run) struct Route(UnboundedSender<Asked>);
+
+/// What is asked, and what it was let out on.
+type Asked = (Outgoing, Pass);
 
 impl OrderRoute for Route {
-    fn send(&self, outgoing: Vec<Outgoing>) {
+    fn send(&self, outgoing: Vec<Outgoing>, pass: Pass) {
         for one in outgoing {
             // Nobody carries any more once the run ends; what was asked is in the log.
-            let _ = self.0.send(one);
+            let _ = self.0.send((one, pass.clone()));
         }
     }
 }
@@ -43,7 +47,7 @@ impl OrderRoute for Route {
 /// The broker's end of it.
 #[derive(Debug)]
 pub(in crate::run) struct Carrier {
-    asked: UnboundedReceiver<Outgoing>,
+    asked: UnboundedReceiver<Asked>,
     porter: Porter,
 }
 
@@ -72,11 +76,11 @@ impl Carrier {
     /// Carries until the run ends.
     pub(super) async fn carry(mut self, broker: BrokerHandle) {
         // A lane per symbol; a cancellation takes the lane of its order.
-        let mut lanes: BTreeMap<String, UnboundedSender<Outgoing>> = BTreeMap::new();
+        let mut lanes: BTreeMap<String, UnboundedSender<Asked>> = BTreeMap::new();
         let mut symbols: BTreeMap<ClientOrderId, String> = BTreeMap::new();
         let mut work = JoinSet::new();
         while let Some(asked) = self.asked.recv().await {
-            let name = match &asked {
+            let name = match &asked.0 {
                 Outgoing::Submit { intent } => {
                     let name = intent.symbol.to_string();
                     symbols.insert(intent.client_order_id.clone(), name.clone());
@@ -96,10 +100,10 @@ impl Carrier {
 }
 
 impl Porter {
-    async fn walk(self, mut waiting: UnboundedReceiver<Outgoing>, broker: BrokerHandle) {
-        while let Some(asked) = waiting.recv().await {
+    async fn walk(self, mut waiting: UnboundedReceiver<Asked>, broker: BrokerHandle) {
+        while let Some((asked, pass)) = waiting.recv().await {
             let reports = match asked {
-                Outgoing::Submit { intent } => self.submit(&intent).await,
+                Outgoing::Submit { intent } => self.submit(&intent, &pass).await,
                 Outgoing::Cancel { order, venue_order_id } => {
                     self.cancel(order, venue_order_id).await
                 }
@@ -113,7 +117,7 @@ impl Porter {
         }
     }
 
-    async fn submit(&self, intent: &OrderIntent) -> Vec<Report> {
+    async fn submit(&self, intent: &OrderIntent, pass: &Pass) -> Vec<Report> {
         let id = &intent.client_order_id;
         if let Some(text) = self.breaks(intent) {
             if intent.purpose == Purpose::Entry {
@@ -124,7 +128,10 @@ impl Porter {
         }
         let class = self.assets.get(&intent.symbol).map(|asset| asset.class).unwrap_or_default();
         let order = ours::asked(intent, class);
-        match self.alpaca.place(&order).await {
+        let may_leave = || pass.check(intent, self.clock.trading());
+        let is_entry = intent.purpose == Purpose::Entry;
+        let leave = if is_entry { Leave::While(&may_leave) } else { Leave::Always };
+        match self.alpaca.place(&order, leave).await {
             Ok(placed) => self.told(placed.order()),
             Err(error) if error.remedy() == Remedy::Reconcile => self.look_for(id).await,
             Err(error) => {
@@ -192,6 +199,9 @@ impl Porter {
 
 fn rejected(error: &AlpacaError) -> Said {
     let text = error.to_string();
+    if let AlpacaError::HeldBack(code) = error {
+        return Said::Denied { code: *code, text };
+    }
     match error.remedy() {
         // It never left us.
         Remedy::Retry | Remedy::WaitUntilReset => Said::Denied { code: Code::BrokerUnknown, text },

@@ -1,6 +1,7 @@
 //! Orders whose answers are lost, late, refused or unreadable.
 
 use conclave_domain::alpaca::{Remedy, Replacement, Trouble};
+use conclave_domain::code::Code;
 
 use super::*;
 
@@ -9,7 +10,7 @@ use super::*;
 async fn place(acts: &[Act]) -> (Result<Placed, AlpacaError>, usize, usize) {
     let (alpaca, fake, _served) = venue().await;
     fake.plan(acts);
-    let placed = alpaca.place(&order("cv-1")).await;
+    let placed = alpaca.place(&order("cv-1"), Leave::Always).await;
     (placed, fake.count("POST /v2/orders"), fake.orders().len())
 }
 
@@ -67,19 +68,19 @@ async fn a_refusal_is_told_with_its_remedy_and_never_sent_again() {
 #[tokio::test]
 async fn an_id_that_is_taken_is_adopted_only_with_the_same_order() {
     let (alpaca, fake, _served) = venue().await;
-    alpaca.place(&order("cv-1")).await.unwrap();
+    alpaca.place(&order("cv-1"), Leave::Always).await.unwrap();
     fake.plan(&[Act::Refuse(422, 42_210_000), Act::Refuse(422, 42_210_000)]);
-    assert!(matches!(alpaca.place(&order("cv-1")).await, Ok(Placed::Adopted(_))));
+    assert!(matches!(alpaca.place(&order("cv-1"), Leave::Always).await, Ok(Placed::Adopted(_))));
     let other = NewOrder { side: Side::Sell, ..order("cv-1") };
-    let error = alpaca.place(&other).await.unwrap_err();
+    let error = alpaca.place(&other, Leave::Always).await.unwrap_err();
     assert!(matches!(&error, AlpacaError::Conflict { order_id, .. } if order_id == "venue-0"));
     assert_eq!((error.remedy(), fake.orders().len()), (Remedy::Operator, 1));
     let senseless = NewOrder { limit_price: None, ..order("cv-3") };
     let sent = fake.count("POST");
-    assert!(matches!(alpaca.place(&senseless).await, Err(AlpacaError::Denied(_))));
+    assert!(matches!(alpaca.place(&senseless, Leave::Always).await, Err(AlpacaError::Denied(_))));
     assert_eq!(fake.count("POST"), sent, "what makes no sense is not sent");
     let nameless = NewOrder { client_order_id: None, ..order("x") };
-    assert_eq!(alpaca.place(&nameless).await, Err(AlpacaError::NoId));
+    assert_eq!(alpaca.place(&nameless, Leave::Always).await, Err(AlpacaError::NoId));
 }
 
 /// O-2: what cannot be found out is not told to be refused.
@@ -90,12 +91,12 @@ async fn an_order_that_nobody_knows_of_is_to_be_reconciled() {
     fake.plan(&[Act::TakeAndStall]);
     let quick = AlpacaSettings { deadline: Duration::from_secs(1), ..alpaca.settings.clone() };
     let alpaca = Alpaca::new(quick, &keys()).unwrap();
-    let error = alpaca.place(&order("cv-1")).await.unwrap_err();
+    let error = alpaca.place(&order("cv-1"), Leave::Always).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::Reconcile, "{error}");
     assert_eq!((fake.count("POST"), fake.orders().len()), (1, 1));
     for act in [Act::Refuse(422, 42_210_000), Act::Fail(422)] {
         fake.plan(&[act]);
-        let error = alpaca.place(&order("cv-2")).await.unwrap_err();
+        let error = alpaca.place(&order("cv-2"), Leave::Always).await.unwrap_err();
         assert_eq!(error.remedy(), Remedy::Reconcile, "refused, and maybe there: {error}");
     }
 }
@@ -107,7 +108,7 @@ async fn nobody_there_is_tried_again_until_the_deadline() {
     drop(listener);
     let quick = AlpacaSettings { deadline: Duration::from_millis(700), ..settings(&base) };
     let alpaca = Alpaca::new(quick, &keys()).unwrap();
-    let error = alpaca.place(&order("cv-1")).await.unwrap_err();
+    let error = alpaca.place(&order("cv-1"), Leave::Always).await.unwrap_err();
     assert_eq!(error.trouble(), Some(&Trouble::Unreached), "{error}");
 }
 
@@ -129,7 +130,7 @@ async fn a_replacement_is_found_by_its_own_id() {
 #[tokio::test]
 async fn a_cancellation_that_comes_too_late_says_what_the_order_has_become() {
     let (alpaca, fake, _served) = venue().await;
-    alpaca.place(&order("cv-1")).await.unwrap();
+    alpaca.place(&order("cv-1"), Leave::Always).await.unwrap();
     assert_eq!(alpaca.cancel("venue-0").await, Ok(Cancellation::Asked));
     fake.plan(&[Act::Refuse(422, 42_210_000), Act::Fail(404), Act::Fail(500)]);
     let late = alpaca.cancel("venue-0").await.unwrap();
@@ -152,7 +153,7 @@ async fn what_has_no_name_is_not_taken_for_everything() {
 #[tokio::test]
 async fn the_closing_of_a_part_is_asked_for_once_and_of_a_whole_again() {
     let (alpaca, fake, _served) = venue().await;
-    alpaca.place(&order("cv-1")).await.unwrap();
+    alpaca.place(&order("cv-1"), Leave::Always).await.unwrap();
     fake.plan(&[Act::Fail(500)]);
     let part = alpaca.close("BTC/USD", Some("0.5".parse().unwrap())).await.unwrap_err();
     assert_eq!(part.remedy(), Remedy::Reconcile);
@@ -161,4 +162,24 @@ async fn the_closing_of_a_part_is_asked_for_once_and_of_a_whole_again() {
     let whole = alpaca.close("BTC/USD", None).await;
     assert_eq!(whole.unwrap_err().trouble(), Some(&Trouble::Malformed), "an empty answer");
     assert_eq!(fake.count("DELETE /v2/positions/BTC%2FUSD?"), 3);
+}
+
+/// O-3: an entry that waits out a storm and is halted meanwhile is not sent again; an exit is.
+#[tokio::test]
+async fn an_entry_that_waited_does_not_leave_once_it_may_not() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let (alpaca, fake, _served) = venue().await;
+    fake.plan(&[Act::Full]);
+    let asked = AtomicU32::new(0);
+    let may_leave = || match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok(()),
+        _ => Err(Code::SafetyHalted),
+    };
+    let held = alpaca.place(&order("cv-1"), Leave::While(&may_leave)).await;
+    assert_eq!(held, Err(AlpacaError::HeldBack(Code::SafetyHalted)));
+    assert_eq!((fake.count("POST /v2/orders"), fake.orders().len()), (1, 0));
+    fake.plan(&[Act::Full]);
+    alpaca.place(&order("cv-2"), Leave::Always).await.unwrap();
+    assert_eq!((fake.count("POST /v2/orders"), fake.orders().len()), (3, 1));
 }

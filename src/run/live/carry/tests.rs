@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use conclave_actors::broker::Pass;
+use conclave_actors::runtime::fence::Fence;
 use conclave_actors::runtime::ports::Clock;
 use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::away::{Report, Said};
+use conclave_domain::clearance::Validity;
 use conclave_domain::code::Code;
 use conclave_domain::exchange::faults::Plan;
 use conclave_domain::exchange::venue::Listing;
@@ -65,7 +69,11 @@ impl Way {
     }
 
     async fn submit(&self, intent: &OrderIntent) -> Vec<Said> {
-        let reports = self.porter.submit(intent).await;
+        let fence = Fence::without_flag();
+        let _open = fence.guard();
+        let expires_at = self.porter.clock.trading() + Duration::from_mins(1);
+        let validity = Validity { epoch: fence.epoch("AAPL"), expires_at };
+        let reports = self.porter.submit(intent, &Pass::new(fence, Some(validity))).await;
         assert!(reports.iter().all(|it: &Report| it.order == intent.client_order_id));
         reports.into_iter().map(|report| report.said).collect()
     }
