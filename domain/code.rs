@@ -121,6 +121,7 @@ codes! {
     OrderFractionalShort = "order.fractional_short", "A fraction of a share cannot be sold short.", "Trade whole shares.";
     OrderExtendedHours = "order.extended_hours", "Outside the regular session only limit orders for the day are taken.", "Use a limit and day.";
     OrderBehindExit = "order.behind_exit", "An exit of the symbol waits at the broker, which refuses orders on its other side.", "Nothing: the next signal asks again once the position is closed.";
+    OrderSession = "order.session", "The share's session is over: the order would wait for the next opening, at a price that nobody has weighed.", "Nothing: the next session's signals ask again.";
     OrderRules = "order.rules", "The broker's rules take no such order, so it was not sent.", "Read the text beside it.";
     OrderInvalid = "order.invalid", "The order makes no sense as it stands.", "Read the text beside it.";
     BrokerRejected = "broker.rejected", "The broker did not take the order.", "Read the text beside it.";

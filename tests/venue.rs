@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 
-use crate::rig::{Running, World, request, text};
+use crate::rig::{Running, World, request, text, wait_for};
 
 /// What is traded: names, phases and periods of their swings.
 const SHARES: [(&str, f64, f64); 3] = [("AAA", 0.0, 61.0), ("BBB", 1.3, 73.0), ("CCC", 2.6, 83.0)];
@@ -39,8 +40,13 @@ impl Venue {
             fs::write(world.path(&file), minutes(phase, period)).expect("a file");
             file
         });
+        Self::of(world, DAY, &files, more)
+    }
+
+    /// The same on the morning of a day, with these files of bars.
+    pub(crate) fn of(world: &World, day: &str, files: &[String], more: &[&str]) -> Self {
         let mut args = vec!["exchange", "--port", "0", "--rate", "0", "--store", "venue"];
-        args.extend(["--from", DAY, "--data"]);
+        args.extend(["--from", day, "--data"]);
         args.extend(files.iter().map(String::as_str));
         if !more.contains(&"--speed") {
             args.extend(["--speed", "step"]);
@@ -197,7 +203,15 @@ pub(crate) fn is_agreed(venue: &Venue, running: &Running<'_>) -> bool {
 
 /// What a run holds: symbols with their quantities, by symbol, and its cash.
 fn account(running: &Running<'_>) -> (Vec<(String, f64)>, f64) {
-    let view = running.get("positions").expect("positions");
+    // Whoever has just been asked often may want a moment.
+    let tries = (0..1_000).find_map(|_| {
+        let view = running.get("positions");
+        if view.is_none() {
+            wait_for(Duration::from_millis(20));
+        }
+        view
+    });
+    let view = tries.expect("positions");
     let all = view["positions"].as_array().expect("a list").iter();
     let ours = all.filter(|held| held["book"] == "real").map(|held| {
         let sign = if held["side"] == "short" { -1.0 } else { 1.0 };

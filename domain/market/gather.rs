@@ -4,14 +4,18 @@
 //!   is late and is turned away.
 //!
 //! Streams bring the bars of one moment one by one, some of them late, some never, some twice. A slice
-//! is whole when every instrument is in it; one that is not is handed on when its patience is over.
+//! is whole when every instrument is in it whose market is open; one that is not is handed on when its
+//! patience is over. So coins wait for no share at night and on a weekend; a bar of a share from before
+//! the opening or after the close may then come too late.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::bar::Timeframe;
+use super::calendar::Calendar;
 use super::doors::{Doors, Refused};
 use super::tape::{Chunk, Instrument, Tick};
+use crate::brief::trading::Session;
 use crate::time::Time;
 
 /// Slices that wait at most; beyond them the oldest is handed on as it is.
@@ -28,7 +32,9 @@ struct Slice {
 /// Gathers bars into slices.
 #[derive(Clone, Debug)]
 pub struct Gatherer {
-    instruments: usize,
+    /// By which calendar each instrument trades.
+    calendars: Vec<Calendar>,
+    timeframe: Timeframe,
     doors: Doors,
     waiting: BTreeMap<Time, Slice>,
     /// Slices up to this moment were handed on.
@@ -55,7 +61,8 @@ impl Gatherer {
         patience: Duration,
     ) -> Self {
         Self {
-            instruments: instruments.len(),
+            calendars: instruments.iter().map(|of| Calendar::of(of.class)).collect(),
+            timeframe,
             doors: Doors::new(instruments, timeframe),
             waiting: BTreeMap::new(),
             closed,
@@ -83,9 +90,9 @@ impl Gatherer {
     /// The oldest slice, if it is whole, has waited long enough, or stands behind one that is whole.
     pub fn next(&mut self, now: Time) -> Option<Gathered> {
         let is_due = self.due().is_some_and(|due| due <= now);
-        let is_whole = |slice: &Slice| slice.ticks.len() >= self.instruments;
-        let is_overtaken = self.waiting.values().skip(1).any(is_whole);
-        let is_ready = self.waiting.values().next().is_some_and(is_whole);
+        let is_whole = |(at, slice): (&Time, &Slice)| self.is_whole(*at, slice);
+        let is_overtaken = self.waiting.iter().skip(1).any(is_whole);
+        let is_ready = self.waiting.iter().next().is_some_and(is_whole);
         if !(is_due || is_ready || is_overtaken || self.waiting.len() > WAITING_MAX) {
             return None;
         }
@@ -94,6 +101,18 @@ impl Gatherer {
         let raw = Chunk::of_slice(slice.ticks.into_values().collect());
         let (chunk, refused) = self.doors.admit(&raw);
         Some(Gathered { chunk, refused })
+    }
+
+    /// Whether everything is there that must be: what trades at that moment; where nothing does, all.
+    fn is_whole(&self, at: Time, slice: &Slice) -> bool {
+        let opened = at - self.timeframe.length();
+        let trades = |calendar: Calendar| {
+            [opened, at].iter().all(|&time| calendar.session(time) == Session::Regular)
+        };
+        let is_night = !self.calendars.iter().any(|calendar| trades(*calendar));
+        self.calendars.iter().zip(0..).all(|(calendar, nth)| {
+            slice.ticks.contains_key(&nth) || !(is_night || trades(*calendar))
+        })
     }
 
     /// When the oldest slice will have waited long enough, wall time.
@@ -182,6 +201,39 @@ mod tests {
         }
         assert_eq!(bars(gatherer.next(at(1))), [(0, 0)]);
         assert_eq!(bars(gatherer.next(at(1))), [(0, 1), (1, 1)]);
+    }
+
+    #[test]
+    fn coins_wait_for_no_share_outside_of_its_session() {
+        let instrument =
+            |name: &str, class| Instrument { symbol: Symbol::new(name).unwrap(), class };
+        let instruments =
+            [instrument("AAA", AssetClass::Equity), instrument("BBB/USD", AssetClass::Crypto)];
+        let close = 360;
+        let (night, opening) = (close + 1_050 - 1, close + 1_050);
+        for (minute, waits) in [
+            (0, true),
+            (close - 1, true),
+            // The first minute behind the close, one of the night, and the last before the opening.
+            (close, false),
+            (close + 500, false),
+            (night, false),
+            (opening, true),
+        ] {
+            let closed = Time::from_ms(OPEN - MINUTE);
+            let patience = Duration::from_secs(2);
+            let mut gatherer = Gatherer::new(&instruments, Timeframe::Minute, closed, patience);
+            gatherer.take(tick(1, minute), at(0));
+            assert_eq!(gatherer.next(at(0)).is_none(), waits, "{minute}");
+        }
+        // Where nothing trades, a share waits for the others as it does in the session.
+        let shares = ["AAA", "BBB"].map(|name| instrument(name, AssetClass::Equity));
+        let mut gatherer =
+            Gatherer::new(&shares, Timeframe::Minute, Time::EPOCH, Duration::from_secs(2));
+        gatherer.take(tick(0, close + 5), at(0));
+        assert_eq!(gatherer.next(at(0)), None);
+        gatherer.take(tick(1, close + 5), at(1));
+        assert_eq!(bars(gatherer.next(at(1))).len(), 2);
     }
 
     #[test]

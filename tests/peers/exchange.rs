@@ -3,8 +3,11 @@
 //! Only with `PEERS=1`; without it each test says that it is skipped. What they show is shown without
 //! them in `src/exchange`; here the other side was written by somebody else.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -62,15 +65,61 @@ fn the_brokers_own_client_trades_a_day_at_our_exchange() {
     assert_eq!(said.lines().filter(|line| line.starts_with("passed: ")).count(), 6, "{said}");
 }
 
+/// A proxy in front of an exchange that holds both directions against a specification, and writes what
+/// passes and what it violates into a file.
+pub(super) struct Judge {
+    _running: Running,
+    pub(super) url: String,
+    log: PathBuf,
+}
+
+/// What has passed a judge.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) requests: usize,
+    /// How often each was asked, ids left out.
+    pub(super) kinds: BTreeMap<String, usize>,
+    /// Each violation, with what was asked around it.
+    pub(super) violations: Vec<String>,
+}
+
+impl Judge {
+    pub(super) fn new(log: &Path, spec: &str, url: &str) -> Self {
+        let out = fs::File::create(log).expect("a log");
+        let (running, url) = prism(spec, url, &[], out.into());
+        Self { _running: running, url, log: log.to_owned() }
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        let log = fs::read_to_string(&self.log).expect("a log");
+        let asked = |line: &&str| line.contains("Request received");
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for line in log.lines().filter(asked) {
+            let (_, what) = line.split_once("[HTTP SERVER] ").expect("what was asked");
+            let mut words = what.split_whitespace().take(2);
+            let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            let is_id = |part: &str| part.len() == 36 && part.matches('-').count() == 4;
+            let parts = path.split('/').map(|part| if is_id(part) { "{id}" } else { part });
+            let parts: Vec<&str> = parts.collect();
+            *kinds.entry(format!("{method} {}", parts.join("/"))).or_default() += 1;
+        }
+        let lines: Vec<&str> = log.lines().collect();
+        let found = lines.iter().enumerate().filter(|(_, line)| line.contains("Violation"));
+        let around = |nth: usize| lines[nth.saturating_sub(6)..=nth].join("\n");
+        let violations = found.map(|(nth, _)| around(nth)).collect();
+        Verdict { requests: kinds.values().sum(), kinds, violations }
+    }
+}
+
 /// A proxy in front of the exchange that holds both directions against a specification.
-fn prism(spec: &str, url: &str) -> (Running, String) {
+fn prism(spec: &str, url: &str, more: &[&str], out: Stdio) -> (Running, String) {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let port = port.expect("a port").port();
     let mut command = Command::new("node");
-    command.arg(folder().join("node_modules/.bin/prism")).args(["proxy", "--errors"]);
+    command.arg(folder().join("node_modules/.bin/prism")).arg("proxy").args(more);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     command.arg(folder().join("alpaca_mcp_server/specs").join(spec)).arg(url);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("node starts");
+    let child = command.stdout(out).stderr(Stdio::null()).spawn().expect("node starts");
     let running = Running(child);
     for _ in 0..600 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -88,8 +137,9 @@ fn the_brokers_own_specification_finds_nothing_wrong_in_either_direction() {
         return;
     }
     let (_running, [url, key, secret]) = exchange();
-    let (_trading, trading) = prism("trading-api.json", &url);
-    let (_data, data) = prism("market-data-api.json", &url);
+    let strict = &["--errors"];
+    let (_trading, trading) = prism("trading-api.json", &url, strict, Stdio::null());
+    let (_data, data) = prism("market-data-api.json", &url, strict, Stdio::null());
     let said = script("exchange_spec.py", &[&trading, &data, &url, &key, &secret]);
     println!("{said}");
     assert!(said.contains("passed: "), "{said}");

@@ -11,6 +11,7 @@ mod replay;
 mod resume;
 mod retention;
 mod service;
+mod sessions;
 mod shutdown;
 mod supervised;
 mod telegram;

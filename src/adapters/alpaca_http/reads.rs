@@ -40,7 +40,9 @@ impl Alpaca {
     /// # Errors
     /// As [`Alpaca::account`].
     pub async fn calendar(&self, from: Date, to: Date) -> Result<Vec<CalendarDay>, AlpacaError> {
-        let call = Call::get(&["v2", "calendar"]).query("start", from).query("end", to);
+        let midnight = |day: Date| format!("{day}T00:00:00Z");
+        let call = Call::get(&["v2", "calendar"]);
+        let call = call.query("start", midnight(from)).query("end", midnight(to));
         self.ask(&self.trading, &call).await
     }
 

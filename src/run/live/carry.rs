@@ -16,6 +16,7 @@ use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::alpaca::{Order, Remedy, ours};
 use conclave_domain::away::{Outgoing, Report, Said};
 use conclave_domain::code::Code;
+use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::{ClientOrderId, OrderIntent, Purpose};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -119,9 +120,9 @@ impl Porter {
 
     async fn submit(&self, intent: &OrderIntent, pass: &Pass) -> Vec<Report> {
         let id = &intent.client_order_id;
-        if let Some(text) = self.breaks(intent) {
+        if let Some((code, text)) = self.breaks(intent) {
             if intent.purpose == Purpose::Entry {
-                return vec![self.report(id, Said::Denied { code: Code::OrderRules, text })];
+                return vec![self.report(id, Said::Denied { code, text })];
             }
             // What we know of the asset is of the morning, and the broker has the last word.
             tracing::warn!(order = %id, text, "an exit that breaks a rule is sent all the same");
@@ -141,11 +142,19 @@ impl Porter {
         }
     }
 
-    /// The rule of the broker's that an order breaks, if any; of an asset that is not known none is.
-    fn breaks(&self, intent: &OrderIntent) -> Option<String> {
-        let asset = self.assets.get(&intent.symbol)?;
-        let judged = ours::admitted(intent, asset, self.clock.trading());
-        judged.err().map(|refusal| refusal.to_string())
+    /// What forbids an order now, if anything: the broker's rules, or that it would only wait for the
+    /// next opening. Of an asset that is not known nothing is said.
+    fn breaks(&self, intent: &OrderIntent) -> Option<(Code, String)> {
+        let (asset, now) = (self.assets.get(&intent.symbol)?, self.clock.trading());
+        if let Err(refusal) = ours::admitted(intent, asset, now) {
+            return Some((Code::OrderRules, refusal.to_string()));
+        }
+        // The last bar of a session is known when it is over: what is decided on it comes too late.
+        let calendar = Calendar::of(asset.class);
+        let hours = calendar.open_close(calendar.session_date(now));
+        let is_open = hours.is_some_and(|(open, close)| open <= now && now < close);
+        let waits = intent.purpose == Purpose::Entry && !intent.extended_hours && !is_open;
+        waits.then(|| (Code::OrderSession, Code::OrderSession.cause().to_owned()))
     }
 
     async fn cancel(&self, id: ClientOrderId, venue_id: Option<String>) -> Vec<Report> {

@@ -34,6 +34,7 @@ use crate::run::clock::ReplayClock;
 struct Way {
     floor: Arc<Floor>,
     porter: Porter,
+    clock: Arc<ReplayClock>,
     _server: JoinSet<std::io::Result<()>>,
 }
 
@@ -63,9 +64,9 @@ impl Way {
         let clock = Arc::new(ReplayClock::default());
         clock.set(now);
         let assets = BTreeMap::from([("AAPL".parse().unwrap(), asset)]);
-        let clock: Arc<dyn Clock> = clock;
-        let porter = Porter { alpaca: Arc::new(alpaca), assets: Arc::new(assets), clock };
-        Self { floor, porter, _server: server }
+        let time: Arc<dyn Clock> = clock.clone();
+        let porter = Porter { alpaca: Arc::new(alpaca), assets: Arc::new(assets), clock: time };
+        Self { floor, porter, clock, _server: server }
     }
 
     async fn submit(&self, intent: &OrderIntent) -> Vec<Said> {
@@ -137,4 +138,30 @@ async fn an_exit_is_sent_whatever_was_known_of_the_asset() {
     let said = way.submit(&intent("out", Side::Sell, EXIT, "2")).await;
     assert!(matches!(said.first(), Some(Said::Accepted { .. })), "{said:?}");
     assert_eq!(way.arrived(), 2, "the entry and the exit");
+}
+
+/// O-4: an exit may wait for the next opening, an entry may not; nor may one for the first.
+#[tokio::test]
+async fn an_entry_in_a_share_leaves_within_the_session_and_an_exit_at_any_time() {
+    let way = Way::new(AssetFlags::SHARE).await;
+    way.submit(&intent("in", Side::Buy, Purpose::Entry, "2")).await;
+    for (nth, (time, leaves)) in [
+        ("2000-06-16T19:59:59Z", true),
+        // The last bar closes, and the session with it; a Saturday; the minute before an opening.
+        ("2000-06-16T20:00:00Z", false),
+        ("2000-06-17T15:00:00Z", false),
+        ("2000-06-19T13:29:59Z", false),
+        ("2000-06-19T13:30:00Z", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        way.clock.set(time.parse().unwrap());
+        let said = way.submit(&intent(&format!("more{nth}"), Side::Buy, Purpose::Entry, "1")).await;
+        let is_denied = matches!(said[..], [Said::Denied { code: Code::OrderSession, .. }]);
+        assert_eq!(!is_denied, leaves, "{time}: {said:?}");
+    }
+    way.clock.set("2000-06-17T15:00:00Z".parse().unwrap());
+    let said = way.submit(&intent("out", Side::Sell, EXIT, "1")).await;
+    assert!(matches!(said.first(), Some(Said::Accepted { .. })), "{said:?}");
 }
