@@ -101,6 +101,13 @@ impl Matter {
         View { account: &self.account, protections: &self.protections, market: &self.market }
     }
 
+    /// How late it is at the market, where bars are played that somebody had missed: what they say is
+    /// as old as that.
+    pub fn age(&mut self, market: crate::time::Time) {
+        let behind = market.since(self.market.now);
+        self.market.last_bar_age = self.market.last_bar_age.max(behind);
+    }
+
     /// Whether the signal turns an open position round: its exit half goes first, asks nobody, and
     /// its entry half is critical.
     pub fn is_reversal(&self) -> bool {

@@ -10,6 +10,7 @@ mod faults;
 mod follow_one_bar;
 mod fuzz;
 mod http;
+mod morning;
 mod peers;
 mod provider;
 mod rig;

@@ -49,7 +49,8 @@ impl Office {
         self.score.count(|stats| stats.signals += 1);
         let (book, state) = (self.book(), self.safety.standing().trading_state);
         let bar = raised.bar;
-        let matter = self.broker.gather(book, raised, state).await?;
+        let mut matter = self.broker.gather(book, raised, state).await?;
+        matter.age(self.clock.market());
         let signal = &matter.raised.signal;
         let may_enter = !(self.long_only && signal.direction == Direction::Short);
         // Prepared before the exit half, so that a reversal is known as one.

@@ -360,4 +360,10 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// The trading clock: wall time when live, the last bar's close in a replay.
     fn trading(&self) -> Time;
+
+    /// How late it is at the market, as far as anybody knows: later than the trading clock while bars
+    /// are played that somebody had missed. What age of data is measured by.
+    fn market(&self) -> Time {
+        self.trading()
+    }
 }

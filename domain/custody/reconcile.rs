@@ -128,8 +128,8 @@ impl Custody {
         Ok(adjustments)
     }
 
-    /// Brings the broker's orders to what the account is now: stops, exits that wait, and cancellations
-    /// that may have been lost.
+    /// Brings the broker's orders to what the account is now: stops, exits that wait, cancellations that
+    /// may have been lost, and orders that came later than anybody waited for them.
     fn follow(
         &mut self,
         statement: &Statement,
@@ -143,6 +143,13 @@ impl Custody {
             let pending = self.orders.open().filter(|it| it.status() == Status::PendingCancel);
             for order in pending.filter(|it| is_open(&it.intent.client_order_id)) {
                 away.ask_to_cancel(order);
+            }
+            // One that was given up and has arrived after all: nobody waits for it any more.
+            let given_up = statement.orders.iter().filter(|it| it.state == StatedState::Open);
+            for order in given_up.filter_map(|it| self.orders.get(&it.order)) {
+                if order.status().is_final() {
+                    away.ask_to_cancel(order);
+                }
             }
         }
         for adjustment in adjustments {

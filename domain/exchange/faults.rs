@@ -2,7 +2,8 @@
 //!
 //! A fault is written `WHERE.WHAT@NTH`, with `xCOUNT` for that many in a row and `:ARG` for how long:
 //! `orders.500@2`, `orders.timeout@3:5s`, `trading.429@10x20`, `stream.gap@4:3s`. With `%SHARE` instead
-//! of `@NTH` it strikes at random: `orders.500%0.05`. `clock.skew:90s` needs neither.
+//! of `@NTH` it strikes at random: `orders.500%0.05`. `clock.skew:90s` needs neither. `429:2s` says that
+//! there is room again in so long, and `429:0s` says nothing of it.
 //!
 //! # Invariants
 //!
@@ -64,8 +65,9 @@ pub enum Fault {
     TimeOut(Duration),
     /// It is done so much later.
     Stall(Duration),
-    /// Not done: 429.
-    TooMany,
+    /// Not done: 429, with the window's own end; or with room again in so long; or, where that is
+    /// nothing, without a word about it.
+    TooMany(Option<Duration>),
     /// Not done: 403.
     Forbidden,
     /// Not done: 422.
@@ -78,7 +80,7 @@ pub enum Fault {
     Late,
     /// A message is sent twice.
     Twice,
-    /// The connection is cut, and nothing is sent for so long.
+    /// The connection is cut, and nobody is let in for so long.
     Gap(Duration),
     /// The clock is wrong by so many milliseconds.
     Skew(i64),
@@ -90,7 +92,7 @@ impl Fault {
         match self {
             Self::TimeOut(_) => "timeout",
             Self::Stall(_) => "stall",
-            Self::TooMany => "429",
+            Self::TooMany(_) => "429",
             Self::Forbidden => "403",
             Self::Unprocessable => "422",
             Self::Broken => "500",
@@ -107,7 +109,7 @@ impl Fault {
         match self {
             Self::TimeOut(_)
             | Self::Stall(_)
-            | Self::TooMany
+            | Self::TooMany(_)
             | Self::Forbidden
             | Self::Unprocessable
             | Self::Broken => {
@@ -221,7 +223,10 @@ fn fault(what: &str, argument: Option<&str>) -> Option<Fault> {
         "timeout" => lasts(TIME_OUT).map(Fault::TimeOut),
         "stall" => lasts(STALL).map(Fault::Stall),
         "gap" => lasts(STALL).map(Fault::Gap),
-        "429" => bare(Fault::TooMany),
+        "429" => match argument {
+            None => Some(Fault::TooMany(None)),
+            Some(argument) => duration(argument).map(|reset| Fault::TooMany(Some(reset))),
+        },
         "403" => bare(Fault::Forbidden),
         "422" => bare(Fault::Unprocessable),
         "500" => bare(Fault::Broken),
@@ -324,6 +329,10 @@ mod tests {
         let stall = Some(Fault::Stall(Duration::from_secs(200)));
         assert_eq!(plan.strikes(Place::Trading, 1), stall);
         assert_eq!(plan.skew_ms(), -90_000);
+        let plan = Plan::read("trading.429@1\ntrading.429@2:2s\ntrading.429@3:0s", 1).unwrap();
+        let resets: Vec<_> = (1..=3).map(|nth| plan.strikes(Place::Trading, nth)).collect();
+        let resets_in = |reset: Option<u64>| Some(Fault::TooMany(reset.map(Duration::from_secs)));
+        assert_eq!(resets, [resets_in(None), resets_in(Some(2)), resets_in(Some(0))]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub struct ExchangeArgs {
     /// Requests a minute of one account to each side; 0 is without limit.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub rate: u32,
-    /// What goes wrong, such as `orders.timeout@3:5s`, `trading.429@10x20`, `orders.500%0.05`,
+    /// What goes wrong, such as `orders.timeout@3:5s`, `trading.429@10x20:2s`, `orders.500%0.05`,
     /// `cancels.late@1`, `orders.half@2`, `stream.gap@4:3s`, `stream.twice@2`, `clock.skew:90s`.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,

@@ -29,6 +29,8 @@ pub struct AlpacaSettings {
     pub timeout: Duration,
     /// How long a question or an order may take in all.
     pub deadline: Duration,
+    /// How often a run compares the account with the broker's without a reason.
+    pub reconcile_every: Duration,
 }
 
 impl Default for AlpacaSettings {
@@ -42,6 +44,7 @@ impl Default for AlpacaSettings {
             requests_per_minute: 200,
             timeout: Duration::from_secs(10),
             deadline: Duration::from_mins(1),
+            reconcile_every: Duration::from_mins(30),
         }
     }
 }
@@ -65,5 +68,8 @@ pub(super) fn keys(all: &mut Vec<Key>) {
         }),
         duration("alpaca.timeout", 100..=60 * SECOND, |c| &mut c.alpaca.timeout),
         duration("alpaca.deadline", SECOND..=600 * SECOND, |c| &mut c.alpaca.deadline),
+        duration("alpaca.reconcile_every", SECOND..=86_400 * SECOND, |c| {
+            &mut c.alpaca.reconcile_every
+        }),
     ]);
 }

@@ -131,6 +131,10 @@ async fn talk(endpoint: &Endpoint, client: &mut Client) -> Option<()> {
     };
     client.say(&json!([{"T": "success", "msg": "authenticated"}])).await?;
     let mut notes = endpoint.floor.listen();
+    // After that, so that a gap which begins now is heard of.
+    if endpoint.floor.is_shut(1) {
+        return None;
+    }
     let mut wanted = Wanted::default();
     loop {
         tokio::select! {

@@ -140,6 +140,12 @@ impl Floor {
         self.lock().faults.skew_ms()
     }
 
+    /// Whether nobody is let in to the trading stream (0) or the data stream (1) at the moment: a
+    /// connection that is there and says nothing would hide what it leaves out.
+    pub(super) fn is_shut(&self, stream: usize) -> bool {
+        self.lock().is_quiet(stream)
+    }
+
     /// Plans more faults, counted from now.
     pub(super) fn plan(&self, faults: Vec<Planned>) {
         let mut inner = self.lock();

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -11,6 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use conclave_domain::exchange::faults::{Fault, Place};
 use conclave_domain::exchange::refusal::Refusal;
 use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::floor::{Floor, lasts};
@@ -26,6 +29,8 @@ pub(super) struct Struck(pub(super) Option<Fault>);
 
 /// A minute's worth of requests is counted at once.
 const WINDOW: Duration = Duration::from_mins(1);
+/// The longest body that waits, bytes.
+const BODY_MAX: usize = 1 << 20;
 /// What is said to be left where nothing is counted.
 const UNCOUNTED: u32 = 1_000_000;
 
@@ -68,6 +73,27 @@ pub(super) struct Gate {
     pub(super) meter: Arc<Meter>,
     /// Where general faults of this side are planned.
     pub(super) place: Place,
+    pub(super) late: Late,
+}
+
+/// What is done although whoever asked for it has gone meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Late(Arc<Mutex<JoinSet<()>>>);
+
+impl Late {
+    /// Does work to its end, and answers with it while somebody waits.
+    async fn answer(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            while all.try_join_next().is_some() {}
+            all.spawn(async move {
+                // Nobody waits for it any more if this fails.
+                let _ = answer.send(work.await);
+            });
+        }
+        answered.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
 }
 
 /// A refusal as an answer.
@@ -94,15 +120,21 @@ fn too_many() -> Response {
 /// Lets a request through, or not.
 pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Some(account) = gate.caller(&request) else { return stranger() };
-    let (left, anew) = gate.meter.count(account);
+    let (left, mut anew) = gate.meter.count(account);
     let mut response = if left.is_none() {
         too_many()
     } else {
         let fault = gate.fault(&request);
         request.extensions_mut().insert(Caller(account));
         request.extensions_mut().insert(Struck(fault));
-        struck(fault, request, next).await
+        if let Some(Fault::TooMany(Some(reset))) = fault {
+            anew = reset;
+        }
+        struck(fault, &gate.late, request, next).await
     };
+    if anew.is_zero() {
+        return response;
+    }
     let reset = (now() + anew).ms().div_euclid(1_000) + 1;
     let limit = gate.meter.limit.unwrap_or(UNCOUNTED);
     for (name, figure) in [
@@ -142,9 +174,9 @@ impl Gate {
 }
 
 /// Answers a request as a fault has it.
-async fn struck(fault: Option<Fault>, request: Request, next: Next) -> Response {
+async fn struck(fault: Option<Fault>, late: &Late, request: Request, next: Next) -> Response {
     match fault {
-        Some(Fault::TooMany) => too_many(),
+        Some(Fault::TooMany(_)) => too_many(),
         Some(Fault::Forbidden) => refuse(&Refusal::forbidden("insufficient buying power")),
         Some(Fault::Unprocessable) => refuse(&Refusal::unprocessable("unprocessable")),
         Some(Fault::Broken) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -154,9 +186,18 @@ async fn struck(fault: Option<Fault>, request: Request, next: Next) -> Response 
             tokio::time::sleep(lasts(fault).unwrap_or_default()).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }
-        Some(Fault::Stall(_)) => {
-            tokio::time::sleep(lasts(fault).unwrap_or_default()).await;
-            next.run(request).await
+        // It arrives although nobody waits for an answer any more: so an order comes late.
+        Some(Fault::Stall(lasts)) => {
+            let (parts, body) = request.into_parts();
+            let Ok(body) = to_bytes(body, BODY_MAX).await else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
+            let request = Request::from_parts(parts, body.into());
+            late.answer(async move {
+                tokio::time::sleep(lasts).await;
+                next.run(request).await
+            })
+            .await
         }
         Some(Fault::Half | Fault::Late | Fault::Twice | Fault::Gap(_) | Fault::Skew(_)) | None => {
             next.run(request).await

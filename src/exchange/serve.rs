@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::feed::{CRYPTO, Endpoint, InUse};
 use super::floor::Floor;
-use super::guard::{Gate, Meter, guard};
+use super::guard::{Gate, Late, Meter, guard};
 use super::{accounts, data, feed, orders, sandbox, stream};
 
 /// How fast the exchange's clock runs.
@@ -94,6 +94,7 @@ pub(super) fn router(setup: &Setup) -> Router {
         floor: Arc::clone(floor),
         meter: Arc::new(Meter::new(rate, floor.keys().len())),
         place,
+        late: Late::default(),
     };
     let trading = trading().layer(from_fn_with_state(gate(setup.rate, Place::Trading), guard));
     let data = market().layer(from_fn_with_state(gate(setup.rate, Place::Data), guard));

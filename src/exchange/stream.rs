@@ -55,6 +55,10 @@ async fn talk(floor: &Floor, socket: &mut WebSocket) -> Option<()> {
     let account = tokio::time::timeout(PATIENCE, authorized(floor, socket)).await.ok()??;
     // Whoever listens hears what happens from here on, before they have said what they want.
     let mut notes = floor.listen();
+    // After that, so that a gap which begins now is heard of.
+    if floor.is_shut(0) {
+        return None;
+    }
     let mut is_listening = false;
     loop {
         tokio::select! {

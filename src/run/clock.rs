@@ -17,6 +17,8 @@ use crate::cli::progress::Progress;
 #[derive(Debug, Default)]
 pub(super) struct ReplayClock {
     trading: AtomicI64,
+    /// How late the market itself says that it is, where it was asked.
+    market: AtomicI64,
     /// Market time goes on without bars.
     is_live: AtomicBool,
     /// Wall time that stands still, in a repetition; zero follows the system's.
@@ -33,6 +35,11 @@ impl ReplayClock {
     /// Goes on from this market time.
     pub(super) fn set(&self, time: Time) {
         self.trading.store(time.ms(), Ordering::SeqCst);
+    }
+
+    /// The market says that it is so late.
+    pub(super) fn see_market(&self, time: Time) {
+        self.market.fetch_max(time.ms(), Ordering::SeqCst);
     }
 
     /// Wall time stands at this moment until it is set again: nothing of a repetition expires because
@@ -53,6 +60,10 @@ impl Clock for ReplayClock {
     fn trading(&self) -> Time {
         let last = Time::from_ms(self.trading.load(Ordering::SeqCst));
         if self.is_live.load(Ordering::SeqCst) { last.max(self.wall()) } else { last }
+    }
+
+    fn market(&self) -> Time {
+        self.trading().max(Time::from_ms(self.market.load(Ordering::SeqCst)))
     }
 }
 

@@ -263,7 +263,8 @@ impl Try<'_> {
         }
         let mut work = live.join(&self.council, carrier, self.clock.clone()).await?;
         let closed = self.prepared.warmed_until().unwrap_or(Time::EPOCH);
-        let feed = live.feed(&self.prepared.instruments, closed, &mut work)?;
+        let feed =
+            live.feed(&self.prepared.instruments, (closed, self.clock.clone()), &mut work)?;
         Ok(Some(Joined { live: live.clone(), feed, work }))
     }
 

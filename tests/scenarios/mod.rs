@@ -16,4 +16,5 @@ mod shutdown;
 mod supervised;
 mod telegram;
 mod venue_faults;
+mod venue_gaps;
 mod wedged;

@@ -172,6 +172,10 @@ impl Clock for FaultyClock {
     fn trading(&self) -> Time {
         self.inner.trading()
     }
+
+    fn market(&self) -> Time {
+        self.inner.market()
+    }
 }
 
 #[cfg(test)]

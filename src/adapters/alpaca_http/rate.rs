@@ -21,6 +21,9 @@ const RESET_MAX: Duration = Duration::from_secs(65);
 /// The shortest: a reset that lies in the past says that the clocks differ.
 const RESET_MIN: Duration = Duration::from_millis(500);
 
+/// How far behind what takes risk away everything else leaves, once there is room again.
+const BEHIND: Duration = Duration::from_millis(100);
+
 /// The rate at one address, shared by all who ask there.
 #[derive(Debug)]
 pub(super) struct Rate {
@@ -49,7 +52,10 @@ impl Rate {
     pub(super) fn take(&self, ask: Ask, latest: Instant) -> Result<Instant, Instant> {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = state.closed_until.filter(|until| now < *until).unwrap_or(now);
+        let hurries = matches!(ask, Ask::Cancel | Ask::Close);
+        let closed = state.closed_until.filter(|until| now < *until);
+        let closed = closed.map(|until| if hurries { until } else { until + BEHIND });
+        let open = closed.unwrap_or(now);
         if latest < open {
             return Err(open);
         }
@@ -125,6 +131,17 @@ mod tests {
         let open = now + rate.closed_for();
         assert_eq!(rate.take(Ask::Close, far), Ok(open), "the venue's word counts for all");
         assert_eq!(rate.take(Ask::Cancel, now), Err(open));
+    }
+
+    /// O-4: exits are never blocked: when there is room again they leave before anything else.
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_risk_away_leaves_first_when_there_is_room_again() {
+        let (rate, far) = (rate(200), Instant::now() + Duration::from_mins(5));
+        rate.close(None);
+        let open = Instant::now() + rate.closed_for();
+        assert_eq!(rate.take(Ask::Place, far), Ok(open + BEHIND));
+        assert_eq!(rate.take(Ask::Close, far), Ok(open));
+        assert_eq!(rate.take(Ask::Close, open), Ok(open), "and need no more time than that");
     }
 
     #[tokio::test(start_paused = true)]

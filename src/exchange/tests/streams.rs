@@ -132,10 +132,15 @@ async fn a_gap_in_the_trading_stream_cuts_it_and_nothing_is_told_again() {
     assert_eq!((&first.0, &first), (&json!("fill"), &again), "the same execution twice");
     served.desk.order(market("buy", "2")).await;
     assert_eq!(client.hear().await, Value::Null, "cut off");
-    let mut client = served.listener().await;
+    let mut shut = served.connect("/stream", false).await;
+    let auth = json!({"action": "auth", "key": "PKFIRST", "secret": "one"});
+    shut.say(auth).await;
+    assert_eq!(shut.hear().await["data"]["status"], "authorized");
+    assert_eq!(shut.hear().await, Value::Null, "nobody is let in meanwhile");
     let known = served.desk.get("/v2/account/activities/FILL").await;
     assert_eq!(known.as_array().unwrap().len(), 2, "by request it can be known");
     tokio::time::sleep(Duration::from_millis(3_100)).await;
+    let mut client = served.listener().await;
     served.desk.order(market("buy", "3")).await;
     client.event().await;
     let fill = client.hear().await;

@@ -19,11 +19,12 @@ use conclave_domain::code::Code;
 use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::{ClientOrderId, OrderIntent, Purpose};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::statement::never_arrived;
-use crate::adapters::alpaca_http::{Alpaca, AlpacaError, Cancellation, Leave};
+use crate::adapters::alpaca_http::{Alpaca, AlpacaError, Cancellation, Leave, Placed};
 
 /// How long to wait before an order of unknown fate is looked for again.
 const LOOKS_AGAIN: Duration = Duration::from_secs(2);
@@ -58,17 +59,21 @@ struct Porter {
     alpaca: Arc<Alpaca>,
     assets: Arc<BTreeMap<Symbol, AssetFlags>>,
     clock: Arc<dyn Clock>,
+    /// Told where what must leave did not: the account is compared soon, and what is missing asked for
+    /// anew.
+    doubt: Arc<Notify>,
 }
 
 impl Route {
-    /// A way to the broker.
+    /// A way to the broker; `doubt` hears of exits that did not get through.
     pub(super) fn new(
         alpaca: Arc<Alpaca>,
         assets: BTreeMap<Symbol, AssetFlags>,
         clock: Arc<dyn Clock>,
+        doubt: Arc<Notify>,
     ) -> (Self, Carrier) {
         let (out, asked) = unbounded_channel();
-        let porter = Porter { alpaca, assets: Arc::new(assets), clock };
+        let porter = Porter { alpaca, assets: Arc::new(assets), clock, doubt };
         (Self(out), Carrier { asked, porter })
     }
 }
@@ -133,9 +138,15 @@ impl Porter {
         let is_entry = intent.purpose == Purpose::Entry;
         let leave = if is_entry { Leave::While(&may_leave) } else { Leave::Always };
         match self.alpaca.place(&order, leave).await {
-            Ok(placed) => self.told(placed.order()),
+            Ok(placed) => {
+                if let Placed::Adopted(_) = placed {
+                    tracing::warn!(order = %id, "the broker has the order, which nobody had answered");
+                }
+                self.told(placed.order())
+            }
             Err(error) if error.remedy() == Remedy::Reconcile => self.look_for(id).await,
             Err(error) => {
+                self.worry(intent.purpose != Purpose::Entry && never_left(&error));
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "order refused");
                 vec![self.report(id, rejected(&error))]
             }
@@ -163,7 +174,11 @@ impl Porter {
             None => match self.alpaca.order_by_client_id(id.as_str()).await {
                 Ok(Some(order)) => order.id,
                 Ok(None) => return self.unknown(id),
-                Err(_) => return vec![self.report(&id, Said::CancelRejected)],
+                Err(error) => {
+                    self.worry(true);
+                    tracing::warn!(order = %id, %error, "not canceled");
+                    return vec![self.report(&id, Said::CancelRejected)];
+                }
             },
         };
         match self.alpaca.cancel(&venue_id).await {
@@ -172,6 +187,7 @@ impl Porter {
             Ok(Cancellation::TooLate(order)) => self.told(&order),
             Ok(Cancellation::Unknown) => self.unknown(id),
             Err(error) => {
+                self.worry(true);
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "not canceled");
                 vec![self.report(&id, Said::CancelRejected)]
             }
@@ -189,6 +205,13 @@ impl Porter {
                     tokio::time::sleep(LOOKS_AGAIN).await;
                 }
             }
+        }
+    }
+
+    /// What must leave did not: somebody looks at the account soon, and asks for it anew.
+    fn worry(&self, must_leave: bool) {
+        if must_leave {
+            self.doubt.notify_one();
         }
     }
 
@@ -211,11 +234,15 @@ fn rejected(error: &AlpacaError) -> Said {
     if let AlpacaError::HeldBack(code) = error {
         return Said::Denied { code: *code, text };
     }
-    match error.remedy() {
-        // It never left us.
-        Remedy::Retry | Remedy::WaitUntilReset => Said::Denied { code: Code::BrokerUnknown, text },
-        _ => Said::Rejected { code: Code::BrokerRejected, text },
+    if never_left(error) {
+        return Said::Denied { code: Code::BrokerUnknown, text };
     }
+    Said::Rejected { code: Code::BrokerRejected, text }
+}
+
+/// Whether the broker has not looked at it.
+fn never_left(error: &AlpacaError) -> bool {
+    matches!(error.remedy(), Remedy::Retry | Remedy::WaitUntilReset)
 }
 
 #[cfg(test)]

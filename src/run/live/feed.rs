@@ -3,23 +3,30 @@
 //!
 //! - L-1: closed bars only, each once and in order; what comes late is turned away and counted.
 //!
+//! A bar of a gap is as old as the market's own clock says: a gate sees that, and no new risk is decided
+//! on what is stale, while exits are.
+//!
 //! After every connection the history since the last slice is asked for, because a stream says nothing
 //! of what happened while nobody listened. A history that cannot be had is asked for again at the next
 //! bar: until then there is no new slice, so nothing is decided on a gap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use conclave_actors::runtime::ports::Clock as _;
+use conclave_domain::brief::trading::Session;
+use conclave_domain::deliberation::session_of;
 use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::gather::{Gathered, Gatherer};
-use conclave_domain::market::symbol::Symbol;
+use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::market::tape::{Chunk, Instrument, Tick};
 use conclave_domain::time::Time;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::adapters::clock::now;
+use crate::run::clock::ReplayClock;
 
 /// How long a slice that lacks a symbol waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,9 +46,12 @@ pub(in crate::run) enum Heard {
 
 /// Where the past is asked for.
 pub(in crate::run) trait Past {
-    /// Closed bars of all symbols that close behind `after`, oldest first.
-    fn since(&self, after: Time)
-    -> impl Future<Output = Result<Vec<(Symbol, Bar)>, String>> + Send;
+    /// How late it is at the market, and the closed bars of all symbols that close behind `after`,
+    /// oldest first.
+    fn since(
+        &self,
+        after: Time,
+    ) -> impl Future<Output = Result<(Time, Vec<(Symbol, Bar)>), String>> + Send;
 }
 
 /// The feed.
@@ -54,6 +64,10 @@ pub(in crate::run) struct LiveFeed<P> {
     /// When the past behind the last slice is to be asked for, where it is not known.
     gap: Option<Instant>,
     late: u64,
+    clock: Arc<ReplayClock>,
+    classes: BTreeSet<AssetClass>,
+    /// When anything was last heard.
+    heard_at: Instant,
 }
 
 impl<P: Past> LiveFeed<P> {
@@ -62,7 +76,7 @@ impl<P: Past> LiveFeed<P> {
         heard: mpsc::Receiver<Heard>,
         past: P,
         instruments: &Arc<[Instrument]>,
-        closed: Time,
+        (closed, clock): (Time, Arc<ReplayClock>),
     ) -> Self {
         let places = instruments.iter().zip(0..).map(|(of, place)| (of.symbol.clone(), place));
         Self {
@@ -72,6 +86,9 @@ impl<P: Past> LiveFeed<P> {
             gatherer: Gatherer::new(instruments, Timeframe::Minute, closed, PATIENCE),
             gap: Some(Instant::now()),
             late: 0,
+            clock,
+            classes: instruments.iter().map(|of| of.class).collect(),
+            heard_at: Instant::now(),
         }
     }
 
@@ -94,12 +111,22 @@ impl<P: Past> LiveFeed<P> {
                 return Some(chunk);
             }
             let until = self.wakes();
-            tokio::select! {
+            let heard = tokio::select! {
                 biased;
                 // Nobody can ask any more where the sender is gone; then only the stream ends it.
                 Ok(_) = stop.wait_for(|stop| *stop) => return None,
-                heard = self.heard.recv() => self.take(heard?),
-                () = tokio::time::sleep_until(until) => self.look_again().await,
+                heard = self.heard.recv() => Some(heard?),
+                () = tokio::time::sleep_until(until) => None,
+            };
+            if let Some(heard) = heard {
+                self.take(heard);
+                continue;
+            }
+            tokio::select! {
+                biased;
+                // A history may take long, and a stop waits for nobody.
+                Ok(_) = stop.wait_for(|stop| *stop) => return None,
+                () = self.look_again() => {}
             }
         }
     }
@@ -111,6 +138,7 @@ impl<P: Past> LiveFeed<P> {
     }
 
     fn take(&mut self, heard: Heard) {
+        self.heard_at = Instant::now();
         match heard {
             Heard::Connected => self.gap = Some(Instant::now()),
             Heard::Bar(symbol, bar) => self.gather(&symbol, bar),
@@ -130,7 +158,13 @@ impl<P: Past> LiveFeed<P> {
     async fn look_again(&mut self) {
         if self.gap.take().is_some() {
             match self.past.since(self.gatherer.closed()).await {
-                Ok(bars) => bars.into_iter().for_each(|(symbol, bar)| self.gather(&symbol, bar)),
+                Ok((market, bars)) => {
+                    // Before they are handed on: how old each of them is decides what may follow from it.
+                    self.clock.see_market(market);
+                    for (symbol, bar) in bars {
+                        self.gather(&symbol, bar);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(
                         error,
@@ -141,8 +175,22 @@ impl<P: Past> LiveFeed<P> {
             }
             return;
         }
-        if self.gatherer.due().is_none() {
-            tracing::info!(closed = %self.gatherer.closed(), "no bar has come for a while");
+        if self.gatherer.due().is_some() {
+            return;
         }
+        let (closed, seconds) = (self.gatherer.closed(), self.heard_at.elapsed().as_secs());
+        if self.is_open() {
+            let text = "no bar has come although the market is open: nothing new is decided";
+            tracing::warn!(%closed, seconds, "{text}");
+        } else {
+            tracing::info!(%closed, seconds, "no bar has come for a while");
+        }
+    }
+
+    /// Whether anything that is traded has its session now.
+    fn is_open(&self) -> bool {
+        let now = self.clock.market().max(self.gatherer.closed());
+        let mut sessions = self.classes.iter().map(|&class| session_of(class, now));
+        sessions.any(|session| session == Session::Regular)
     }
 }

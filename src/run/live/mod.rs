@@ -36,13 +36,16 @@ use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::market::tape::{Chunk, Instrument};
 use conclave_domain::time::Time;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::carry::{Carrier, Route};
 use self::feed::LiveFeed;
+use self::news::Ears;
 use self::past::History;
 use self::statement::Reader;
+use super::clock::ReplayClock;
 use super::keep::Keeping;
 use crate::adapters::alpaca_http::{Alpaca, KEY_ID, Keys, SECRET_KEY, Venue};
 use crate::adapters::alpaca_stream::{
@@ -52,8 +55,6 @@ use crate::adapters::clock::now;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{AlpacaSettings, Config};
 
-/// How far our clock may be from the broker's.
-const SKEW_MAX: Duration = Duration::from_secs(2);
 /// How long a stream may be silent before it counts as dead; pings included.
 const IDLE: Duration = Duration::from_mins(1);
 /// How often it is looked whether a checkpoint is wished for.
@@ -85,6 +86,8 @@ struct Parts {
     leaves_at_close: AtomicBool,
     /// Bars that were played, for the report.
     played: Mutex<Vec<Chunk>>,
+    /// Whoever has a reason to compare the account says so here.
+    doubt: Arc<Notify>,
 }
 
 impl fmt::Debug for Live {
@@ -124,14 +127,8 @@ impl Live {
             }
             let (clock, local) = (alpaca.clock().await.map_err(refused)?, now());
             let at = clock.timestamp.time();
-            let apart = Duration::from_millis(at.ms().abs_diff(local.ms()));
-            if alpaca.venue() != Venue::Here && apart > SKEW_MAX {
-                let text = format!(
-                    "this machine's clock is {} ms from the broker's, and may be {} ms: set it",
-                    apart.as_millis(),
-                    SKEW_MAX.as_millis()
-                );
-                return Err(CliError::new(ExitCode::Failure, text));
+            if let Some(skew) = statement::skew(alpaca.venue(), at, local) {
+                return Err(CliError::new(ExitCode::Failure, statement::told(skew)));
             }
             let (mut assets, mut terms) = (BTreeMap::new(), AwayTerms::default());
             for symbol in symbols {
@@ -157,6 +154,7 @@ impl Live {
                 close: clock.next_close.time(),
                 leaves_at_close: AtomicBool::new(false),
                 played: Mutex::default(),
+                doubt: Arc::default(),
             })))
         })
     }
@@ -227,7 +225,9 @@ impl Live {
     /// The way to the broker, and who will walk it.
     pub(in crate::run) fn outside(&self, clock: Arc<dyn Clock>) -> (Outside, Carrier) {
         let parts = &self.0;
-        let (route, carrier) = Route::new(Arc::clone(&parts.alpaca), parts.symbols.clone(), clock);
+        let doubt = Arc::clone(&parts.doubt);
+        let (route, carrier) =
+            Route::new(Arc::clone(&parts.alpaca), parts.symbols.clone(), clock, doubt);
         (Outside { route: Arc::new(route), terms: parts.terms.clone() }, carrier)
     }
 
@@ -285,7 +285,8 @@ impl Live {
             let end = follow_orders(stream, out).await;
             tracing::warn!(?end, "the stream of orders is not followed any more");
         });
-        work.spawn(news::hear(heard, reader));
+        let (every, doubt) = (parts.settings.reconcile_every, Arc::clone(&parts.doubt));
+        work.spawn(Ears { reader, every, doubt }.hear(heard));
         Ok(work)
     }
 
@@ -296,7 +297,7 @@ impl Live {
     pub(in crate::run) fn feed(
         &self,
         instruments: &Arc<[Instrument]>,
-        closed: Time,
+        (closed, clock): (Time, Arc<ReplayClock>),
         work: &mut JoinSet<()>,
     ) -> Result<LiveFeed<History>, CliError> {
         let parts = &self.0;
@@ -319,7 +320,7 @@ impl Live {
             });
             work.spawn(past::translate(listener, (class, parts.timeframe), out.clone()));
         }
-        Ok(LiveFeed::new(heard, self.history(), instruments, closed))
+        Ok(LiveFeed::new(heard, self.history(), instruments, (closed, clock)))
     }
 
     fn stream(&self, key: &'static str, url: &str) -> Result<StreamSettings, CliError> {
@@ -393,6 +394,7 @@ async fn wait(
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Option<Chunk>, PumpError> {
     let mut next = std::pin::pin!(feed.next(stop));
+    let began = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -400,6 +402,7 @@ async fn wait(
             chunk = &mut next => return Ok(chunk),
             () = tokio::time::sleep(LOOK) => {}
         }
+        metrics::gauge!("conclave_feed_age_seconds").set(began.elapsed().as_secs_f64());
         if council.hurry.is_wished() {
             stations.keep_if_due().await;
         }

@@ -84,16 +84,17 @@ impl History {
 }
 
 impl Past for History {
-    async fn since(&self, after: Time) -> Result<Vec<(Symbol, Bar)>, String> {
+    async fn since(&self, after: Time) -> Result<(Time, Vec<(Symbol, Bar)>), String> {
         // The broker's own clock: that of an exchange on this machine may stand anywhere.
         let clock = self.alpaca.clock().await.map_err(|error| error.to_string())?;
-        let found = self.between(after, clock.timestamp.time()).await?;
+        let until = clock.timestamp.time();
+        let found = self.between(after, until).await?;
         let bars = found.into_iter().flat_map(|(symbol, bars)| {
             bars.into_iter().map(move |bar| (symbol.clone(), bar)).collect::<Vec<_>>()
         });
         let mut bars: Vec<_> = bars.filter(|(_, bar)| bar.close_time > after).collect();
         bars.sort_by(|(one, a), (two, b)| (a.close_time, one).cmp(&(b.close_time, two)));
-        Ok(bars)
+        Ok((until, bars))
     }
 }
 

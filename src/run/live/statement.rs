@@ -6,18 +6,40 @@ use std::time::Duration;
 use conclave_actors::council::Council;
 use conclave_actors::runtime::ports::Clock;
 use conclave_domain::alpaca::{Order, ours};
+use conclave_domain::brief::trading::TradingState;
 use conclave_domain::fixed::Qty;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::mode::By;
 use conclave_domain::order::ClientOrderId;
 use conclave_domain::reconcile::{InFlight, StatedOrder, StatedState, Statement};
 use conclave_domain::time::Time;
 
-use crate::adapters::alpaca_http::{Alpaca, OrdersQuery};
+use crate::adapters::alpaca_http::{Alpaca, OrdersQuery, Venue};
+use crate::adapters::clock::now;
 
 /// How often a statement is read that something has happened in the middle of.
 const TRIES: u32 = 5;
 /// How long is waited between two of them.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How far our clock may be from the broker's.
+const SKEW_MAX: Duration = Duration::from_secs(2);
+
+/// By how much our clock is wrong, where that is more than is taken. An exchange on this machine has a
+/// time of its own, which says nothing about ours.
+pub(super) fn skew(venue: Venue, theirs: Time, ours: Time) -> Option<Duration> {
+    let apart = Duration::from_millis(theirs.ms().abs_diff(ours.ms()));
+    Some(apart).filter(|apart| venue != Venue::Here && SKEW_MAX < *apart)
+}
+
+/// The same for people.
+pub(super) fn told(skew: Duration) -> String {
+    format!(
+        "this machine's clock is {} ms from the broker's, and may be {} ms: set it",
+        skew.as_millis(),
+        SKEW_MAX.as_millis()
+    )
+}
 
 /// Who reads it.
 #[derive(Clone, Debug)]
@@ -38,6 +60,7 @@ impl Reader {
     /// # Errors
     /// When it could not be read, or makes no sense; nothing was changed.
     pub(super) async fn reconcile(&self) -> Result<(), String> {
+        self.look_at_the_clock().await?;
         let mut why = String::new();
         for _ in 0..TRIES {
             match self.statement().await {
@@ -56,6 +79,29 @@ impl Reader {
             tokio::time::sleep(PAUSE).await;
         }
         Err(why)
+    }
+
+    /// No new risk is taken by a clock that is wrong: what is old would pass for new.
+    async fn look_at_the_clock(&self) -> Result<(), String> {
+        let venue = self.alpaca.venue();
+        if venue == Venue::Here {
+            return Ok(());
+        }
+        let theirs = self.alpaca.clock().await.map_err(|error| error.to_string())?;
+        let standing = self.council.safety.standing().trading_state;
+        if let Some(skew) = skew(venue, theirs.timestamp.time(), now())
+            && standing == TradingState::Active
+        {
+            let why = told(skew);
+            tracing::error!(why, "no new risk is taken until somebody has looked");
+            let by = By::Rule("clock");
+            // In force whatever this returns; safety tells the audit.
+            if let Err(code) = self.council.safety.set_state(TradingState::Reducing, by, &why).await
+            {
+                tracing::error!(code = code.as_str(), "new risk stopped but not stored");
+            }
+        }
+        Ok(())
     }
 
     /// Asks for every order that may have changed unheard. Whether all could be asked.
@@ -151,4 +197,27 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Remedy of a clock that is wrong: no new risk, at any venue but one with a time of its own.
+    #[test]
+    fn a_clock_that_is_more_than_two_seconds_off_is_skewed_everywhere_but_here() {
+        let ours = Time::from_ms(1_700_000_000_000);
+        let off = |ms: i64| Time::from_ms(ours.ms() + ms);
+        for venue in [Venue::Paper, Venue::Live, Venue::Elsewhere] {
+            for (ms, is_skewed) in
+                [(0, false), (2_000, false), (-2_000, false), (2_001, true), (-90_000, true)]
+            {
+                assert_eq!(skew(venue, off(ms), ours).is_some(), is_skewed, "{venue:?} {ms}");
+            }
+        }
+        assert_eq!(skew(Venue::Here, off(90_000), ours), None);
+        let said = told(skew(Venue::Paper, off(-90_000), ours).unwrap_or_default());
+        assert!(said.contains("90000 ms") && said.contains("2000 ms"), "{said}");
+        assert!(skew(Venue::Paper, Time::from_ms(i64::MAX), Time::from_ms(i64::MIN)).is_some());
+    }
 }

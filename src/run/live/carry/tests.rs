@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use conclave_actors::broker::Pass;
 use conclave_actors::runtime::fence::Fence;
-use conclave_actors::runtime::ports::Clock;
 use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::away::{Report, Said};
 use conclave_domain::clearance::Validity;
@@ -64,8 +63,12 @@ impl Way {
         let clock = Arc::new(ReplayClock::default());
         clock.set(now);
         let assets = BTreeMap::from([("AAPL".parse().unwrap(), asset)]);
-        let time: Arc<dyn Clock> = clock.clone();
-        let porter = Porter { alpaca: Arc::new(alpaca), assets: Arc::new(assets), clock: time };
+        let porter = Porter {
+            alpaca: Arc::new(alpaca),
+            assets: Arc::new(assets),
+            clock: clock.clone(),
+            doubt: Arc::default(),
+        };
         Self { floor, porter, clock, _server: server }
     }
 
