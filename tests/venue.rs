@@ -27,7 +27,7 @@ const WHOLE: i64 = 390;
 pub(crate) struct Venue {
     child: Child,
     pub(crate) url: String,
-    keys: [(&'static str, String); 2],
+    pub(crate) keys: [(&'static str, String); 2],
 }
 
 impl Venue {

@@ -14,7 +14,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::models::{folder, missing, root};
-use crate::rig::wait_for;
+use crate::rig::{World, wait_for};
+use crate::venue::{DAY, Venue};
 
 /// Ended when it is dropped.
 struct Running(Child);
@@ -63,6 +64,22 @@ fn the_brokers_own_client_trades_a_day_at_our_exchange() {
     let said = script("exchange_sdk.py", &[&url, &key, &secret]);
     println!("{said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("passed: ")).count(), 6, "{said}");
+}
+
+/// Goal: our exchange gives whoever comes with the broker's own client a whole day. Method: it hears
+/// every minute and every update by its streams, and holds them against what it is told when it asks.
+#[test]
+fn the_brokers_own_client_hears_and_trades_every_minute_of_a_day() {
+    if let Some(why) = missing("alpaca_py") {
+        println!("skipped: {why}");
+        return;
+    }
+    let world = World::of(&[], 0);
+    let venue = Venue::open(&world, &[]);
+    let [(_, key), (_, secret)] = &venue.keys;
+    let said = script("exchange_day.py", &[&venue.url, key, secret, DAY]);
+    println!("{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("passed: ")).count(), 4, "{said}");
 }
 
 /// A proxy in front of an exchange that holds both directions against a specification, and writes what

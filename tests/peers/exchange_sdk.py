@@ -190,4 +190,5 @@ def main():
     asyncio.run(end())
 
 
-main()
+if __name__ == "__main__":
+    main()

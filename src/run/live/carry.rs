@@ -19,6 +19,7 @@ use conclave_domain::code::Code;
 use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::{ClientOrderId, OrderIntent, Purpose};
+use conclave_domain::time::Time;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -125,16 +126,19 @@ impl Porter {
 
     async fn submit(&self, intent: &OrderIntent, pass: &Pass) -> Vec<Report> {
         let id = &intent.client_order_id;
-        if let Some((code, text)) = self.breaks(intent) {
+        if let Some(text) = self.breaks(intent) {
             if intent.purpose == Purpose::Entry {
-                return vec![self.report(id, Said::Denied { code, text })];
+                return vec![self.report(id, Said::Denied { code: Code::OrderRules, text })];
             }
             // What we know of the asset is of the morning, and the broker has the last word.
             tracing::warn!(order = %id, text, "an exit that breaks a rule is sent all the same");
         }
         let class = self.assets.get(&intent.symbol).map(|asset| asset.class).unwrap_or_default();
         let order = ours::asked(intent, class);
-        let may_leave = || pass.check(intent, self.clock.trading());
+        let may_leave = || {
+            let now = self.clock.trading();
+            self.in_session(intent, now).and_then(|()| pass.check(intent, now))
+        };
         let is_entry = intent.purpose == Purpose::Entry;
         let leave = if is_entry { Leave::While(&may_leave) } else { Leave::Always };
         match self.alpaca.place(&order, leave).await {
@@ -153,19 +157,21 @@ impl Porter {
         }
     }
 
-    /// What forbids an order now, if anything: the broker's rules, or that it would only wait for the
-    /// next opening. Of an asset that is not known nothing is said.
-    fn breaks(&self, intent: &OrderIntent) -> Option<(Code, String)> {
-        let (asset, now) = (self.assets.get(&intent.symbol)?, self.clock.trading());
-        if let Err(refusal) = ours::admitted(intent, asset, now) {
-            return Some((Code::OrderRules, refusal.to_string()));
-        }
-        // The last bar of a session is known when it is over: what is decided on it comes too late.
-        let calendar = Calendar::of(asset.class);
+    /// The rule of the broker's that an order breaks, if any; of an asset that is not known none is.
+    fn breaks(&self, intent: &OrderIntent) -> Option<String> {
+        let asset = self.assets.get(&intent.symbol)?;
+        let judged = ours::admitted(intent, asset, self.clock.trading());
+        judged.err().map(|refusal| refusal.to_string())
+    }
+
+    /// Whether an entry would be traded now, and not wait for the next opening. The last bar of a session
+    /// is known when it is over: what is decided on it comes too late.
+    fn in_session(&self, intent: &OrderIntent, now: Time) -> Result<(), Code> {
+        let class = self.assets.get(&intent.symbol).map(|asset| asset.class).unwrap_or_default();
+        let calendar = Calendar::of(class);
         let hours = calendar.open_close(calendar.session_date(now));
         let is_open = hours.is_some_and(|(open, close)| open <= now && now < close);
-        let waits = intent.purpose == Purpose::Entry && !intent.extended_hours && !is_open;
-        waits.then(|| (Code::OrderSession, Code::OrderSession.cause().to_owned()))
+        if is_open || intent.extended_hours { Ok(()) } else { Err(Code::OrderSession) }
     }
 
     async fn cancel(&self, id: ClientOrderId, venue_id: Option<String>) -> Vec<Report> {
