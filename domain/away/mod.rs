@@ -149,6 +149,9 @@ impl Default for AwayTerms {
 struct Asset {
     class: AssetClass,
     last: Option<Bar>,
+    /// Whether it is traded here, and not only held in the same account.
+    #[serde(default)]
+    is_traded: bool,
 }
 
 /// An account at a broker outside.
@@ -190,9 +193,23 @@ impl AwayBroker {
         })
     }
 
-    /// Lists a symbol.
+    /// Lists a symbol that is traded here.
     pub fn list(&mut self, symbol: Symbol, class: AssetClass) {
-        self.assets.entry(symbol).or_insert(Asset { class, last: None });
+        self.listed(symbol, class).is_traded = true;
+    }
+
+    /// Lists a symbol that is held, whoever trades it.
+    pub(crate) fn list_held(&mut self, symbol: Symbol, class: AssetClass) {
+        self.listed(symbol, class);
+    }
+
+    fn listed(&mut self, symbol: Symbol, class: AssetClass) -> &mut Asset {
+        self.assets.entry(symbol).or_insert(Asset { class, last: None, is_traded: false })
+    }
+
+    /// Whether a symbol is traded here; one that has had bars is, whenever it was listed.
+    pub(crate) fn is_traded(&self, symbol: &Symbol) -> bool {
+        self.assets.get(symbol).is_some_and(|asset| asset.is_traded || asset.last.is_some())
     }
 
     /// The terms.

@@ -118,7 +118,7 @@ impl Custody {
         away.see(statement.at);
         away.state();
         for position in &statement.positions {
-            away.list(position.symbol.clone(), position.class);
+            away.list_held(position.symbol.clone(), position.class);
         }
         let adjustments = compare(away.book(), statement)?;
         if !adjustments.is_empty() {
@@ -168,9 +168,8 @@ impl Custody {
         Ok(())
     }
 
-    /// Whether we trade the symbol: it has had bars here. What somebody else holds in the same account is
-    /// counted and left alone.
+    /// Whether we trade the symbol. What somebody else holds in the same account is counted and left alone.
     fn is_ours(&self, symbol: &Symbol) -> bool {
-        self.broker.last(symbol).is_some()
+        matches!(&self.broker, Venue::Away(away) if away.is_traded(symbol))
     }
 }

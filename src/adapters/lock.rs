@@ -24,6 +24,9 @@ impl MoneyKind {
     }
 }
 
+/// The file that names the money.
+const MARKER: &str = "money";
+
 /// Why a store's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -59,6 +62,29 @@ pub enum LockError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+/// The kind of money that a directory was made for; `None` where it was made for none yet.
+fn marked(dir: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(dir.join(MARKER)) {
+        Ok(found) => Ok(Some(found.trim().chars().take(20).collect())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses a directory that belongs to the other kind of money, without making or locking anything.
+///
+/// # Errors
+/// As [`StoreDir::open`], but for the lock.
+pub fn agree(dir: &Path, money: MoneyKind) -> Result<(), LockError> {
+    let (wanted, dir) = (money.name(), dir.to_owned());
+    match marked(&dir) {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) if found == wanted => Ok(()),
+        Ok(Some(found)) => Err(LockError::OtherMoney { dir, found, wanted }),
+        Err(source) => Err(LockError::Io { dir, source }),
+    }
 }
 
 /// A directory that this process alone uses, until it is dropped or the process ends.
@@ -98,22 +124,24 @@ impl StoreDir {
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
         fs::write(pid_file, std::process::id().to_string()).map_err(io)?;
-        let marker = path.join("money");
-        match fs::read_to_string(&marker) {
-            Ok(found) if found.trim() == money.name() => {}
-            Ok(found) => {
-                let found = found.trim().chars().take(20).collect();
-                let wanted = money.name();
-                return Err(LockError::OtherMoney { dir: path.to_owned(), found, wanted });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut file = File::create(marker).map_err(io)?;
-                file.write_all(money.name().as_bytes()).map_err(io)?;
-                file.sync_all().and_then(|()| File::open(path)?.sync_all()).map_err(io)?;
-            }
-            Err(source) => return Err(io(source)),
+        agree(path, money)?;
+        let marker = path.join(MARKER);
+        if !marker.exists() {
+            let mut file = File::create(marker).map_err(io)?;
+            file.write_all(money.name().as_bytes()).map_err(io)?;
+            file.sync_all().and_then(|()| File::open(path)?.sync_all()).map_err(io)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// [`StoreDir::open`] for whatever money it was made for: for those who only look.
+    ///
+    /// # Errors
+    /// When another process holds it, or it cannot be used.
+    pub fn open_as_it_is(path: &Path) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { dir: path.to_owned(), source };
+        let is_live = marked(path).map_err(io)?.as_deref() == Some(MoneyKind::Live.name());
+        Self::open(path, if is_live { MoneyKind::Live } else { MoneyKind::Paper })
     }
 
     /// The directory.
@@ -144,6 +172,7 @@ mod tests {
     #[test]
     fn paper_and_live_never_share_a_store() {
         let dir = TempDir::new().unwrap();
+        agree(&dir.path().join("none yet"), MoneyKind::Live).unwrap();
         for (first, other) in
             [(MoneyKind::Paper, MoneyKind::Live), (MoneyKind::Live, MoneyKind::Paper)]
         {
@@ -151,6 +180,10 @@ mod tests {
             drop(StoreDir::open(&path, first).unwrap());
             let refused = StoreDir::open(&path, other).unwrap_err();
             assert!(matches!(refused, LockError::OtherMoney { .. }), "{refused}");
+            agree(&path, first).unwrap();
+            let refused = agree(&path, other).unwrap_err().to_string();
+            assert!(refused.contains(&format!("made for {} money", first.name())), "{refused}");
+            drop(StoreDir::open_as_it_is(&path).unwrap());
             StoreDir::open(&path, first).unwrap();
         }
     }

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod model_http;
 pub mod notify;
 pub mod openai_http;
+pub mod paper_days;
 pub mod prices_file;
 pub mod random;
 pub mod safety_store;

@@ -95,6 +95,24 @@ pub struct OpenMarketArgs {
     /// Ends the run of an open market with the session of shares.
     #[arg(long, requires = "broker")]
     pub until_close: bool,
+    /// Trades one whole session in paper money, ends with it and records it: what real money is begun
+    /// with. Implies --until-close.
+    #[arg(long, requires = "broker", conflicts_with = "live")]
+    pub paper_day: bool,
+    /// Real money. It also takes `run.money = "live"` in the configuration and
+    /// CONCLAVE_LIVE_MONEY=yes-i-mean-it in the environment.
+    #[arg(long)]
+    pub live: bool,
+    /// Why real money begins in autonomous mode without a paper day on record; it goes into the audit.
+    #[arg(long = "override", value_name = "REASON", requires = "live")]
+    pub override_reason: Option<String>,
+}
+
+impl OpenMarketArgs {
+    /// Whether the run ends with the session of shares.
+    pub(super) const fn ends_with_the_session(&self) -> bool {
+        self.until_close || self.paper_day
+    }
 }
 
 impl RunArgs {

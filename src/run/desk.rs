@@ -41,7 +41,7 @@ pub struct DeskParts {
     pub run_id: String,
     /// The version of this program.
     pub version: &'static str,
-    /// `simulated`, `paper` or `real`.
+    /// `paper` or `live`.
     pub money: &'static str,
     /// The process's metrics.
     pub metrics: PrometheusHandle,

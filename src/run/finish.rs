@@ -23,6 +23,7 @@ use super::minds;
 use super::prepare::Prepared;
 use crate::adapters::audit_files;
 use crate::adapters::journal_files::{JournalFiles, Left};
+use crate::adapters::lock;
 use crate::brains::{MODEL, RULES};
 use crate::cli::error::{CliError, ExitCode};
 use crate::report::from_run::{RunParts, assemble};
@@ -222,7 +223,10 @@ fn header(prepared: &Prepared, anchor: Anchor) -> Header {
             bp(costs.slippage_crypto)
         ),
         mode: config.run.mode.clone(),
-        money: MoneyKind::Paper,
+        money: match prepared.money() {
+            lock::MoneyKind::Paper => MoneyKind::Paper,
+            lock::MoneyKind::Live => MoneyKind::Live,
+        },
         benchmark: Some("buy and hold, equal weights".to_owned()),
     }
 }

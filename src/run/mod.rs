@@ -14,11 +14,13 @@ mod keep;
 mod keeper;
 mod live;
 mod minds;
+pub(crate) mod money;
 mod news;
 mod post;
 mod prepare;
 mod pulse;
 pub mod recipe;
+mod rehearsal;
 mod reload;
 pub(crate) mod repeat;
 mod resume;
@@ -83,7 +85,7 @@ pub fn run(
     let mut minds = runtime.block_on(minds::of(&mut prepared))?;
     let (id, place) = (fresh_id(), args.place());
     spend::of(&mut prepared, place.as_ref().map_or(Path::new(&id), |(dir, _)| dir))?;
-    let fresh = || world::fresh_dir(&id).map(|dir| (dir, false));
+    let fresh = || world::fresh_dir(&id, prepared.money()).map(|dir| (dir, false));
     let (dir, resume) = place.map_or_else(fresh, Ok)?;
     let clock = Arc::new(ReplayClock::default());
     let opened = open(args, &prepared, (&dir, resume), &clock)?;
@@ -119,6 +121,7 @@ pub fn run(
         tell(&report, &dir, format, out)?;
         stopping::farewell(interrupted.load(Ordering::SeqCst), *stopped.borrow(), &dir)?;
     }
+    rehearsal::end(args, &prepared, (&report, &dir, *stopped.borrow()), format, out)?;
     minds::answered(&prepared)
 }
 

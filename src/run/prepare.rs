@@ -28,8 +28,10 @@ use conclave_domain::watch::MarketWatch;
 use super::args::RunArgs;
 use super::bars::{one_timeframe, series};
 use super::live::Live;
+use super::money::{self, Terms};
 use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
+use crate::adapters::lock::MoneyKind;
 use crate::adapters::spend_ledger::SpendFile;
 use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
@@ -65,6 +67,8 @@ pub(crate) struct Prepared {
     pub(super) ledger: Option<Arc<SpendFile>>,
     /// The open market that it trades, if it trades one; its bars so far are the market's past.
     pub(super) live: Option<Live>,
+    /// What speaks for real money, where it is.
+    pub(super) terms: Terms,
 }
 
 impl Prepared {
@@ -108,6 +112,7 @@ impl Prepared {
             gateway: None,
             ledger: None,
             live: None,
+            terms: Terms::default(),
         })
     }
 
@@ -167,6 +172,11 @@ impl Prepared {
         cut.tape = Tape::new(cut.series.clone())
             .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
         Ok(cut)
+    }
+
+    /// Whose money it is.
+    pub(super) fn money(&self) -> MoneyKind {
+        money::of(&self.config)
     }
 
     /// How many slices move at once.
@@ -292,11 +302,14 @@ pub(super) struct Warm {
 /// Gathers everything; refuses what cannot run.
 pub(super) fn prepare(args: &RunArgs, file: Option<&Path>) -> Result<Prepared, CliError> {
     let loaded = crate::cli::config::load(file, &args.flags())?;
-    refuse_live(&loaded.config)?;
+    let place = args.place();
+    let dir = place.as_ref().map(|(dir, _)| dir.as_path());
+    let is_open = args.open.broker.is_some();
+    let terms = money::settle(&loaded.config, &args.open, is_open, (dir, false))?;
     let recipe = Recipe::of(args, &loaded)?;
     let mut prepared = Prepared::of(recipe, loaded.config)?;
-    prepared.layer = loaded.layer;
-    prepared.ends_with_the_session(args.open.until_close);
+    (prepared.layer, prepared.terms) = (loaded.layer, terms);
+    prepared.ends_with_the_session(args.open.ends_with_the_session());
     Ok(prepared)
 }
 
@@ -310,12 +323,13 @@ pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<P
     let own = dir.join(CONFIG_FILE);
     let flags = args.flags_over(&crate::cli::config::load(Some(&own), &[])?.config);
     let loaded = crate::cli::config::load(Some(file.unwrap_or(&own)), &flags)?;
-    refuse_live(&loaded.config)?;
+    let is_open = begun.data.is_open();
+    let terms = money::settle(&loaded.config, &args.open, is_open, (Some(dir), true))?;
     let recipe = Recipe::of(args, &loaded)?.going_on(&begun, args.names_data())?;
     let mut prepared = Prepared::of(recipe, loaded.config)?;
-    prepared.layer = loaded.layer;
+    (prepared.layer, prepared.terms) = (loaded.layer, terms);
     if prepared.config_hash == begun.config_hash {
-        prepared.ends_with_the_session(args.open.until_close);
+        prepared.ends_with_the_session(args.open.ends_with_the_session());
         return Ok(prepared);
     }
     let text = format!(
@@ -329,11 +343,10 @@ pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<P
     Err(CliError::new(ExitCode::Data, text))
 }
 
-/// Live money has no broker yet, and a repetition of a run never has one.
+/// A repetition of a run has no broker.
 pub(super) fn refuse_live(config: &Config) -> Result<(), CliError> {
-    if config.run.money == "live" {
-        let text =
-            "run.money is live, but no live broker exists yet: only simulated money can be run";
+    if money::of(config) == MoneyKind::Live {
+        let text = "run.money is live, but a repetition trades nothing: it takes simulated money";
         return Err(CliError::new(ExitCode::Config, text));
     }
     Ok(())

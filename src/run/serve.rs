@@ -45,9 +45,6 @@ use crate::http::{self, Shared};
 /// The environment variable with an operator's token.
 const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
 
-/// What money a run is about: only the simulated broker fills orders.
-const MONEY: &str = "paper";
-
 /// Events that wait for the disk before anybody sees them; a watcher skips those beyond.
 const FEED_MAX: usize = 4_096;
 /// How long an event may wait for somebody else's flush.
@@ -113,7 +110,7 @@ pub(super) async fn start(
         hub: Arc::clone(&hub),
         dir: session.dir.to_owned(),
         run_id: name_of(session.dir),
-        money: MONEY,
+        money: prepared.money().name(),
     };
     let post = Post::prepare(&prepared.config.notify, Secrets::from_env()?, about)?;
     let shared = Shared { desk, hub: Arc::clone(&hub), token, guard_reads, rate };
@@ -141,7 +138,7 @@ fn desk_parts(
         dir: session.dir.to_owned(),
         run_id: name_of(session.dir),
         version: env!("CARGO_PKG_VERSION"),
-        money: MONEY,
+        money: prepared.money().name(),
         metrics: session.metrics.clone(),
         clock,
         limits: Arc::new(prepared.config.limits.clone()),

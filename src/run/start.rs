@@ -21,10 +21,12 @@ use tokio::sync::oneshot;
 
 use super::clock::ReplayClock;
 use super::hold::Holding;
+use super::money::Terms;
 use super::prepare::{Prepared, Warm};
 use super::way::Base;
 use super::world::{self, Opened};
 use crate::adapters::journal_files::JournalFiles;
+use crate::adapters::lock::MoneyKind;
 use crate::adapters::safety_store::SafetyWriter;
 use crate::cli::error::{CliError, ExitCode};
 
@@ -154,7 +156,7 @@ pub(super) async fn begin(
     };
     let updates = BookKind::ALL.into_iter().map(begun).collect::<Result<Vec<_>, _>>();
     let updates = updates.map_err(|error| failed(error.to_string()))?;
-    let body = json!({
+    let mut body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "seed": prepared.config.run.seed,
         "data_hash": prepared.data_hash,
@@ -163,6 +165,11 @@ pub(super) async fn begin(
         "resumed_after": base.until,
         "updates": updates,
     });
+    if prepared.money() == MoneyKind::Live {
+        // What spoke for it, or that nothing did.
+        let Terms { day, reason } = &prepared.terms;
+        body["money"] = json!({"kind": "live", "paper_day": day, "override_reason": reason});
+    }
     let at = base.until.unwrap_or_else(|| prepared.begins_at());
     let header = record(Step::RunStarted, None, at, &body);
     let header = header.map_err(|error| failed(error.to_string()))?;
@@ -185,7 +192,7 @@ pub(super) async fn enter_mode(prepared: &Prepared, council: &Council) -> Result
         to,
         by: By::Person(person),
         record: AdvisoryRecord::default(),
-        override_reason: Some("started on simulated money".to_owned()),
+        override_reason: prepared.terms.of_mode(prepared.money()),
     };
     let set = council.safety.set_mode(request).await;
     set.map(|_| ())

@@ -12,6 +12,7 @@ use conclave_domain::record::{Anchor, Chain, Head, Line, Step, Stream};
 use serde::Deserialize;
 
 use super::checkpoint::{self, Found};
+use super::money;
 use crate::adapters::audit_files::{self, AuditFiles, LogError, LogOptions, has_log};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::context_sled::SledStore;
@@ -116,10 +117,15 @@ impl Tailing {
     }
 }
 
-/// Where a run without a directory of its own goes: `runs/ID`, named in `runs/latest`.
-pub(super) fn fresh_dir(id: &str) -> Result<PathBuf, CliError> {
+/// Where a run without a directory of its own goes: `runs/ID`, or `runs/live/ID` in real money, named
+/// in `runs/latest`.
+pub(super) fn fresh_dir(id: &str, money: MoneyKind) -> Result<PathBuf, CliError> {
     let runs = Path::new("runs");
-    let dir = runs.join(id);
+    let id = match money {
+        MoneyKind::Paper => id.to_owned(),
+        MoneyKind::Live => format!("{}/{id}", money.name()),
+    };
+    let dir = runs.join(&id);
     std::fs::create_dir_all(&dir).map_err(|error| {
         CliError::new(ExitCode::Failure, format!("{} cannot be made: {error}", dir.display()))
     })?;
@@ -146,7 +152,7 @@ pub(super) fn open_through(
     through: impl FnOnce(Arc<dyn AuditSink>) -> Arc<dyn AuditSink>,
 ) -> Result<Opened, CliError> {
     agree(dir, resume)?;
-    let lock = hold(dir, clock.as_ref())?;
+    let lock = hold(dir, money::of(config), clock.as_ref())?;
     refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
     let Loaded { mut context, anchor } = load(store.as_ref()).map_err(store_error)?;
@@ -201,7 +207,7 @@ pub(super) fn open_through(
 
 /// The last save of safety that the store or the log in `dir` holds, while no process has them open.
 pub(super) fn newest_safety(dir: &Path, config: &Config) -> Result<Option<Block>, CliError> {
-    let _lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+    let _lock = StoreDir::open_as_it_is(dir).map_err(|error| lock_error(&error))?;
     refuse_emptied(dir, config)?;
     let store = open_store(dir, config)?;
     let block = audit_files::last(dir, Step::BudgetBlock).map_err(log_error)?;
@@ -211,8 +217,8 @@ pub(super) fn newest_safety(dir: &Path, config: &Config) -> Result<Option<Block>
 
 /// Takes the directory, and says so to whoever watches: the end of the process before this one must
 /// not be taken for the end of this one, whatever refuses from here on.
-fn hold(dir: &Path, clock: &dyn Clock) -> Result<StoreDir, CliError> {
-    let lock = StoreDir::open(dir, MoneyKind::Paper).map_err(|error| lock_error(&error))?;
+fn hold(dir: &Path, money: MoneyKind, clock: &dyn Clock) -> Result<StoreDir, CliError> {
+    let lock = StoreDir::open(dir, money).map_err(|error| lock_error(&error))?;
     if let Err(error) = Heartbeat::now(clock.wall(), false).write(dir) {
         tracing::warn!(%error, "the first heartbeat was not written");
     }
@@ -366,7 +372,7 @@ pub(crate) fn stored_anchor(dir: &Path) -> Option<Anchor> {
     if !sled.exists() && !redb.exists() {
         return None;
     }
-    let _lock = StoreDir::open(dir, MoneyKind::Paper).ok()?;
+    let _lock = StoreDir::open_as_it_is(dir).ok()?;
     let store: Box<dyn Store> = if redb.exists() {
         Box::new(RedbStore::open(&redb).ok()?)
     } else {

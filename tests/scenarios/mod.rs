@@ -1,6 +1,7 @@
 //! What an operator does to a running council, through the command line and the API.
 
 mod halt;
+mod live_money;
 mod model_reports;
 mod models;
 mod money;

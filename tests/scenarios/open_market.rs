@@ -32,3 +32,40 @@ fn a_morning_is_traded_and_the_account_is_the_brokers_to_the_cent() {
     assert_eq!(written, theirs);
     assert!(theirs.len() > 2, "{theirs:?}");
 }
+
+/// Goal: O-4: exits are never blocked, neither by what a former run has left at the broker: it holds the
+/// shares that an exit must sell, and nobody would hear of it.
+/// Method: a second run in a directory of its own takes the account over while a stop of the first rests.
+#[test]
+fn a_run_takes_back_the_orders_that_a_former_run_has_left_behind() {
+    let world = World::of(&[], 0);
+    let venue = Venue::open(&world, &[]);
+    venue.until(DAY, "09:30:00");
+    let mut running = world.serve("r", &trading("r", &["--mode", "autonomous"]));
+    let mut minutes = 0;
+    while venue.positions().is_empty() || !venue.is_protected() {
+        venue.minute(&mut running);
+        minutes += 1;
+        assert!(minutes < 180, "nothing was held, or nothing protected");
+    }
+    assert!(running.terminate().success());
+    let former: Vec<String> =
+        venue.orders("open").iter().map(|order| text(&order["client_order_id"])).collect();
+    assert!(!former.is_empty());
+
+    let mut running = world.serve("s", &trading("s", &["--mode", "advisory"]));
+    venue.minute(&mut running);
+    running.wait("a stop of its own behind every position", |_| venue.is_protected());
+    let open = venue.orders("open");
+    assert!(
+        open.iter().all(|order| !former.contains(&text(&order["client_order_id"]))),
+        "{open:?}"
+    );
+    running.verb(&["flatten", "--yes", "--reason", "a test"]).succeeds();
+    venue.minute(&mut running);
+    venue.minute(&mut running);
+    running.wait("the end of every position", |_| venue.positions().is_empty());
+    assert!(running.terminate().success());
+    assert!(!world.log("s").contains("insufficient"), "{}", world.log("s"));
+    world.verify("s");
+}

@@ -10,8 +10,10 @@ use crate::adapters::alpaca_http::{
     Alpaca, AlpacaError, KEY_ID, Keys, OrdersQuery, SECRET_KEY, Venue,
 };
 use crate::adapters::clock;
+use crate::adapters::paper_days::PaperDay;
 use crate::cli::alpaca::skew_ms;
 use crate::config::Config;
+use crate::run::money::{self, LIVE_ENV, LIVE_WORDS};
 
 /// Milliseconds by which two clocks may differ: below the first nothing is said, above the second an
 /// order's age cannot be judged.
@@ -28,7 +30,9 @@ pub(super) async fn look(config: &Config) -> Vec<Check> {
         Ok(alpaca) => alpaca,
         Err(check) => return vec![check],
     };
-    let mut checks = vec![keys(&alpaca, config)];
+    let permits = std::env::var(LIVE_ENV).is_ok_and(|words| words == LIVE_WORDS);
+    let day = money::on_record();
+    let mut checks = vec![keys(&alpaca, config), real(config, permits), rehearsed(day.as_ref())];
     let before = clock::now();
     match alpaca.clock().await {
         Err(error) => {
@@ -98,6 +102,45 @@ fn keys(alpaca: &Alpaca, config: &Config) -> Check {
         }
         _ => Check::ok("alpaca keys", found),
     }
+}
+
+/// Which money a run would be about, as far as is said without its command line.
+fn real(config: &Config, permits: bool) -> Check {
+    match (config.run.money == "live", permits) {
+        (false, false) => {
+            Check::ok("real money", "it is not said anywhere: runs are in paper money")
+        }
+        (false, true) => {
+            let found =
+                format!("{LIVE_ENV} permits it, and `run.money` is paper: runs are in paper money");
+            Check::ok("real money", found)
+        }
+        (true, true) => Check::ok("real money", "a run with --live trades it"),
+        (true, false) => {
+            let found = format!("`run.money` is live, and {LIVE_ENV} does not permit it");
+            let remedy = "set CONCLAVE_LIVE_MONEY=yes-i-mean-it where real money is meant, else \
+                          `run.money` to paper";
+            Check::warn("real money", found, remedy)
+        }
+    }
+}
+
+/// Whether a session in paper money speaks for real money.
+fn rehearsed(day: Option<&PaperDay>) -> Check {
+    let Some(day) = day else {
+        let remedy = "`conclave run --broker alpaca --symbols … --paper-day` makes one, before real \
+                      money is begun with";
+        return Check::warn("paper day", "none of the last 30 days is on record", remedy);
+    };
+    let found = format!(
+        "{}, {} with {} orders, by version {} (run {})",
+        day.day, day.mode, day.orders, day.version, day.run
+    );
+    if day.has_acted() {
+        return Check::ok("paper day", found);
+    }
+    let remedy = "advice sends no orders: make one with --mode supervised";
+    Check::warn("paper day", found, remedy)
 }
 
 fn time(venue: Venue, skew_ms: i64) -> Check {
@@ -231,6 +274,29 @@ mod tests {
         let check = hours(from, to, &venue);
         assert_eq!(check.state, State::Warn);
         assert!(check.found.ends_with("2026-11-27, 2026-11-30"), "{}", check.found);
+    }
+
+    #[test]
+    fn a_paper_day_with_orders_speaks_for_real_money_and_nothing_else_does() {
+        use conclave_domain::mode::Mode;
+        use conclave_domain::time::Time;
+        let day = |mode| {
+            let (day, run) = ("2026-11-20".to_owned(), "r-1".to_owned());
+            PaperDay::new(day, run, PaperDay::VENUE, mode, Time::EPOCH)
+        };
+        let told = rehearsed(Some(&day(Mode::Supervised)));
+        assert_eq!(told.state, State::Ok);
+        assert!(told.found.contains("2026-11-20") && told.found.contains("r-1"), "{}", told.found);
+        assert_eq!(rehearsed(Some(&day(Mode::Advisory))).state, State::Warn);
+        assert_eq!(rehearsed(None).state, State::Warn);
+        let mut config = Config::default();
+        assert_eq!(real(&config, false).state, State::Ok);
+        assert!(real(&config, true).found.contains("paper money"));
+        config.run.money = "live".to_owned();
+        assert_eq!(
+            (real(&config, false).state, real(&config, true).state),
+            (State::Warn, State::Ok)
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use conclave_actors::approvals::AnswerError;
 use conclave_actors::audit::record;
 use conclave_actors::safety::ModeRequest;
 use conclave_domain::brief::trading::TradingState;
+use conclave_domain::budget::Request;
 use conclave_domain::code::Code;
+use conclave_domain::fixed::Money;
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person, meaning};
 use conclave_domain::order::ExitReason;
 use conclave_domain::record::Step;
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use super::views::clip;
 use super::{DeskParts, Inner};
 use crate::adapters::control_http::HALT_FILE;
+use crate::adapters::lock::MoneyKind;
 use crate::http::desk::{ModeChange, Refusal, Why};
 
 impl Inner {
@@ -93,6 +96,9 @@ impl Inner {
         let to: Mode = change.mode.parse().map_err(|error: conclave_domain::mode::ModeError| {
             Refusal::Invalid(error.to_string())
         })?;
+        if self.parts.money == MoneyKind::Live.name() {
+            self.raise_with_real_money(to).await?;
+        }
         let request = ModeRequest {
             job: Team::Trading,
             to,
@@ -106,6 +112,23 @@ impl Inner {
             "schema": "mode/1", "mode": changed.to.name(), "from": changed.from.name(),
             "override_reason": changed.override_reason,
         }))
+    }
+
+    /// With real money a step up is a critical action, goes from mode to mode, and rests before the next
+    /// one: nobody comes from advice to acting alone by one word, or two said in haste.
+    async fn raise_with_real_money(&self, to: Mode) -> Result<(), Refusal> {
+        let safety = &self.parts.council.safety;
+        let from = safety.standing().mode(Team::Trading);
+        if to <= from {
+            return Ok(());
+        }
+        if from == Mode::Advisory && to == Mode::Autonomous {
+            let text = "with real money a mode is raised step by step: supervised comes first";
+            return Err(Refusal::Denied { code: Code::ModeUpward, text: text.to_owned() });
+        }
+        let permit = safety.permit(Request::critical("mode")).await;
+        safety.settle(permit.map_err(Refusal::denied)?, Money::ZERO);
+        Ok(())
     }
 
     /// A person's answer; the queue writes it into the audit.

@@ -11,7 +11,7 @@ use conclave_actors::testkit::clock::ManualClock;
 use conclave_actors::testkit::memory_safety::MemorySafety;
 use conclave_actors::testkit::memory_store::MemoryContext;
 use conclave_actors::trading::TEAM;
-use conclave_domain::budget::BudgetConfig;
+use conclave_domain::budget::{BudgetConfig, Request};
 use conclave_domain::code::Code;
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::exits::ExitRules;
@@ -38,9 +38,14 @@ struct Stage {
     desk: RunDesk,
     council: Council,
     dir: TempDir,
+    clock: Arc<ManualClock>,
 }
 
 async fn stage() -> Stage {
+    stage_of("paper").await
+}
+
+async fn stage_of(money: &'static str) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let opened = AuditFiles::open(dir.path(), None, LogOptions::default()).unwrap();
     let symbol = Symbol::new("AAPL").unwrap();
@@ -92,13 +97,13 @@ async fn stage() -> Stage {
         dir: dir.path().to_owned(),
         run_id: "a-test".to_owned(),
         version: "0.0.0",
-        money: "simulated",
+        money,
         metrics: PrometheusBuilder::new().build_recorder().handle(),
-        clock,
+        clock: clock.clone(),
         limits,
         started_at: Time::EPOCH,
     });
-    Stage { desk, council, dir }
+    Stage { desk, council, dir, clock }
 }
 
 impl Stage {
@@ -222,6 +227,38 @@ async fn a_mode_is_raised_with_a_reason_only_and_a_stranger_is_invalid() {
     let id = "AAPL-x".to_owned();
     let answered = stage.told(Command::Approval { id, approve: true, why: why("") }).await;
     assert!(matches!(answered, Err(Refusal::NotFound(_))), "{answered:?}");
+    stage.council.stop().await;
+}
+
+/// G-1: with real money each step up is one of the day's critical actions, and none is left out.
+#[tokio::test]
+async fn with_real_money_a_mode_is_raised_step_by_step_and_each_step_is_critical() {
+    let stage = stage_of("live").await;
+    let change = async |mode: &str| {
+        let override_reason = Some("a test".to_owned());
+        stage.told(Command::Mode(ModeChange { mode: mode.to_owned(), override_reason })).await
+    };
+    let leapt = change("autonomous").await;
+    let refused = |told: &Result<Value, Refusal>, wanted: Code| matches!(told, Err(Refusal::Denied { code, .. }) if *code == wanted);
+    assert!(refused(&leapt, Code::ModeUpward), "{leapt:?}");
+    let raised = change("supervised").await.unwrap();
+    assert_eq!(raised["mode"], "supervised");
+    let hasty = change("autonomous").await;
+    assert!(refused(&hasty, Code::SafetySpacing), "{hasty:?}");
+    stage.clock.advance(Duration::from_mins(1));
+    for mode in ["autonomous", "advisory"] {
+        assert_eq!(change(mode).await.unwrap()["mode"], mode);
+    }
+    // Two of the day's ten are spent, and downward takes none.
+    for nth in 0..8 {
+        let request = Request::critical(&format!("spent {nth}"));
+        assert!(stage.council.safety.permit(request).await.is_ok(), "{nth}");
+    }
+    stage.clock.advance(Duration::from_mins(1));
+    let spent = change("supervised").await;
+    assert!(refused(&spent, Code::SafetyCriticalDay), "{spent:?}");
+    assert_eq!(stage.seen(View::Status).await["mode"], "advisory");
+    assert_eq!(stage.seen(View::Status).await["money"], "live");
     stage.council.stop().await;
 }
 

@@ -47,7 +47,8 @@ use self::past::History;
 use self::statement::Reader;
 use super::clock::ReplayClock;
 use super::keep::Keeping;
-use crate::adapters::alpaca_http::{Alpaca, KEY_ID, Keys, SECRET_KEY, Venue};
+use super::money;
+use crate::adapters::alpaca_http::{Alpaca, AlpacaError, KEY_ID, Keys, SECRET_KEY, Venue};
 use crate::adapters::alpaca_stream::{
     DataStream, Inbox, StreamSettings, follow_data, follow_orders,
 };
@@ -59,6 +60,8 @@ use crate::config::{AlpacaSettings, Config};
 const IDLE: Duration = Duration::from_mins(1);
 /// How often it is looked whether a checkpoint is wished for.
 const LOOK: Duration = Duration::from_millis(250);
+/// The key of the address of the stream of orders.
+const STREAM_URL: &str = "alpaca.stream_url";
 /// Messages of market data that may wait.
 const ROOM: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
 /// Bars of a run that are kept for its report, of all symbols together: a year of minutes of one.
@@ -88,6 +91,8 @@ struct Parts {
     played: Mutex<Vec<Chunk>>,
     /// Whoever has a reason to compare the account says so here.
     doubt: Arc<Notify>,
+    /// When the first of them opened, and the last closed.
+    span: Mutex<Option<(Time, Time)>>,
 }
 
 impl fmt::Debug for Live {
@@ -113,13 +118,10 @@ impl Live {
         })?;
         let settings = config.alpaca.clone();
         let alpaca = Alpaca::new(settings.clone(), &keys).map_err(refused)?;
-        if !matches!(alpaca.venue(), Venue::Paper | Venue::Here) {
-            let text = format!(
-                "alpaca.trading_url is {}: only paper money is traded so far",
-                alpaca.venue().name()
-            );
-            return Err(CliError::new(ExitCode::Config, text));
-        }
+        money::agree(money::of(config), alpaca.venue(), alpaca.address())
+            .map_err(|text| CliError::new(ExitCode::Config, text))?;
+        // The stream's address is of the same money, or the keys are shown to nobody at all.
+        StreamSettings::new(STREAM_URL, &settings.stream_url, &keys, IDLE).map_err(refused)?;
         blocking(async move {
             let account = alpaca.account().await.map_err(refused)?;
             if let Some(why) = account.block() {
@@ -155,6 +157,7 @@ impl Live {
                 leaves_at_close: AtomicBool::new(false),
                 played: Mutex::default(),
                 doubt: Arc::default(),
+                span: Mutex::default(),
             })))
         })
     }
@@ -231,8 +234,24 @@ impl Live {
         (Outside { route: Arc::new(route), terms: parts.terms.clone() }, carrier)
     }
 
+    /// The word for where it is.
+    pub(in crate::run) fn venue(&self) -> &'static str {
+        self.0.alpaca.venue().name()
+    }
+
+    /// When the first bar that was played opened and the last one closed, and when the session of
+    /// shares ends; `None` where nothing was played.
+    pub(in crate::run) fn session(&self) -> Option<((Time, Time), Time)> {
+        let span = *self.0.span.lock().unwrap_or_else(PoisonError::into_inner);
+        span.map(|span| (span, self.0.close))
+    }
+
     /// Keeps a slice for the report.
     pub(in crate::run) fn played(&self, chunk: &Chunk) {
+        if let Some(bar) = chunk.ticks().first().map(|tick| tick.bar) {
+            let mut span = self.0.span.lock().unwrap_or_else(PoisonError::into_inner);
+            *span = Some((span.map_or(bar.open_time, |(first, _)| first), bar.close_time));
+        }
         let mut played = self.0.played.lock().unwrap_or_else(PoisonError::into_inner);
         if played.len() < KEPT_MAX {
             played.push(chunk.clone());
@@ -273,11 +292,15 @@ impl Live {
         let alpaca = Arc::clone(&parts.alpaca);
         let mut reader =
             Reader { alpaca, council: council.clone(), symbols, clock, is_carried: false };
-        reader.reconcile().await.map_err(|why| {
+        let taken = async {
+            reader.take_back().await?;
+            reader.reconcile().await
+        };
+        taken.await.map_err(|why| {
             CliError::new(ExitCode::Failure, format!("the account was not taken over: {why}"))
         })?;
         reader.is_carried = true;
-        let stream = self.stream("alpaca.stream_url", &parts.settings.stream_url)?;
+        let stream = self.stream(STREAM_URL, &parts.settings.stream_url)?;
         let (out, heard) = tokio::sync::mpsc::channel(256);
         let mut work = JoinSet::new();
         work.spawn(carrier.carry(council.broker.clone()));
@@ -333,9 +356,16 @@ fn step(symbol: &Symbol, asset: &Asset) -> Option<(Symbol, Price)> {
     asset.price_increment.map(|step| (symbol.clone(), step))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn refused(error: crate::adapters::alpaca_http::AlpacaError) -> CliError {
-    CliError::new(ExitCode::Failure, error.to_string())
+/// What a failure means to the shell; keys of other money are told how one knows them.
+fn refused(error: AlpacaError) -> CliError {
+    let is_other_money = matches!(error, AlpacaError::WrongKeys { .. });
+    let mut refused = CliError::from(error);
+    if is_other_money {
+        let how = "a key's id begins with PK in paper money and with AK in real money, and \
+                   alpaca.trading_url and alpaca.stream_url must be of the same";
+        refused.message = format!("{}; {how}", refused.message);
+    }
+    refused
 }
 
 /// Runs work of the start, before the run has its runtime.

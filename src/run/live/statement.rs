@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conclave_actors::council::Council;
 use conclave_actors::runtime::ports::Clock;
-use conclave_domain::alpaca::{Order, ours};
+use conclave_domain::alpaca::{Order, is_same_symbol, ours};
 use conclave_domain::brief::trading::TradingState;
 use conclave_domain::fixed::Qty;
 use conclave_domain::market::symbol::Symbol;
@@ -19,6 +19,8 @@ use crate::adapters::clock::now;
 
 /// How often a statement is read that something has happened in the middle of.
 const TRIES: u32 = 5;
+/// How often it is looked whether orders of a former run are gone.
+const LETS_GO: u32 = 10;
 /// How long is waited between two of them.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -102,6 +104,53 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Cancels what a former run has left open in the symbols that are traded: this one would hear nothing
+    /// of it, and it holds what exits must sell. What the broker does not let go in time stays, and is
+    /// named.
+    ///
+    /// # Errors
+    /// When the orders cannot be asked for.
+    pub(super) async fn take_back(&self) -> Result<(), String> {
+        let known = self.council.broker.in_flight().await.map_err(|error| chain(&error))?;
+        let mut left = self.left_behind(&known).await?;
+        for order in &left {
+            let (id, symbol) = (&order.client_order_id, &order.symbol);
+            tracing::warn!(order = id, symbol, "an order of a former run is canceled");
+            if let Err(error) = self.alpaca.cancel(&order.id).await {
+                tracing::warn!(order = id, %error, "not canceled");
+            }
+        }
+        for _ in 0..LETS_GO {
+            if left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+            left = self.left_behind(&known).await?;
+        }
+        for order in &left {
+            let (id, symbol) = (&order.client_order_id, &order.symbol);
+            tracing::error!(
+                order = id,
+                symbol,
+                "an order of a former run stays and may hold exits up"
+            );
+        }
+        Ok(())
+    }
+
+    /// Open orders of ours in the symbols that are traded, of which this account does not know.
+    async fn left_behind(&self, known: &InFlight) -> Result<Vec<Order>, String> {
+        let open = self.alpaca.orders(&OrdersQuery::default()).await;
+        let mut open: Vec<Order> = open.map_err(|error| error.to_string())?;
+        open.retain(|order| {
+            let is_traded = |ours: &Symbol| is_same_symbol(ours.as_str(), &order.symbol);
+            let id = ours::our_id(&order.client_order_id);
+            id.is_some_and(|id| known.orders.iter().all(|sent| sent.order != id))
+                && self.symbols.iter().any(is_traded)
+        });
+        Ok(open)
     }
 
     /// Asks for every order that may have changed unheard. Whether all could be asked.

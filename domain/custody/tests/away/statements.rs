@@ -171,6 +171,27 @@ fn what_was_done_by_hand_is_taken_over_and_guarded() {
     assert!(sent.contains(&"sell 3 market".to_owned()), "a person leaves everything: {sent:?}");
 }
 
+/// O-4: what a run takes over as it begins is guarded at once, and not only behind the next difference
+/// that there happens to be: here no bar has come yet.
+#[test]
+fn a_position_that_is_taken_over_before_the_first_bar_is_guarded() {
+    let mut desk = Desk::outside();
+    let held = |symbol, qty: &str| StatedPosition {
+        symbol,
+        class: AssetClass::Equity,
+        qty: qty.parse().unwrap(),
+        average: price("100"),
+        price: price("100"),
+    };
+    let mut statement = desk.statement();
+    statement.positions = vec![held(desk.symbol(0), "4"), held(Symbol::new("ZZZ").unwrap(), "3")];
+    statement.cash = Money::from_units(9_300).unwrap();
+    statement.equity = None;
+    let told = desk.reconcile(&statement);
+    assert!(told.is_material, "a person looks before anything is added");
+    assert_eq!(desk.asked(), ["sell 4 stop 85"], "nobody touches ZZZ");
+}
+
 /// O-2, O-4: what was lost on its way is asked for again: a cancellation, and an exit that never arrived.
 #[test]
 fn what_was_lost_on_its_way_is_asked_for_again() {
