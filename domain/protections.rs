@@ -17,6 +17,7 @@ use crate::account::drawdown;
 use crate::code::Code;
 use crate::fixed::Money;
 use crate::limits::{GateRules, RiskLimits};
+use crate::market::calendar::Calendar;
 use crate::market::symbol::Symbol;
 use crate::ratio::Ratio;
 use crate::time::Time;
@@ -53,7 +54,7 @@ pub struct ClosedTrade {
     pub return_pct: Ratio,
     /// When it ended.
     pub at: Time,
-    /// Whether it began in the same session.
+    /// Whether it is a share's that began in the same session: a day trade.
     pub same_session: bool,
 }
 
@@ -105,6 +106,9 @@ pub struct Protections {
     rests: BTreeMap<Protection, Rest>,
     last_trades: BTreeMap<Symbol, Time>,
     day_trades: VecDeque<u32>,
+    /// Sessions behind the oldest day trade in which coins alone were traded.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    days_off: VecDeque<u32>,
     outcomes: Outcomes,
 }
 
@@ -129,8 +133,23 @@ impl Protections {
             }
         }
         self.last_trades.retain(|_, at| opened.since(*at) < risk.symbol_cooldown);
-        let window = rules.day_trade_sessions;
-        self.day_trades.retain(|made| session - made < window);
+        self.age_day_trades(opened, rules.day_trade_sessions);
+    }
+
+    /// Day trades leave the window by sessions of shares: a weekend on which coins trade is none.
+    fn age_day_trades(&mut self, opened: Time, window: u32) {
+        let session = self.session;
+        if !Calendar::Xnys.is_session(Calendar::Always.session_date(opened)) {
+            self.days_off.push_back(session);
+        }
+        let days_off = &self.days_off;
+        self.day_trades.retain(|made| {
+            let off = days_off.iter().filter(|off| made < *off).count();
+            let off = u32::try_from(off).unwrap_or(u32::MAX);
+            session.saturating_sub(*made).saturating_sub(off) < window
+        });
+        let oldest = self.day_trades.front().copied();
+        self.days_off.retain(|off| oldest.is_some_and(|made| made < *off));
     }
 
     /// A round trip has ended.

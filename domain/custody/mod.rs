@@ -379,8 +379,10 @@ impl Custody {
         self.trades_seen += trades.len();
         let happening = |trade: crate::book::Trade| {
             let return_pct = trade.return_on_cost().unwrap_or(Ratio::ZERO);
-            let same_session = trade.entry_time.utc_day() == trade.exit_time.utc_day();
             let symbol = trade.symbol.clone();
+            let is_share = self.broker.class_of(&symbol).unwrap_or_default() == AssetClass::Equity;
+            let same_day = trade.entry_time.utc_day() == trade.exit_time.utc_day();
+            let same_session = is_share && same_day;
             let closed = ClosedTrade { symbol, return_pct, at, same_session };
             self.protections.on_trade_closed(&closed, &limits.risk);
             let outcome = exits::Outcome::of(&trade);

@@ -131,15 +131,27 @@ fn a_daily_loss_rests_even_when_the_session_recovers() {
 }
 
 #[test]
-fn day_trades_leave_the_window_after_five_sessions() {
+fn day_trades_leave_the_window_after_five_sessions_of_shares() {
     let mut desk = Desk::new();
     desk.round_trip(0.01, true);
     desk.round_trip(0.01, false);
     assert_eq!(desk.state.day_trades(), 1);
-    desk.sessions(4);
-    assert_eq!(desk.state.day_trades(), 1);
+    // Monday's trade is still there on Friday, and over a weekend on which coins are traded.
+    for day in ["Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"] {
+        desk.sessions(1);
+        assert_eq!(desk.state.day_trades(), 1, "{day}");
+    }
+    let text = serde_json::to_string(&desk.state).unwrap();
+    assert_eq!(serde_json::from_str::<Protections>(&text).unwrap(), desk.state);
     desk.sessions(1);
-    assert_eq!(desk.state.day_trades(), 0);
+    assert_eq!(desk.state.day_trades(), 0, "Monday");
+    // One of Tuesday's leaves on the Tuesday after, past the holiday of Good Friday.
+    desk.sessions(22);
+    desk.round_trip(0.01, true);
+    desk.sessions(7);
+    assert_eq!(desk.state.day_trades(), 1, "{}", desk.today);
+    desk.sessions(1);
+    assert_eq!(desk.state.day_trades(), 0, "{}", desk.today);
 }
 
 #[test]

@@ -70,10 +70,13 @@ struct Desk {
 impl Desk {
     /// After one day at 100.
     fn new(sim: SimConfig) -> Self {
+        Self::of(AssetClass::Equity, sim)
+    }
+
+    fn of(class: AssetClass, sim: SimConfig) -> Self {
         let symbol = |name| Symbol::new(name).unwrap();
-        let instruments: Arc<[Instrument]> = ["AAA", "BBB"]
-            .map(|name| Instrument { symbol: symbol(name), class: AssetClass::Equity })
-            .into();
+        let instruments: Arc<[Instrument]> =
+            ["AAA", "BBB"].map(|name| Instrument { symbol: symbol(name), class }).into();
         let exits = ExitRules { time_stop_bars: 1_000, ..ExitRules::default() };
         let cash = Money::from_units(10_000).unwrap();
         let config = CustodyConfig { sim, exits, guarded: true, cash };
@@ -207,6 +210,17 @@ fn a_stop_within_a_bar_fills_at_its_trigger_or_at_the_gapped_open() {
     leaves(Side::Sell, &["100 101 99 100", "99 100 79 80"], (ExitReason::TakeProfit, "80"));
     // The path within a bar is unknown: the worse of the two is taken.
     leaves(Side::Buy, &["100 101 99 100", "100 125 90 124"], (ExitReason::Stop, "92"));
+}
+
+#[test]
+fn a_round_trip_within_a_day_is_a_day_trade_of_a_share_and_none_of_a_coin() {
+    for (class, day_trades) in [(AssetClass::Equity, 1), (AssetClass::Crypto, 0)] {
+        let mut desk = Desk::of(class, free(FillAt::NextOpen));
+        desk.open(0, Side::Buy, 10, plan(0.05, 0.5));
+        let happenings = desk.days(&[ohlc("100 101 90 92")]);
+        assert_eq!(closed(&happenings).len(), 1, "{class:?}: {happenings:?}");
+        assert_eq!(desk.custody.protections().day_trades(), day_trades, "{class:?}");
+    }
 }
 
 #[test]

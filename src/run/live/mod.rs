@@ -135,7 +135,8 @@ impl Live {
             let (mut assets, mut terms) = (BTreeMap::new(), AwayTerms::default());
             for symbol in symbols {
                 let asset = alpaca.asset(symbol.as_str()).await.map_err(refused)?;
-                let asset = asset.filter(|asset| asset.tradable).ok_or_else(|| {
+                let is_traded = |asset: &Asset| AssetFlags::from(asset).tradable;
+                let asset = asset.filter(is_traded).ok_or_else(|| {
                     CliError::new(
                         ExitCode::Usage,
                         format!("--symbols: {symbol} is not traded there"),
