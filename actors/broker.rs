@@ -191,11 +191,12 @@ pub fn broker(setup: BrokerSetup) -> (ChildSpec, BrokerHandle) {
     let (view, seen) = watch::channel(Arc::new(AccountView::default()));
     let view = Arc::new(view);
     let started = Arc::new(AtomicBool::new(false));
+    let is_outside = setup.outside.is_some();
     let child = ChildSpec::new("broker", publisher, move || {
         let second = started.swap(true, Ordering::SeqCst);
         (Broker, (!second).then(|| (setup.clone(), Arc::clone(&view))))
     });
-    (child, BrokerHandle::new(actor, seen))
+    (child, BrokerHandle::new(actor, seen, is_outside))
 }
 
 /// The actor.

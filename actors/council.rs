@@ -205,6 +205,8 @@ pub struct Council {
     pub agents: Vec<AgentHandle<TradingBrief>>,
     /// What is counted.
     pub score: Score,
+    /// The news, which an open market adds to.
+    pub news: Newsroom,
     /// The actors beside the agents, with their health.
     pub directory: Directory,
     faults: Arc<FaultPlan>,
@@ -236,11 +238,12 @@ impl Council {
             approvals: staff.approvals,
             orchestrator: staff.orchestrator,
             agents: staff.agents,
-            score: staff.counts.score,
+            score: staff.shared.score,
+            news: staff.shared.news,
             directory,
             faults,
             hurry,
-            rounds: staff.counts.rounds,
+            rounds: staff.shared.rounds,
             root,
         })
     }
@@ -315,12 +318,13 @@ struct Staff {
     approvals: ApprovalsHandle,
     orchestrator: OrchestratorHandle,
     agents: Vec<AgentHandle<TradingBrief>>,
-    counts: Counts,
+    shared: Shared,
 }
 
-/// What is counted while a council runs.
-struct Counts {
+/// What a council shares with whoever runs it.
+struct Shared {
     score: Score,
+    news: Newsroom,
     /// The number of the last round.
     rounds: Arc<AtomicU64>,
 }
@@ -361,6 +365,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         score: score.clone(),
         safety: safety.clone(),
     });
+    let news = newsroom(setup.news, &setup.limits, &safety, (&setup.carried, &audit, &world.clock));
     let (orchestrator_spec, orchestrator) = orchestrator(Office {
         safety: safety.clone(),
         agents: agents.clone(),
@@ -368,7 +373,7 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
         audit: audit.clone(),
         approvals: approvals.clone(),
         score: score.clone(),
-        news: newsroom(setup.news, &setup.limits, &safety, (&setup.carried, &audit, &world.clock)),
+        news: news.clone(),
         limits: setup.limits,
         patience: setup.patience,
         settle: setup.settle,
@@ -380,12 +385,11 @@ fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
     let audit_spec = ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone()));
     let context_spec =
         ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone()));
-    let first = [audit_spec, context_spec, safety_spec];
     let then = [market_spec, broker_spec, approvals_spec, orchestrator_spec];
-    let counts = Counts { score, rounds };
+    let shared = Shared { score, news, rounds };
     let staff =
-        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, counts };
-    (first.into_iter().chain(then).collect(), staff)
+        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, shared };
+    ([audit_spec, context_spec, safety_spec].into_iter().chain(then).collect(), staff)
 }
 
 fn guarded(

@@ -151,6 +151,7 @@ impl AccountView {
 pub struct BrokerHandle {
     actor: StableRef<BrokerMsg>,
     view: watch::Receiver<Arc<AccountView>>,
+    is_outside: bool,
 }
 
 /// Why the broker brought no answer.
@@ -174,8 +175,15 @@ impl BrokerHandle {
     pub(super) const fn new(
         actor: StableRef<BrokerMsg>,
         view: watch::Receiver<Arc<AccountView>>,
+        is_outside: bool,
     ) -> Self {
-        Self { actor, view }
+        Self { actor, view, is_outside }
+    }
+
+    /// Whether orders of a book go to a broker outside: then everything in the log is brought to the disk
+    /// before one leaves, or it does not leave.
+    pub fn syncs_before_sending(&self, book: BookKind) -> bool {
+        self.is_outside && book == BookKind::Real
     }
 
     /// The accounts as they were last shown; never waits.

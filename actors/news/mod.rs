@@ -12,7 +12,7 @@
 pub mod reader;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use conclave_domain::budget::Request;
 use conclave_domain::code::Code;
@@ -101,16 +101,42 @@ struct Inner {
     limits: Arc<Limits>,
     /// Without it only free readers are asked.
     leave: Option<Leave>,
+    stock: RwLock<Arc<Stock>>,
+}
+
+/// The items that there are, and what was read of them.
+#[derive(Debug, Default)]
+struct Stock {
+    press: Arc<Press>,
     /// What was read of each item; `None` where it could not be read. It stays unread then, so that a
     /// run does not depend on how often an item was asked for.
-    readings: Vec<OnceCell<Option<Reading>>>,
+    readings: Vec<Read>,
 }
+
+type Read = Arc<OnceCell<Option<Reading>>>;
 
 impl Newsroom {
     /// A newsroom in which nothing was read yet.
     pub(crate) fn new(setup: NewsSetup, limits: Arc<Limits>, leave: Option<Leave>) -> Self {
-        let readings = setup.press.items().iter().map(|_| OnceCell::new()).collect();
-        Self(Arc::new(Inner { setup, limits, leave, readings }))
+        let readings = setup.press.items().iter().map(|_| Read::default()).collect();
+        let stock = Stock { press: Arc::clone(&setup.press), readings };
+        Self(Arc::new(Inner { setup, limits, leave, stock: RwLock::new(Arc::new(stock)) }))
+    }
+
+    /// Puts these items in the place of those that there were. What was read of one stays read.
+    pub fn restock(&self, press: Press) {
+        let former = self.stock();
+        let read: BTreeMap<&str, &Read> =
+            former.press.items().iter().map(Item::id).zip(&former.readings).collect();
+        let readings = press.items().iter();
+        let readings = readings
+            .map(|item| read.get(item.id()).map_or_else(Read::default, |it| Arc::clone(it)));
+        let stock = Arc::new(Stock { readings: readings.collect(), press: Arc::new(press) });
+        *self.0.stock.write().unwrap_or_else(PoisonError::into_inner) = stock;
+    }
+
+    fn stock(&self) -> Arc<Stock> {
+        Arc::clone(&self.0.stock.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the brief of a decision is told about its symbol.
@@ -130,31 +156,32 @@ impl Newsroom {
     ///
     /// The newest items are read at the same time, as far as they were not read before.
     pub async fn view(&self, symbol: &Symbol, as_of: Time) -> Option<NewsView> {
-        let Inner { setup, readings, .. } = self.0.as_ref();
-        let window = setup.press.window(symbol, as_of);
-        let asked_from = window.len().saturating_sub(setup.asked_max);
+        // The same items from here to the end, whatever comes in meanwhile.
+        let stock = self.stock();
+        let window = stock.press.window(symbol, as_of);
+        let asked_from = window.len().saturating_sub(self.0.setup.asked_max);
         // Dropped with the decision: then the calls in flight end.
         let mut reading = JoinSet::new();
         for (nth, &place) in window.iter().enumerate() {
-            let room = self.clone();
+            let (room, stock) = (self.clone(), Arc::clone(&stock));
             if nth < asked_from {
-                room.reading(place, false).await;
-            } else if readings.get(place).is_some_and(|cell| !cell.initialized()) {
-                reading.spawn(async move { room.reading(place, true).await });
+                room.reading(&stock, place, false).await;
+            } else if stock.readings.get(place).is_some_and(|cell| !cell.initialized()) {
+                reading.spawn(async move { room.reading(&stock, place, true).await });
             }
         }
         while reading.join_next().await.is_some() {}
         let seen = window.iter().filter_map(|&place| {
-            let known_at = setup.press.items().get(place)?.known_at();
-            let reading = readings.get(place).and_then(|cell| cell.get().copied().flatten());
+            let known_at = stock.press.items().get(place)?.known_at();
+            let reading = stock.readings.get(place).and_then(|cell| cell.get().copied().flatten());
             Some(Seen { known_at, reading })
         });
         NewsView::of(seen, as_of)
     }
 
     /// Reads one item when it is first asked for.
-    async fn reading(&self, place: usize, by_reader: bool) {
-        let (cell, item) = (self.0.readings.get(place), self.0.setup.press.items().get(place));
+    async fn reading(&self, stock: &Stock, place: usize, by_reader: bool) {
+        let (cell, item) = (stock.readings.get(place), stock.press.items().get(place));
         let (Some(cell), Some(item)) = (cell, item) else { return };
         cell.get_or_init(|| self.read(item, by_reader)).await;
     }

@@ -76,6 +76,18 @@ async fn an_item_is_read_once_and_not_before_it_is_known() {
 }
 
 #[tokio::test]
+async fn what_comes_in_is_read_and_what_was_read_is_not_read_again() {
+    let (room, reader) = room(&["AAPL one", "AAPL two"], Ok(praise()));
+    assert_eq!(room.view(&symbol(), at(1)).await.map(|view| view.items), Some(2));
+    let stocked = press(&["AAPL one", "AAPL two", "AAPL three"]);
+    room.restock(Press::clone(&stocked));
+    assert_eq!(room.view(&symbol(), at(2)).await.map(|view| view.items), Some(3));
+    assert_eq!(reader.1.load(Ordering::SeqCst), 3);
+    room.restock(Press::default());
+    assert_eq!(room.view(&symbol(), at(2)).await, None);
+}
+
+#[tokio::test]
 async fn an_item_that_cannot_be_read_stays_unread() {
     let hopeless = || Err(ConsultError::Brain { why: "down".to_owned() });
     for said in [hopeless(), Ok(json!({"sentiment": 2})), Ok(json!("fine"))] {

@@ -29,6 +29,7 @@ use super::{DecideError, Office, book_of};
 use crate::consensus::{Member, Round, RoundRequest, hurried, open_round};
 use crate::inline::{Attend, critical};
 use crate::runtime::agent::{Cadence, ConsultError};
+use crate::runtime::ports::AuditError;
 use crate::runtime::shell::Answer;
 use crate::trading;
 
@@ -286,7 +287,7 @@ impl Office {
         }
         let mut refused = batch.clone();
         batch.cleared(&conclusion, mode);
-        if let Err(error) = self.audit.append(batch.into_records()).await {
+        if let Err(error) = self.keep(book, mode, batch).await {
             tracing::error!(error = &error as &dyn std::error::Error, "entry given up");
             let code = Code::SafetyStore;
             // none of the batch is in the log. The verdict goes there as soon as there is room,
@@ -323,6 +324,16 @@ impl Office {
             self.score.forget(&decision);
         }
         Ok(())
+    }
+
+    /// Brings the batch to the disk, or leaves it to whoever does so before the order leaves: one flush a
+    /// decision.
+    async fn keep(&self, book: BookKind, mode: Mode, batch: Batch) -> Result<(), AuditError> {
+        let records = batch.into_records();
+        if mode != Mode::Supervised && self.broker.syncs_before_sending(book) {
+            return self.audit.note_all(records).await;
+        }
+        self.audit.append(records).await.map(drop)
     }
 
     fn tell_hold(&self, decision: &DecisionId, round: &Round) {

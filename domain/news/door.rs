@@ -32,7 +32,7 @@ const ID_MAX: usize = 64;
 const SYMBOLS_MAX: usize = 16;
 
 /// One item as a file or a feed tells it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawItem {
     /// Its number or name there.

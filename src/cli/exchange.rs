@@ -15,11 +15,12 @@ use serde_json::json;
 
 use super::error::{CliError, ExitCode};
 use super::format::Format;
+use crate::data;
 use crate::exchange::floor::Floor;
 use crate::exchange::journal::Journal;
 use crate::exchange::keys::KeyPair;
 use crate::exchange::load::{Source, begins, listings};
-use crate::exchange::{Pace, Setup, serve};
+use crate::exchange::{Pace, Setup, news, serve};
 
 /// Accounts that one exchange has at most.
 const ACCOUNTS_MAX: u16 = 256;
@@ -88,6 +89,9 @@ pub struct ExchangeArgs {
     /// The same from a file, one a line.
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// News from a file of one JSON line per item, told when they were known.
+    #[arg(long, value_name = "FILE")]
+    pub news: Option<PathBuf>,
     /// Writes every event of every order to `exchange.jsonl` in this directory.
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
@@ -159,8 +163,10 @@ fn floor(args: &ExchangeArgs) -> Result<Arc<Floor>, CliError> {
     let journal = journal.map_err(|error| {
         CliError::new(ExitCode::Failure, "the journal cannot be begun").caused_by(error)
     })?;
+    let items = args.news.as_deref().map(data::read_news_file).transpose()?.unwrap_or_default();
     let exchange = Exchange::new(terms, listings, from);
-    Ok(Arc::new(Floor::new(exchange, keys(args.accounts)?, faults, journal)))
+    let floor = Floor::new(exchange, keys(args.accounts)?, faults, journal);
+    Ok(Arc::new(floor.telling(news::of(items))))
 }
 
 fn faults(args: &ExchangeArgs) -> Result<Plan, CliError> {

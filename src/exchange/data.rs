@@ -1,4 +1,4 @@
-//! The data side: bars, the latest of everything, news. Nothing is shown before its time.
+//! The data side: bars, the latest of everything. Nothing is shown before its time.
 
 use std::sync::Arc;
 
@@ -313,9 +313,4 @@ pub(super) async fn snapshots(State(floor): Floors, query: Query) -> Response {
             .collect();
         Ok(Value::Object(shown))
     }))
-}
-
-/// `GET /v1beta1/news`: there are none here.
-pub(super) async fn news() -> Response {
-    Json(json!({"news": [], "next_page_token": null})).into_response()
 }

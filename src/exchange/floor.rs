@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use conclave_domain::alpaca::News;
 use conclave_domain::exchange::faults::{Fault, Place, Plan, Planned};
 use conclave_domain::exchange::order::Update;
 use conclave_domain::exchange::{Exchange, Happening};
@@ -63,6 +64,8 @@ pub struct Floor {
     inner: Mutex<Inner>,
     notes: broadcast::Sender<Note>,
     keys: Vec<KeyPair>,
+    /// By the time at which they were known.
+    news: Vec<News>,
 }
 
 impl Floor {
@@ -78,7 +81,23 @@ impl Floor {
         }
         let inner =
             Inner { exchange, faults, counts: [0; Place::ALL.len()], journal, quiet: [None, None] };
-        Self { inner: Mutex::new(inner), notes: broadcast::Sender::new(BEHIND_MAX), keys }
+        Self {
+            inner: Mutex::new(inner),
+            notes: broadcast::Sender::new(BEHIND_MAX),
+            keys,
+            news: Vec::new(),
+        }
+    }
+
+    /// The same floor with news to tell, oldest first.
+    #[must_use]
+    pub(crate) fn telling(self, news: Vec<News>) -> Self {
+        Self { news, ..self }
+    }
+
+    /// All news, also those that are not known yet.
+    pub(super) fn news(&self) -> &[News] {
+        &self.news
     }
 
     /// The pairs of keys, by account.

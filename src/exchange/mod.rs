@@ -14,6 +14,7 @@ pub mod journal;
 pub mod keys;
 pub(crate) mod load;
 mod market;
+pub(crate) mod news;
 mod orders;
 mod pack;
 mod query;

@@ -87,7 +87,7 @@ pub struct OpenMarketArgs {
     /// Trades an open market instead of a replay: alpaca, by the addresses of `[alpaca]` and the keys in the
     /// environment.
     #[arg(long, value_name = "WHERE", value_parser = ["alpaca"], requires = "symbols",
-          conflicts_with_all = ["data", "synth", "fault", "pace", "broker_journal", "lift_halt_after"])]
+          conflicts_with_all = ["data", "synth", "fault", "news", "pace", "broker_journal", "lift_halt_after"])]
     pub broker: Option<String>,
     /// The symbols of an open market, such as AAPL,MSFT,BTC/USD.
     #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "broker")]

@@ -65,9 +65,9 @@ fn a_day_of_an_open_market_survives_a_hundred_kills() {
         venue.tick();
         let is_leaving = is_order_leaving(&world, &running, &venue.now());
         // At any other minute too, but not at each: a day has few orders.
-        if is_leaving || draw(minute, 1, 4) == 0 {
+        if is_leaving || draw(minute, 1, 3) == 0 {
             // From before the order leaves until behind its news.
-            wait_for(Duration::from_millis(draw(minute, 2, 8)));
+            wait_for(Duration::from_millis(draw(minute, 2, 25)));
             running.kill();
             (kills, in_the_middle) = (kills + 1, in_the_middle + u32::from(is_leaving));
             for _ in 0..draw(minute, 3, 3) / 2 {
@@ -82,10 +82,7 @@ fn a_day_of_an_open_market_survives_a_hundred_kills() {
     assert!(running.terminate().success());
     world.verify("r");
     assert_one_order_an_intent(&world, &venue);
-    assert!(
-        in_the_middle > 10,
-        "{in_the_middle} of {kills} kills met an order in {minute} minutes"
-    );
+    assert!(in_the_middle > 5, "{in_the_middle} of {kills} kills met an order in {minute} minutes");
 }
 
 /// Every order there stands in our log, and no decision has entered twice.

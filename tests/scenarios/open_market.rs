@@ -69,3 +69,34 @@ fn a_run_takes_back_the_orders_that_a_former_run_has_left_behind() {
     assert!(!world.log("s").contains("insufficient"), "{}", world.log("s"));
     world.verify("s");
 }
+
+/// L-1: the brief of a decision knows the news that the broker told before its time, and none that came
+/// later.
+#[test]
+fn a_brief_knows_the_news_of_the_market() {
+    let world = World::of(&[], 0);
+    let mut lines = Vec::new();
+    for symbol in ["AAA", "BBB", "CCC"] {
+        for day in [DAY, "2024-02-09"] {
+            let (id, known_at) = (lines.len(), format!("{day}T13:00:00Z"));
+            let headline = format!("{symbol} plunges: no {id}");
+            let item = serde_json::json!({
+                "id": id, "known_at": known_at, "headline": headline, "symbols": [symbol],
+            });
+            lines.push(item.to_string());
+        }
+    }
+    std::fs::write(world.path("news.jsonl"), lines.join("\n")).expect("a file");
+    let venue = Venue::open(&world, &["--news", "news.jsonl"]);
+    venue.until(DAY, "09:30:00");
+    let mut running = world.serve("r", &trading("r", &["--mode", "autonomous"]));
+    for _ in 0..30 {
+        venue.minute(&mut running);
+    }
+    assert!(running.terminate().success());
+    let told = world.steps("r", "consult.sent");
+    let views: Vec<&serde_json::Value> =
+        told.iter().filter_map(|record| record["body"]["brief"].get("news")).collect();
+    assert!(!views.is_empty(), "{told:?}");
+    assert!(views.iter().all(|view| view["items"] == 1), "{views:?}");
+}

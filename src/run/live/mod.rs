@@ -12,6 +12,7 @@ pub(in crate::run) mod carry;
 pub(in crate::run) mod feed;
 mod news;
 mod past;
+mod press;
 mod statement;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,7 @@ use self::carry::{Carrier, Route};
 use self::feed::LiveFeed;
 use self::news::Ears;
 use self::past::History;
+use self::press::NewsDesk;
 use self::statement::Reader;
 use super::clock::ReplayClock;
 use super::keep::Keeping;
@@ -291,6 +293,9 @@ impl Live {
         let parts = &self.0;
         let symbols: Vec<Symbol> = parts.symbols.keys().cloned().collect();
         let alpaca = Arc::clone(&parts.alpaca);
+        let (room, of) = (council.news.clone(), symbols.clone());
+        let mut desk = NewsDesk::new(Arc::clone(&alpaca), room, Arc::clone(&clock), of);
+        desk.ask().await;
         let mut reader =
             Reader { alpaca, council: council.clone(), symbols, clock, is_carried: false };
         let taken = async {
@@ -311,6 +316,7 @@ impl Live {
         });
         let (every, doubt) = (parts.settings.reconcile_every, Arc::clone(&parts.doubt));
         work.spawn(Ears { reader, every, doubt }.hear(heard));
+        work.spawn(desk.follow());
         Ok(work)
     }
 
