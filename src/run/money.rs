@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use conclave_domain::mode::Mode;
+use serde_json::{Value, json};
 
 use super::args::OpenMarketArgs;
 use crate::adapters::alpaca_http::Venue;
@@ -26,6 +27,14 @@ const LIVE: &str = "live";
 /// The money that a configuration names.
 pub(super) fn of(config: &Config) -> MoneyKind {
     if config.run.money == LIVE { MoneyKind::Live } else { MoneyKind::Paper }
+}
+
+/// The directory of a run below all runs: those in real money keep to themselves.
+pub(super) fn below(money: MoneyKind, id: &str) -> String {
+    match money {
+        MoneyKind::Paper => id.to_owned(),
+        MoneyKind::Live => format!("{LIVE}/{id}"),
+    }
 }
 
 /// What was said about money, and where.
@@ -107,6 +116,14 @@ impl Terms {
         let day = self.day.as_ref().filter(|day| day.has_acted());
         let on_record = day.map(|it| format!("a paper day is on record: {} ({})", it.day, it.run));
         self.reason.clone().or(on_record)
+    }
+
+    /// What the header of a run says of real money: what spoke for it, or that nothing did. Nothing is
+    /// said where none is at stake.
+    pub(super) fn in_header(&self, money: MoneyKind) -> Option<Value> {
+        let Self { day, reason } = self;
+        let said = || json!({"kind": money.name(), "paper_day": day, "override_reason": reason});
+        (money == MoneyKind::Live).then(said)
     }
 }
 
@@ -223,6 +240,12 @@ mod tests {
     }
 
     #[test]
+    fn real_money_runs_below_a_directory_of_its_own() {
+        assert_eq!(below(MoneyKind::Paper, "20261120T093000-7"), "20261120T093000-7");
+        assert_eq!(below(MoneyKind::Live, "20261120T093000-7"), "live/20261120T093000-7");
+    }
+
+    #[test]
     fn an_address_takes_its_own_money_and_nothing_else() {
         use Venue::{Data, Elsewhere, Here, Live, Paper};
         for venue in [Paper, Live, Data, Here, Elsewhere] {
@@ -266,5 +289,10 @@ mod tests {
         let terms = Terms { reason: None, ..terms };
         assert!(terms.of_mode(MoneyKind::Live).is_some_and(|text| text.contains("2026-11-20")));
         assert_eq!(Terms::default().of_mode(MoneyKind::Live), None);
+        let header = terms.in_header(MoneyKind::Live).unwrap();
+        assert_eq!((&header["kind"], &header["paper_day"]["run"]), (&"live".into(), &"r-1".into()));
+        let header = Terms::default().in_header(MoneyKind::Live).unwrap();
+        assert_eq!(header["paper_day"], Value::Null, "a start without one is on record too");
+        assert_eq!(Terms::default().in_header(MoneyKind::Paper), None);
     }
 }

@@ -21,12 +21,10 @@ use tokio::sync::oneshot;
 
 use super::clock::ReplayClock;
 use super::hold::Holding;
-use super::money::Terms;
 use super::prepare::{Prepared, Warm};
 use super::way::Base;
 use super::world::{self, Opened};
 use crate::adapters::journal_files::JournalFiles;
-use crate::adapters::lock::MoneyKind;
 use crate::adapters::safety_store::SafetyWriter;
 use crate::cli::error::{CliError, ExitCode};
 
@@ -165,10 +163,8 @@ pub(super) async fn begin(
         "resumed_after": base.until,
         "updates": updates,
     });
-    if prepared.money() == MoneyKind::Live {
-        // What spoke for it, or that nothing did.
-        let Terms { day, reason } = &prepared.terms;
-        body["money"] = json!({"kind": "live", "paper_day": day, "override_reason": reason});
+    if let Some(money) = prepared.terms.in_header(prepared.money()) {
+        body["money"] = money;
     }
     let at = base.until.unwrap_or_else(|| prepared.begins_at());
     let header = record(Step::RunStarted, None, at, &body);

@@ -121,10 +121,7 @@ impl Tailing {
 /// in `runs/latest`.
 pub(super) fn fresh_dir(id: &str, money: MoneyKind) -> Result<PathBuf, CliError> {
     let runs = Path::new("runs");
-    let id = match money {
-        MoneyKind::Paper => id.to_owned(),
-        MoneyKind::Live => format!("{}/{id}", money.name()),
-    };
+    let id = money::below(money, id);
     let dir = runs.join(&id);
     std::fs::create_dir_all(&dir).map_err(|error| {
         CliError::new(ExitCode::Failure, format!("{} cannot be made: {error}", dir.display()))
