@@ -31,11 +31,20 @@ pub(crate) struct Left {
 
 /// A morning from the opening on, with these settings of the run.
 pub(crate) fn morning(settings: &[(&str, &str)], live: impl FnOnce(&mut Morning<'_>)) -> Left {
+    seeded("1", settings, live)
+}
+
+/// The same, with faults at random by a seed.
+pub(crate) fn seeded(
+    seed: &str,
+    settings: &[(&str, &str)],
+    live: impl FnOnce(&mut Morning<'_>),
+) -> Left {
     let world = World::of(&[], 0);
     for (name, value) in settings {
         world.variable(&format!("CONCLAVE__{name}"), value);
     }
-    let venue = Venue::open(&world, &[]);
+    let venue = Venue::open(&world, &["--seed", seed]);
     venue.until(DAY, "09:30:00");
     let door = Door::before(&venue, &world);
     let running = world.serve("r", &trading("r", &["--mode", "autonomous"]));

@@ -86,12 +86,42 @@ const fn meant(intent: &OrderIntent) -> PositionIntent {
     }
 }
 
-/// What an update says of an order of ours; `None` for others' orders, and for stages on the way that
+/// What an update says of an order of ours; nothing for others' orders, and for stages on the way that
 /// change nothing here.
-pub fn heard(update: &TradeUpdate, now: Time) -> Option<Report> {
-    let order = our_id(&update.order.client_order_id)?;
+///
+/// An end, and an execution that is not the first, come with the total that the broker has: a message
+/// before it may have been lost or be late, and the account would show another position until then.
+pub fn heard(update: &TradeUpdate, now: Time) -> Vec<Report> {
+    let Some(order) = our_id(&update.order.client_order_id) else { return Vec::new() };
     let at = update.timestamp.map_or(now, Stamp::time);
-    let said = match &update.event {
+    let Some(said) = said(update) else { return Vec::new() };
+    let report = |said| Report { order: order.clone(), at, said };
+    let filled = update.order.filled_qty;
+    let total = update.order.filled_avg_price.filter(|_| filled.raw() > 0);
+    let total = total.map(|average| report(Said::Total { filled, average }));
+    match &said {
+        Said::Canceled | Said::Expired | Said::Replaced => {
+            total.into_iter().chain([report(said)]).collect()
+        }
+        Said::Executed { execution } if execution.qty < filled => {
+            [report(said)].into_iter().chain(total).collect()
+        }
+        _ => vec![report(said)],
+    }
+}
+
+/// Whether an update is a reason to compare the account: somebody else trades in it, an execution was
+/// corrected, or it says less than what it tells must say.
+pub fn is_doubtful(update: &TradeUpdate) -> bool {
+    let is_ours = our_id(&update.order.client_order_id).is_some();
+    match &update.event {
+        UpdateEvent::Restated => true,
+        event => event.is_fill() && !(is_ours && said(update).is_some()),
+    }
+}
+
+fn said(update: &TradeUpdate) -> Option<Said> {
+    Some(match &update.event {
         event if event.is_fill() => executed(update)?,
         UpdateEvent::New | UpdateEvent::Accepted | UpdateEvent::PendingNew => {
             Said::Accepted { venue_order_id: Some(update.order.id.clone()) }
@@ -104,10 +134,9 @@ pub fn heard(update: &TradeUpdate, now: Time) -> Option<Report> {
             text: Code::BrokerRejected.cause().to_owned(),
         },
         UpdateEvent::OrderCancelRejected => Said::CancelRejected,
-        // Corrections are found by the next statement.
+        // Corrections are found by a statement.
         _ => return None,
-    };
-    Some(Report { order, at, said })
+    })
 }
 
 /// An execution; where the update does not name it, the order's total says as much.
@@ -193,19 +222,20 @@ pub fn statement(
 
 fn stated_position(told: &Position, known: &[Symbol]) -> Result<StatedPosition, UnstatedError> {
     let symbol = symbol_of(told, known)?;
-    let class = class_of(&told.asset_class);
+    let (class, qty) = (class_of(&told.asset_class), told.signed_qty());
     let price = match (told.current_price, told.market_value) {
         (Some(price), _) => price,
-        (None, Some(value)) if !told.qty.is_zero() => per_unit(value, told.qty)?,
+        (None, Some(value)) if !qty.is_zero() => per_unit(value, qty)?,
         _ => return Err(UnstatedError::Unpriced { symbol }),
     };
-    Ok(StatedPosition { symbol, class, qty: told.qty, average: told.avg_entry_price, price })
+    Ok(StatedPosition { symbol, class, qty, average: told.avg_entry_price, price })
 }
 
 /// Dollars over units, both at their own scales, half to even.
 fn per_unit(value: Money, qty: Qty) -> Result<Price, FixedError> {
-    let raw =
-        div_half_even(i128::from(value.raw()) * i128::from(Qty::SCALE), i128::from(qty.raw()));
+    // What is owed has a negative worth and a negative quantity; the divisor must be positive.
+    let value = i128::from(value.raw()) * i128::from(qty.raw().signum());
+    let raw = div_half_even(value * i128::from(Qty::SCALE), i128::from(qty.raw()).abs());
     let raw = i64::try_from(raw).map_err(|_| FixedError::OutOfRange {
         what: "a worth over its quantity".to_owned(),
         unit: "a price",
@@ -232,3 +262,6 @@ fn symbol_of(told: &Position, known: &[Symbol]) -> Result<Symbol, UnstatedError>
 fn class_of(class: &VenueClass) -> AssetClass {
     if *class == VenueClass::Crypto { AssetClass::Crypto } else { AssetClass::Equity }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,7 +166,7 @@ impl Floor {
     }
 
     /// Plans more faults, counted from now.
-    pub(super) fn plan(&self, faults: Vec<Planned>) {
+    pub(crate) fn plan(&self, faults: Vec<Planned>) {
         let mut inner = self.lock();
         let counts = inner.counts;
         for fault in faults {
@@ -175,7 +175,7 @@ impl Floor {
     }
 
     /// Nothing goes wrong any more.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.lock().faults.clear();
     }
 

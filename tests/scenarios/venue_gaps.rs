@@ -1,7 +1,7 @@
 //! What goes wrong between a run and its broker as a whole, each with its remedy: streams with gaps, a
 //! broker that cannot be reached, and an account in which somebody else trades.
 
-use crate::morning::{morning, planned};
+use crate::morning::{morning, planned, seeded};
 use crate::rig::text;
 
 /// Remedy: the orders in flight are asked for by their ids once the stream is back. P-1: what the
@@ -48,6 +48,10 @@ fn nothing_new_is_decided_on_the_bars_of_an_outage() {
             it.venue.ask("POST", "/sandbox/step", "{\"seconds\":60}");
         }
         until = it.venue.now();
+        let world = it.world;
+        it.running.wait("a comparison that fails", |_| {
+            world.log("r").contains("the account was not compared")
+        });
         it.door.reopen();
         let now = until.clone();
         it.running.wait("the bars that were missed", |running| now <= running.market_time());
@@ -117,4 +121,37 @@ fn a_position_that_somebody_else_bought_is_counted_and_left_alone() {
         it.settle();
     });
     assert!(!left.happened("adjusted").is_empty());
+}
+
+/// Every remedy at once. O-2, P-1: whatever goes wrong on a day, in whatever order, at its end both
+/// sides hold the same, and no order was taken twice.
+#[test]
+fn a_day_on_which_everything_goes_wrong_ends_with_one_truth() {
+    let settings = [
+        ("ALPACA__TIMEOUT", "200ms"),
+        ("ALPACA__DEADLINE", "1s"),
+        ("ALPACA__RECONCILE_EVERY", "1s"),
+    ];
+    let faults = [
+        "orders.500%0.2",
+        "orders.timeout%0.15:300ms",
+        "orders.stall%0.1:400ms",
+        "orders.half%0.2",
+        "orders.403%0.05",
+        "cancels.late%0.3",
+        "cancels.500%0.2",
+        "trading.429%0.02:0s",
+        "trading.500%0.05",
+        "data.500%0.1",
+        "stream.twice%0.2",
+        "stream.gap%0.05:200ms",
+        "feed.gap%0.0002:200ms",
+    ];
+    let left = seeded("5", &settings, |it| {
+        it.venue.plan(&faults);
+        it.minutes(385);
+        it.venue.ask("DELETE", "/sandbox/faults", "");
+        it.settle();
+    });
+    assert!(!left.happened("filled").is_empty());
 }

@@ -194,3 +194,6 @@ impl<P: Past> LiveFeed<P> {
         sessions.any(|session| session == Session::Regular)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,11 +87,15 @@ impl Ears {
     async fn take(&self, news: OrderNews) -> Reason {
         match news {
             OrderNews::Update(update) => {
-                let Some(report) = ours::heard(&update, self.reader.clock.trading()) else {
-                    // Somebody else trades in this account, so it is not what it was.
-                    return if update.event.is_fill() { Reason::Doubt } else { Reason::None };
-                };
-                match self.reader.council.broker.heard(vec![report]).await {
+                if ours::is_doubtful(&update) {
+                    tracing::warn!(event = update.event.name(), "the account is not what it was");
+                    return Reason::Doubt;
+                }
+                let reports = ours::heard(&update, self.reader.clock.trading());
+                if reports.is_empty() {
+                    return Reason::None;
+                }
+                match self.reader.council.broker.heard(reports).await {
                     Ok(doubts) if doubts.is_empty() => Reason::None,
                     Ok(_) | Err(_) => Reason::Doubt,
                 }

@@ -10,7 +10,7 @@ use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::away::{Report, Said};
 use conclave_domain::clearance::Validity;
 use conclave_domain::code::Code;
-use conclave_domain::exchange::faults::Plan;
+use conclave_domain::exchange::faults::{Plan, Planned};
 use conclave_domain::exchange::venue::Listing;
 use conclave_domain::exchange::{Exchange, Terms};
 use conclave_domain::order::{
@@ -39,6 +39,17 @@ struct Way {
 
 impl Way {
     async fn new(asset: AssetFlags) -> Self {
+        Self::patient(asset, AlpacaSettings::default()).await
+    }
+
+    /// With a client that gives up within a second.
+    async fn hurried(asset: AssetFlags) -> Self {
+        let (timeout, deadline) = (Duration::from_millis(300), Duration::from_secs(1));
+        Self::patient(asset, AlpacaSettings { timeout, deadline, ..AlpacaSettings::default() })
+            .await
+    }
+
+    async fn patient(asset: AssetFlags, settings: AlpacaSettings) -> Self {
         let now: Time = "2000-06-16T15:00:00Z".parse().unwrap();
         let listings = data::embedded_raw().unwrap().into_iter().map(|series| {
             let name = series.symbol.to_string();
@@ -57,7 +68,7 @@ impl Way {
             trading_url: url.clone(),
             data_url: url,
             requests_per_minute: 100_000,
-            ..AlpacaSettings::default()
+            ..settings
         };
         let alpaca = Alpaca::new(settings, &Keys::new("PKMARKED", "hush").unwrap()).unwrap();
         let clock = Arc::new(ReplayClock::default());
@@ -167,4 +178,74 @@ async fn an_entry_in_a_share_leaves_within_the_session_and_an_exit_at_any_time()
     way.clock.set("2000-06-17T15:00:00Z".parse().unwrap());
     let said = way.submit(&intent("out", Side::Sell, EXIT, "1")).await;
     assert!(matches!(said.first(), Some(Said::Accepted { .. })), "{said:?}");
+}
+
+impl Way {
+    /// What goes wrong from now on.
+    fn plan(&self, faults: &[&str]) {
+        self.floor.plan(faults.iter().map(|fault| Planned::read(fault).unwrap()).collect());
+    }
+
+    /// Whether somebody was told to look at the account since this was last asked.
+    async fn is_worried(&self) -> bool {
+        let told = self.porter.doubt.notified();
+        tokio::time::timeout(Duration::ZERO, told).await.is_ok()
+    }
+}
+
+/// O-4: exits are never blocked: one that did not get through has the account looked at, and an entry
+/// that did not is only denied.
+#[tokio::test]
+async fn an_exit_that_does_not_get_through_is_a_reason_to_look_at_the_account() {
+    let way = Way::hurried(AssetFlags::SHARE).await;
+    for (name, purpose, worries) in [("entry", Purpose::Entry, false), ("exit", EXIT, true)] {
+        way.plan(&["orders.429@1x99"]);
+        let side = if worries { Side::Sell } else { Side::Buy };
+        let said = way.submit(&intent(name, side, purpose, "1")).await;
+        let denied = matches!(&said[..], [Said::Denied { code: Code::BrokerUnknown, .. }]);
+        assert!(denied, "{said:?}");
+        assert_eq!(way.is_worried().await, worries, "{name}");
+    }
+    assert_eq!(way.arrived(), 0);
+}
+
+/// O-2: one intent, at most one live order: what was taken without an answer is adopted, and what never
+/// came is known not to be there.
+#[tokio::test]
+async fn an_order_of_unknown_fate_is_looked_for_by_its_id() {
+    let way = Way::hurried(AssetFlags::SHARE).await;
+    way.plan(&["orders.timeout@1:30s"]);
+    let said = way.submit(&intent("taken", Side::Buy, Purpose::Entry, "1")).await;
+    assert!(matches!(&said[..], [Said::Accepted { venue_order_id: Some(_) }, ..]), "{said:?}");
+    assert_eq!(way.arrived(), 1);
+    way.plan(&["orders.500@1x99"]);
+    let said = way.submit(&intent("lost", Side::Buy, Purpose::Entry, "1")).await;
+    let is_lost = matches!(&said[..], [Said::Rejected { code: Code::BrokerUnknown, .. }]);
+    assert!(is_lost, "{said:?}");
+    assert_eq!(way.arrived(), 1);
+}
+
+/// A cancellation of what the broker does not know says so, and one that fails leaves the order as it is.
+#[tokio::test]
+async fn a_cancellation_says_what_became_of_the_order() {
+    let way = Way::hurried(AssetFlags::SHARE).await;
+    let taken = intent("taken", Side::Buy, Purpose::Entry, "1");
+    let resting = OrderIntent { kind: OrderKind::Limit { limit: "1".parse().unwrap() }, ..taken };
+    way.submit(&resting).await;
+    let id = resting.client_order_id;
+    let words = |reports: Vec<Report>| -> Vec<Said> {
+        reports.into_iter().map(|report| report.said).collect()
+    };
+    way.plan(&["cancels.500@1x99"]);
+    let said = words(way.porter.cancel(id.clone(), None).await);
+    assert_eq!(said, [Said::CancelRejected]);
+    assert!(way.is_worried().await);
+    way.floor.heal();
+    assert_eq!(words(way.porter.cancel(id.clone(), None).await), [], "the stream tells the end");
+    assert!(!way.is_worried().await);
+    let said = words(way.porter.cancel(id, None).await);
+    assert!(matches!(&said[..], [Said::Accepted { .. }, Said::Canceled]), "{said:?}");
+    let never = intent("never", Side::Buy, Purpose::Entry, "1").client_order_id;
+    let said = words(way.porter.cancel(never, None).await);
+    assert!(matches!(&said[..], [Said::Rejected { code: Code::BrokerUnknown, .. }]), "{said:?}");
 }
