@@ -231,3 +231,47 @@ fn an_account_begins_with_what_its_first_statement_says() {
     assert!(told.is_material, "and then it is a difference");
     assert_eq!(desk.custody.book().realised(), Money::from_units(-100).unwrap());
 }
+
+/// O-2: an order that was given up and arrives after all is taken back and never sent again; what it has
+/// filled by then is taken over, protected, and shown to a person.
+#[test]
+fn an_order_that_arrives_after_it_was_given_up_is_taken_back_or_what_it_bought_is_protected() {
+    let mut desk = Desk::outside();
+    desk.open(0, Side::Buy, 10, plan(0.08, 0.20));
+    assert_eq!(desk.asked(), ["buy 10 market"]);
+    let entry = desk.last_open();
+    let text = Code::BrokerUnknown.cause().to_owned();
+    desk.hear_of(&entry, Said::Rejected { code: Code::BrokerUnknown, text });
+    let arrived = StatedOrder {
+        order: entry.clone(),
+        venue_order_id: Some("late".to_owned()),
+        at: desk.custody.now(),
+        filled: Qty::ZERO,
+        average: None,
+        state: StatedState::Open,
+    };
+    let mut statement = desk.statement();
+    statement.orders.push(arrived.clone());
+    let told = desk.reconcile(&statement);
+    assert_eq!((told.adjustments, told.is_material), (Vec::new(), false));
+    assert_eq!(desk.asked(), ["cancel buy 10 market"]);
+
+    let mut statement = desk.statement();
+    let (filled, average) = ("10".parse().unwrap(), Some(price("100")));
+    statement.orders.push(StatedOrder { filled, average, state: StatedState::Filled, ..arrived });
+    statement.positions.push(StatedPosition {
+        symbol: desk.symbol(0),
+        class: AssetClass::Equity,
+        qty: filled,
+        average: price("100"),
+        price: price("100"),
+    });
+    statement.cash = Money::from_units(9_000).unwrap();
+    statement.equity = None;
+    let told = desk.reconcile(&statement);
+    assert!(told.is_material);
+    assert_eq!(desk.held(), "10");
+    let asked = desk.asked();
+    assert!(matches!(&asked[..], [stop] if stop.starts_with("sell 10 stop")), "{asked:?}");
+    assert_eq!(desk.custody.orders().get(&entry).unwrap().status(), Status::Rejected);
+}
