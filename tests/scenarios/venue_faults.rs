@@ -97,7 +97,13 @@ fn a_broken_answer_without_a_body_makes_no_second_order() {
 /// Remedy: questions are asked again.
 #[test]
 fn questions_that_fail_now_and_then_change_nothing() {
-    let left = planned(&[], &["trading.500%0.2", "data.500%0.2"]);
+    let left = morning(&[("ALPACA__RECONCILE_EVERY", "1s")], |it| {
+        it.venue.plan(&["trading.500%0.2", "data.500%0.2"]);
+        it.minutes(80);
+        it.asked("unknown", 5.0);
+        // The test asks the exchange too.
+        it.venue.ask("DELETE", "/sandbox/faults", "");
+    });
     assert!(left.happened("adjusted").is_empty());
 }
 
