@@ -20,7 +20,7 @@ mod wire;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,11 +46,13 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const MINUTE: i64 = 60_000;
 /// Sessions of history, half an hour each.
-const HISTORY: usize = 27;
+const HISTORY: usize = 26;
 /// Between two minutes: a process that has just worked is faster than one that has waited.
 const PAUSE: Duration = Duration::from_millis(60);
 
 fn main() -> Result<(), Failure> {
+    // Nothing is encrypted here, but reqwest asks for a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -80,8 +82,9 @@ async fn latency() -> Result<(), Failure> {
             }
         }
     }
-    day.end()?;
+    let denials = day.end()?;
     let count = latencies.len();
+    println!("denied                      {denials}");
     let ([p50, p99], [sync, _]) = (quantiles(latencies)?, quantiles(syncs)?);
     println!("bare append + fdatasync     {sync:>8.3} ms (p50)");
     println!("bar -> order on the wire    {p50:>8.3} ms (p50), {p99:.3} ms (p99), {count} entries");
@@ -96,15 +99,17 @@ async fn latency() -> Result<(), Failure> {
 async fn breadth() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let day = Day::open(dir.path(), 500).await?;
-    // The connections and the first checkpoint are no part of it.
+    // The history, the connections and the first checkpoint are no part of it.
     for _ in 0..10 {
         day.minute().await;
     }
+    day.caught_up().await?;
     let (before, mut minutes) = (day.cpu()?, 0_u32);
     for _ in 0..120 {
         day.minute().await;
         minutes += 1;
     }
+    day.caught_up().await?;
     let a_minute = (day.cpu()? - before) / f64::from(minutes);
     day.end()?;
     println!(
@@ -120,6 +125,8 @@ struct Day {
     floor: Arc<Floor>,
     notes: Notes,
     run: Child,
+    /// Where the run says its address.
+    station: PathBuf,
     _work: JoinSet<std::io::Result<()>>,
 }
 
@@ -140,7 +147,7 @@ impl Day {
         work.spawn(async move { serve(inner, setup, std::future::pending()).await });
         work.spawn(carry(outer, to, notes.clone()));
         let run = Command::new(env!("CARGO_BIN_EXE_conclave"))
-            .args(["run", "--broker", "alpaca", "--mode", "autonomous", "--no-http"])
+            .args(["run", "--broker", "alpaca", "--mode", "autonomous", "--port", "0"])
             .args(["--symbols", &names.join(","), "--out", "r"])
             .env("CONCLAVE__ALPACA__TRADING_URL", format!("http://{at}"))
             .env("CONCLAVE__ALPACA__DATA_URL", format!("http://{at}"))
@@ -153,24 +160,39 @@ impl Day {
             .current_dir(dir)
             .stdout(Stdio::null())
             .spawn()?;
-        let mut day = Self { floor, notes, run, _work: work };
+        let station = dir.join("r/station.json");
+        let mut day = Self { floor, notes, run, station, _work: work };
         day.connected().await?;
         Ok(day)
     }
 
-    /// Lets minutes pass until the run hears of one.
+    /// Waits until the run serves, and has heard the first minute.
     async fn connected(&mut self) -> Result<(), Failure> {
-        for _ in 0..60 {
+        while !self.station.exists() {
             if let Some(status) = self.run.try_wait()? {
                 return Err(format!("the run ended with {status}").into());
             }
-            self.minute().await;
-            tokio::time::sleep(PAUSE * 5).await;
-            if self.notes.take().iter().any(|(_, passed)| *passed == Passed::Bars) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.minute().await;
+        self.caught_up().await
+    }
+
+    /// Waits until the run has played everything that the exchange has shown.
+    async fn caught_up(&self) -> Result<(), Failure> {
+        let station: serde_json::Value = serde_json::from_slice(&std::fs::read(&self.station)?)?;
+        let url = station["url"].as_str().ok_or("no address in the station's file")?.to_owned();
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let now = self.floor.now().to_string();
+        for _ in 0..1_000 {
+            let asked = client.get(format!("{url}/api/v1/status")).send().await?;
+            let status: serde_json::Value = asked.json().await?;
+            if status["market_time"].as_str().is_some_and(|at| *now <= *at) {
                 return Ok(());
             }
+            tokio::time::sleep(PAUSE).await;
         }
-        Err("the run has not connected".into())
+        Err("the run does not hear of the market".into())
     }
 
     async fn minute(&self) {
@@ -186,10 +208,13 @@ impl Day {
         Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
     }
 
-    fn end(mut self) -> Result<(), Failure> {
-        self.run.kill()?;
+    /// Stops the run in order; what denied its signals.
+    fn end(mut self) -> Result<serde_json::Value, Failure> {
+        Command::new("kill").args(["-TERM", &self.run.id().to_string()]).status()?;
         self.run.wait()?;
-        Ok(())
+        let summary = self.station.with_file_name("summary.json");
+        let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(summary)?)?;
+        Ok(summary["denials"].clone())
     }
 }
 
