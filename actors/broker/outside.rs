@@ -24,6 +24,9 @@ use super::{BrokerState, ByBook};
 use crate::runtime::fence::Fence;
 use crate::runtime::ports::OrderRoute;
 
+/// How many tasks an order passes on its way to the wire. They go first: what follows here, the books and
+/// their views, takes longer than all of them.
+const HOPS: u32 = 4;
 /// How long orders wait for the disk. Exits leave behind it in any case, entries do not.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -160,6 +163,9 @@ impl BrokerState {
         }
         if !leaving.is_empty() {
             outside.route.send(leaving, pass);
+            for _ in 0..HOPS {
+                tokio::task::yield_now().await;
+            }
         }
         if denied.is_empty() {
             return Vec::new();
