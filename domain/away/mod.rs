@@ -43,6 +43,8 @@ pub enum Outgoing {
     },
     /// Cancel an order.
     Cancel {
+        /// What it is about.
+        symbol: Symbol,
         /// Our id of it.
         order: ClientOrderId,
         /// The broker's id, once it has said one.
@@ -298,7 +300,8 @@ impl AwayBroker {
     pub fn ask_to_cancel(&mut self, order: &Order) {
         let id = order.intent.client_order_id.clone();
         let venue_order_id = order.venue_order_id().map(str::to_owned);
-        self.outbox.push(Outgoing::Cancel { order: id, venue_order_id });
+        let symbol = order.intent.symbol.clone();
+        self.outbox.push(Outgoing::Cancel { symbol, order: id, venue_order_id });
     }
 
     /// What is to be asked of the broker now, in order. It is handed out once.

@@ -191,8 +191,9 @@ fn what_has_not_left_is_taken_back_and_what_has_is_asked_for() {
     sent.hear(Said::Accepted { venue_order_id: Some("v".to_owned()) }).unwrap();
     let order = sent.orders.get(&sent.id).unwrap().clone();
     assert_eq!(sent.away.cancel(&order, Time::EPOCH).news, News::CancelRequested);
+    let symbol = order.intent.symbol;
     let (order, venue_order_id) = (sent.id.clone(), Some("v".to_owned()));
-    assert_eq!(sent.away.take_outgoing(), [Outgoing::Cancel { order, venue_order_id }]);
+    assert_eq!(sent.away.take_outgoing(), [Outgoing::Cancel { symbol, order, venue_order_id }]);
     assert_eq!(sent.away.take_outgoing(), []);
 }
 

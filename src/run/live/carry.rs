@@ -82,20 +82,15 @@ impl Route {
 impl Carrier {
     /// Carries until the run ends.
     pub(super) async fn carry(mut self, broker: BrokerHandle) {
-        // A lane per symbol; a cancellation takes the lane of its order.
-        let mut lanes: BTreeMap<String, UnboundedSender<Asked>> = BTreeMap::new();
-        let mut symbols: BTreeMap<ClientOrderId, String> = BTreeMap::new();
+        // A lane per symbol, so that a cancellation follows its order.
+        let mut lanes: BTreeMap<Symbol, UnboundedSender<Asked>> = BTreeMap::new();
         let mut work = JoinSet::new();
         while let Some(asked) = self.asked.recv().await {
-            let name = match &asked.0 {
-                Outgoing::Submit { intent } => {
-                    let name = intent.symbol.to_string();
-                    symbols.insert(intent.client_order_id.clone(), name.clone());
-                    name
-                }
-                Outgoing::Cancel { order, .. } => symbols.remove(order).unwrap_or_default(),
+            let symbol = match &asked.0 {
+                Outgoing::Submit { intent } => &intent.symbol,
+                Outgoing::Cancel { symbol, .. } => symbol,
             };
-            let lane = lanes.entry(name).or_insert_with(|| {
+            let lane = lanes.entry(symbol.clone()).or_insert_with(|| {
                 let (lane, waiting) = unbounded_channel();
                 work.spawn(self.porter.clone().walk(waiting, broker.clone()));
                 lane
@@ -111,7 +106,7 @@ impl Porter {
         while let Some((asked, pass)) = waiting.recv().await {
             let reports = match asked {
                 Outgoing::Submit { intent } => self.submit(&intent, &pass).await,
-                Outgoing::Cancel { order, venue_order_id } => {
+                Outgoing::Cancel { order, venue_order_id, .. } => {
                     self.cancel(order, venue_order_id).await
                 }
             };
