@@ -70,7 +70,8 @@ fn calendar(query: &str) -> Value {
     let day = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let found = pairs.find(|(key, _)| *key == name).expect("a day");
-        found.1.parse::<jiff::civil::Date>().expect("a day")
+        // The specification asks for a moment, and the day is what counts.
+        found.1[..10].parse::<jiff::civil::Date>().expect("a day")
     };
     let days = day("start").series(jiff::Span::new().days(1)).take_while(|it| *it <= day("end"));
     let hours = |day| conclave_domain::alpaca::CalendarDay::of(day).map(|it| json!(it));
