@@ -51,7 +51,12 @@ impl Office {
         let (book, state) = (self.book(), self.safety.standing().trading_state);
         let bar = raised.bar;
         let mut matter = self.broker.gather(book, raised, state).await?;
-        matter.age(self.clock.market());
+        let signal = &matter.raised.signal;
+        let decision = DecisionId::new(&signal.symbol, signal.at, "entry");
+        // A round that had begun before the process ended is ended as interrupted, not denied unasked.
+        if !self.recall.is_in_flight(&decision) {
+            matter.age(self.clock.market());
+        }
         let signal = &matter.raised.signal;
         let may_enter = !(self.long_only && signal.direction == Direction::Short);
         // Prepared before the exit half, so that a reversal is known as one.
@@ -62,7 +67,6 @@ impl Office {
             self.broker.flatten(Some(book), only, ExitReason::SignalFlip).await?;
         }
         let Some(prepared) = prepared else { return Ok(()) };
-        let decision = DecisionId::new(&signal.symbol, signal.at, "entry");
         let mut batch = Batch::new(decision.clone(), signal.at);
         batch.signal(signal, &bar);
         match prepared {

@@ -69,6 +69,11 @@ impl Recall {
         self.0.get(&(decision.clone(), round, agent.to_owned()))
     }
 
+    /// Whether anybody had answered in any round of a decision: then it is to be ended, however late.
+    pub fn is_in_flight(&self, decision: &DecisionId) -> bool {
+        self.0.keys().any(|(of, ..)| of == decision)
+    }
+
     /// Whether anybody had answered in a round.
     pub fn knows(&self, decision: &DecisionId, round: u64) -> bool {
         self.0.keys().any(|(of, nth, _)| of == decision && *nth == round)
@@ -236,8 +241,7 @@ mod tests {
     async fn a_round_whose_bar_is_too_old_by_now_holds_as_interrupted() {
         let (recall, _) = first_life().await;
         let council = council(Some(recall)).await;
-        // Not so old that the gate of stale data denies it before anybody could be asked.
-        council.clock.advance(Duration::from_mins(9));
+        council.clock.advance(Duration::from_hours(1));
         let told = council.decide_long().await;
         assert_eq!(told.verdicts(), ["hold"]);
         assert!(format!("{told:?}").contains("round.interrupted"));

@@ -5,8 +5,8 @@
 //!
 //! Streams bring the bars of one moment one by one, some of them late, some never, some twice. A slice
 //! is whole when every instrument is in it whose market is open; one that is not is handed on when its
-//! patience is over. So coins wait for no share at night and on a weekend; a bar of a share from before
-//! the opening or after the close may then come too late.
+//! patience is over. So coins wait for no share at night and on a weekend, and for an eighth of the
+//! patience before the opening and after the close, when shares trade seldom.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::time::Time;
 
 /// Slices that wait at most; beyond them the oldest is handed on as it is.
 const WAITING_MAX: usize = 4_096;
+
+/// The part of the patience with which one waits for what may trade in extended hours.
+const BRIEFLY: u32 = 8;
 
 /// One slice in the making.
 #[derive(Clone, Debug)]
@@ -90,7 +93,7 @@ impl Gatherer {
     /// The oldest slice, if it is whole, has waited long enough, or stands behind one that is whole.
     pub fn next(&mut self, now: Time) -> Option<Gathered> {
         let is_due = self.due().is_some_and(|due| due <= now);
-        let is_whole = |(at, slice): (&Time, &Slice)| self.is_whole(*at, slice);
+        let is_whole = |(at, slice): (&Time, &Slice)| self.waits(*at, slice).is_zero();
         let is_overtaken = self.waiting.iter().skip(1).any(is_whole);
         let is_ready = self.waiting.iter().next().is_some_and(is_whole);
         if !(is_due || is_ready || is_overtaken || self.waiting.len() > WAITING_MAX) {
@@ -103,23 +106,29 @@ impl Gatherer {
         Some(Gathered { chunk, refused })
     }
 
-    /// Whether everything is there that must be: what trades at that moment; where nothing does, all.
-    fn is_whole(&self, at: Time, slice: &Slice) -> bool {
+    /// How long a slice waits for what it lacks: not for what is closed, briefly for what has extended
+    /// hours, and long for what trades; where nothing trades, long for all.
+    fn waits(&self, at: Time, slice: &Slice) -> Duration {
         let opened = at - self.timeframe.length();
         let trades = |calendar: Calendar| {
             [opened, at].iter().all(|&time| calendar.session(time) == Session::Regular)
         };
         let is_night = !self.calendars.iter().any(|calendar| trades(*calendar));
-        self.calendars.iter().zip(0..).all(|(calendar, nth)| {
-            slice.ticks.contains_key(&nth) || !(is_night || trades(*calendar))
-        })
+        let lacking =
+            self.calendars.iter().zip(0..).filter(|(_, nth)| !slice.ticks.contains_key(nth));
+        let waits = |calendar: Calendar| match () {
+            () if is_night || trades(calendar) => self.patience,
+            () if calendar.session(opened) == Session::Closed => Duration::ZERO,
+            () => self.patience / BRIEFLY,
+        };
+        lacking.map(|(calendar, _)| waits(*calendar)).max().unwrap_or_default()
     }
 
     /// When the oldest slice will have waited long enough, wall time.
     pub fn due(&self) -> Option<Time> {
-        let oldest = self.waiting.values().next()?;
-        let patience = i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX);
-        Some(Time::from_ms(oldest.since.ms().saturating_add(patience)))
+        let (at, oldest) = self.waiting.iter().next()?;
+        let waits = i64::try_from(self.waits(*at, oldest).as_millis()).unwrap_or(i64::MAX);
+        Some(Time::from_ms(oldest.since.ms().saturating_add(waits)))
     }
 }
 
@@ -204,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn coins_wait_for_no_share_outside_of_its_session() {
+    fn coins_wait_for_no_share_that_is_closed_and_briefly_in_extended_hours() {
         let instrument =
             |name: &str, class| Instrument { symbol: Symbol::new(name).unwrap(), class };
         let instruments =
@@ -212,19 +221,21 @@ mod tests {
         let close = 360;
         let (night, opening) = (close + 1_050 - 1, close + 1_050);
         for (minute, waits) in [
-            (0, true),
-            (close - 1, true),
+            (0, 2_000),
+            (close - 1, 2_000),
             // The first minute behind the close, one of the night, and the last before the opening.
-            (close, false),
-            (close + 500, false),
-            (night, false),
-            (opening, true),
+            (close, 250),
+            (close + 500, 0),
+            (night, 250),
+            (opening, 2_000),
         ] {
             let closed = Time::from_ms(OPEN - MINUTE);
             let patience = Duration::from_secs(2);
             let mut gatherer = Gatherer::new(&instruments, Timeframe::Minute, closed, patience);
             gatherer.take(tick(1, minute), at(0));
-            assert_eq!(gatherer.next(at(0)).is_none(), waits, "{minute}");
+            assert_eq!(gatherer.due(), Some(at(waits)), "{minute}");
+            assert_eq!(gatherer.next(at(waits - 1)).is_none(), waits > 0, "{minute}");
+            assert_eq!(gatherer.next(at(waits)).is_some(), waits > 0, "{minute}");
         }
         // Where nothing trades, a share waits for the others as it does in the session.
         let shares = ["AAA", "BBB"].map(|name| instrument(name, AssetClass::Equity));
