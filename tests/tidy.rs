@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/http"]),
     ("tokio_tungstenite", &["src/adapters/alpaca_stream"]),
     ("unicode_normalization", &["domain/news/clean.rs"]),
+    ("gemm", &["trainer/kernel.rs"]),
 ];
 
 /// Direct dependencies beside the card's, and why each is here.
@@ -49,6 +50,7 @@ const REASONS: &[(&str, &str)] = &[
     ("blake3", "the audit's hash chain"),
     ("clap", "the command line"),
     ("clap_complete", "`completions`"),
+    ("gemm", "matrix products of the trainer, nine tenths as fast as a kernel of our own"),
     ("hyper", "closes connections that say nothing, which axum's own server cannot"),
     ("hyper-util", "joins hyper to tokio and to axum's router"),
     ("futures-util", "the event stream that axum asks for"),
@@ -100,7 +102,7 @@ fn root() -> &'static Path {
 /// Every Rust file of the project with its path relative to the root.
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for folder in ["domain", "actors", "src", "tests", "benches", "examples"] {
+    for folder in ["domain", "actors", "trainer", "src", "tests", "benches", "examples"] {
         collect(&root().join(folder), &mut files);
     }
     files.sort();
@@ -271,6 +273,37 @@ fn the_actors_reach_the_world_through_ports_only() {
         }
     }
     complain("an actor touches the world", &found);
+}
+
+#[test]
+fn the_trainer_knows_no_agents_and_no_clock() {
+    // A run is a function of its configuration, its data and its seed.
+    let banned =
+        ["tokio", "ractor", "conclave_actors", "std::net", "std::env", "HashMap", "async "];
+    let mut found = Vec::new();
+    for (name, text) in sources() {
+        if !name.starts_with("trainer/") || is_test_file(&name) {
+            continue;
+        }
+        for line in production(&text).lines().filter(|line| !line.trim_start().starts_with("//")) {
+            if let Some(word) = banned.iter().find(|word| line.contains(**word)) {
+                found.push(format!("{name} uses {word}"));
+            }
+        }
+    }
+    complain("the trainer is not a function of its inputs", &found);
+}
+
+#[test]
+fn unsafe_code_stands_in_the_kernel_alone() {
+    let words = [concat!("unsafe", " {"), concat!("unsafe", " fn"), concat!("unsafe", "_code")];
+    let found: Vec<String> = sources()
+        .into_iter()
+        .filter(|(name, _)| name != "trainer/kernel.rs")
+        .filter(|(_, text)| words.iter().any(|word| text.contains(word)))
+        .map(|(name, _)| name)
+        .collect();
+    complain("unsafe code outside of trainer/kernel.rs", &found);
 }
 
 #[test]
