@@ -57,9 +57,9 @@ use crate::trading;
 use crate::tree::Tree;
 
 /// Batches that the audit may have in flight.
-const AUDIT_ROOM: usize = 1_024;
+pub(crate) const AUDIT_ROOM: usize = 1_024;
 /// Messages that the context may have in its mailbox.
-const CONTEXT_ROOM: usize = 4_096;
+pub(crate) const CONTEXT_ROOM: usize = 4_096;
 
 /// The world as the council needs it.
 #[derive(Clone)]
@@ -419,10 +419,10 @@ fn guarded(
 }
 
 /// What an answer that was paid for is remembered by.
-type Memory<'a> = (&'a Arc<Recall>, &'a AuditHandle, &'a Arc<dyn Clock>);
+pub(crate) type Memory<'a> = (&'a Arc<Recall>, &'a AuditHandle, &'a Arc<dyn Clock>);
 
 /// A brain that costs something says nothing twice; what costs nothing is asked again.
-fn remembering<B: fmt::Debug + Send + Sync + 'static>(
+pub(crate) fn remembering<B: fmt::Debug + Send + Sync + 'static>(
     brain: &Arc<dyn Brain<B>>,
     (recall, audit, clock): Memory<'_>,
 ) -> Arc<dyn Brain<B>> {

@@ -136,6 +136,11 @@ codes! {
     AppealPerson = "appeal.person", "In supervised mode a person must approve an appeal, and none did in time.", "Answer the approval next time: it names the objection that the council has overcome.";
     TrainingLeverFailed = "training.lever_failed", "The last use of this lever failed its verification.", "Nothing: the ledger of the run shows what happened.";
     TrainingGrace = "training.grace", "The last change still awaits its verification.", "Nothing: levers move again after the next validation.";
+    TrainingStale = "training.stale", "The answer came more than one validation cycle after it was asked for.", "Nothing: the next cycle asks again; fewer cycles give models more time.";
+    TrainingBrake = "training.brake", "A critical lever or a change of reward weights lacks the declining validations that it takes, or comes too early.", "Nothing: `docs/AGENTS.md` has the rules.";
+    TrainingSimulation = "training.simulation", "On a copy of the run the lever did harm, so it was not moved.", "Nothing: the record has the figures.";
+    TrainingRefused = "training.refused", "The trainer refused the lever: its cumulative bounds are reached, or there is nothing to act on.", "Read the text beside it.";
+    TrainingComposed = "training.composed", "Another lever of the same proposal came before it.", "Nothing: the record names it.";
     TrainingJudgement = "training.judgement", "The Risk Analyst objects for a reason of its own.", "Read the reasoning under `rounds`.";
 }
 

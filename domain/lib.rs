@@ -28,6 +28,7 @@ pub mod features;
 pub mod fixed;
 pub mod forbidden;
 pub mod gates;
+pub mod guidance;
 pub mod limits;
 pub mod llm;
 pub mod market;

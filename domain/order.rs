@@ -196,6 +196,15 @@ impl DecisionId {
         Self(text.into())
     }
 
+    /// The name of a decision on a job's run: after its validation cycle `number`. What a name cannot
+    /// hold becomes an underscore.
+    pub fn of_run(run: &str, number: u32, what: &str) -> Self {
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+        let run: String =
+            run.chars().take(64).map(|it| if is_plain(it) { it } else { '_' }).collect();
+        Self(format!("{run}-c{number:05}-{what}").into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,7 +1,7 @@
 //! The records of a decision: one body per step, gathered into one batch.
 
 use conclave_domain::advice::{Advice, Objection};
-use conclave_domain::brief::trading::{GateResult, TradingBrief};
+use conclave_domain::brief::trading::GateResult;
 use conclave_domain::code::Code;
 use conclave_domain::deliberation::Conclusion;
 use conclave_domain::market::bar::Bar;
@@ -67,7 +67,8 @@ impl Batch {
         self.records
     }
 
-    fn push(&mut self, step: Step, body: &impl Serialize) {
+    /// Adds the record of one step.
+    pub(crate) fn push(&mut self, step: Step, body: &impl Serialize) {
         tracing::debug!(step = step.name(), "step done");
         match record(step, Some(&self.decision), self.at, body) {
             Ok(record) => self.records.push(record),
@@ -90,7 +91,7 @@ impl Batch {
     }
 
     /// Step 3.
-    pub fn consult(&mut self, round: u64, asked: &[AgentName], brief: &TradingBrief) {
+    pub fn consult(&mut self, round: u64, asked: &[AgentName], brief: &impl Serialize) {
         self.push(Step::ConsultSent, &json!({"round": round, "asked": asked, "brief": brief}));
     }
 

@@ -13,3 +13,4 @@ pub mod memory_safety;
 pub mod memory_store;
 pub mod models;
 pub mod told;
+pub mod trainer;

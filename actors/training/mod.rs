@@ -18,6 +18,7 @@ pub mod data_monitor;
 pub mod hyperparameter_tuner;
 pub mod reward_engineer;
 pub mod risk_analyst;
+pub mod run;
 
 /// The team, in the order in which it is asked and listed.
 pub const TEAM: &[Entry<TrainingBrief>] = &[

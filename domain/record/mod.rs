@@ -117,6 +117,9 @@ steps! {
     ForbiddenAsked = "forbidden.asked", Decisions, "An answer asked for a forbidden action and was refused.";
     BookAdjusted = "book.adjusted", Decisions, "Reconciliation booked a difference to the broker.";
     AppealOpened = "appeal.opened", Decisions, "A soft veto is appealed, or why it could not be.";
+    ValidationEnded = "validation.ended", Decisions, "A training run was validated: its figures, and what they say of earlier advice.";
+    LeversCleared = "levers.cleared", Decisions, "Levers of a training run that may be moved, or why none may.";
+    LeversMoved = "levers.moved", Decisions, "What the trainer did with cleared levers, each for itself.";
     AgentRestarted = "agent.restarted", Observations, "A supervisor started an agent anew.";
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";
