@@ -234,6 +234,19 @@ impl BoundsTable {
     }
 }
 
+/// The bounds of one more factor on top of the product of all earlier ones: both the factor and the
+/// new product stay within the parameter's bounds.
+///
+/// # Errors
+/// Never for a finite product; the error is that of [`Bounds::narrowed`].
+pub fn within_total(bounds: &Bounds, product: Ratio) -> Result<Bounds, BoundsError> {
+    // A product outside of its bounds, from an older and laxer run, may only be led back.
+    let product = product.get().max(bounds.min()).min(bounds.max());
+    let max = (bounds.max() / product).min(bounds.max());
+    let min = (bounds.min() / product).max(bounds.min()).min(max);
+    bounds.narrowed(min, max)
+}
+
 impl Default for BoundsTable {
     /// The hard bounds, with the learning-rate multiplier capped at 2.0.
     fn default() -> Self {

@@ -41,6 +41,7 @@ pub mod notify;
 pub mod order;
 pub mod order_state;
 pub mod pipeline;
+pub mod policy;
 pub mod projection;
 pub mod protections;
 pub mod ratio;

@@ -6,9 +6,8 @@
 //!   Reward Engineer's own intervals for reward weights.
 
 use conclave_domain::advice::Lever;
-use conclave_domain::bounds::{Bounds, BoundsError};
+pub use conclave_domain::bounds::within_total;
 use conclave_domain::brief::training::TrainingBrief;
-use conclave_domain::ratio::Ratio;
 
 use crate::runtime::agent::Entry;
 use crate::runtime::answer::Ballot;
@@ -72,19 +71,6 @@ pub fn reason_against(brief: &TrainingBrief) -> Option<String> {
         .then(|| format!("{name} after only {declines} declining validations"))
 }
 
-/// The bounds of one more factor on top of the product of all earlier ones: both the factor and the
-/// new product stay within the parameter's bounds.
-///
-/// # Errors
-/// Never for a finite product; the error is that of [`Bounds::narrowed`].
-pub fn within_total(bounds: &Bounds, product: Ratio) -> Result<Bounds, BoundsError> {
-    // A product outside of its bounds, from an older and laxer run, may only be led back.
-    let product = product.get().max(bounds.min()).min(bounds.max());
-    let max = (bounds.max() / product).min(bounds.max());
-    let min = (bounds.min() / product).max(bounds.min()).min(max);
-    bounds.narrowed(min, max)
-}
-
 /// The reasoning with a remark that the brakes left.
 fn with_remarks(reasoning: &str, remarks: &[String]) -> String {
     let mut all = vec![reasoning.trim().to_owned()];
@@ -101,7 +87,9 @@ const fn ballot_for(proposes: bool) -> Ballot {
 pub(crate) mod sample {
     //! The example briefs of `tests/briefs/`, for the tests of this team.
 
-    use super::{Ratio, TrainingBrief};
+    use conclave_domain::ratio::Ratio;
+
+    use super::TrainingBrief;
 
     /// A run that goes well; agents propose.
     pub(crate) fn proposing() -> TrainingBrief {
@@ -133,6 +121,7 @@ mod tests {
     use conclave_domain::bounds::BoundsTable;
     use conclave_domain::brief::training::{Proposed, TrainingLever};
     use conclave_domain::limits::Limits;
+    use conclave_domain::ratio::Ratio;
     use proptest::prelude::*;
 
     use super::*;

@@ -7,9 +7,11 @@
 use super::desk::{DeskError, RawDesk};
 use super::raw::RawTerms;
 use super::{EngineResult, Point};
+use crate::book::Book;
 use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::market::tape::Instrument;
+use crate::policy::action::Intent;
 use crate::signal::Direction;
 use crate::time::Time;
 
@@ -91,6 +93,22 @@ impl RawAccount {
             Some(symbol) => self.desk.call(symbol, direction, bar),
             None => Ok(()),
         }
+    }
+
+    /// What a policy wants on a bar of the slice that was played last.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn act(&mut self, at: u16, intent: Intent, bar: &Bar) -> Result<(), DeskError> {
+        match self.symbols.get(usize::from(at)) {
+            Some(symbol) => self.desk.act(symbol, intent, bar),
+            None => Ok(()),
+        }
+    }
+
+    /// The account so far.
+    pub const fn book(&self) -> &Book {
+        self.desk.book()
     }
 
     /// Ends the open moment: counts its bars and writes its point.

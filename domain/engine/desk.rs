@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use super::raw::{RawCall, RawTerms, end_of_data};
+use super::raw::{RawCall, RawTerms, Wish, end_of_data};
 use crate::book::{Book, BookError};
 use crate::fixed::{Money, Price};
 use crate::market::bar::Bar;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::OrderIntent;
 use crate::order_state::{News, Order, OrderError, OrderEvent};
+use crate::policy::action::Intent;
 use crate::signal::Direction;
 use crate::sim_broker::{FillAt, SimBroker};
 use crate::time::Time;
@@ -107,7 +108,19 @@ impl RawDesk {
         direction: Direction,
         bar: &Bar,
     ) -> Result<(), DeskError> {
-        let call = RawCall { direction, at: bar.close_time };
+        self.wish(symbol, Wish::Direction(direction), bar)
+    }
+
+    /// What a policy wants at the close of a bar that the desk has seen, filled like a call.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn act(&mut self, symbol: &Symbol, intent: Intent, bar: &Bar) -> Result<(), DeskError> {
+        if intent == Intent::Keep { Ok(()) } else { self.wish(symbol, Wish::Intent(intent), bar) }
+    }
+
+    fn wish(&mut self, symbol: &Symbol, wish: Wish, bar: &Bar) -> Result<(), DeskError> {
+        let call = RawCall { wish, at: bar.close_time };
         match self.terms.broker.fill_at {
             FillAt::Close => self.trade(symbol, call, bar.close, bar.close_time),
             FillAt::NextOpen => {

@@ -20,7 +20,7 @@ use crate::time::Time;
 
 pub use account::RawAccount;
 pub use desk::{DeskError, RawDesk};
-pub use raw::{Directions, RawCall, RawTerms, Size, SizeError};
+pub use raw::{Directions, RawCall, RawTerms, Size, SizeError, Wish, percent_of};
 
 /// Why a back-test could not be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! What a raw strategy's call becomes: a close, an open, or both. Pure.
 //!
-//! Raw means: no council, no gates, no caps, no protective exits; the strategy's call and a size.
+//! Raw means: no council, no gates, no caps, no protective exits; the strategy's call and a size, or
+//! the policy's intent and its share of equity.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::{
     ClientOrderId, DecisionId, ExitReason, OrderIntent, OrderKind, Purpose, Side, TimeInForce,
 };
+use crate::policy::action::Intent;
 use crate::signal::Direction;
 use crate::sim_broker::SimConfig;
 use crate::time::Time;
@@ -76,11 +78,42 @@ impl Directions {
     }
 }
 
+/// What a call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A strategy's direction, of the size that the terms say.
+    Direction(Direction),
+    /// A policy's intent, of the share of equity that it says.
+    Intent(Intent),
+}
+
+impl Wish {
+    /// Whether what is held in this direction stands against it.
+    fn is_against(self, held: Direction) -> bool {
+        match self {
+            Self::Direction(direction) | Self::Intent(Intent::Enter { direction, .. }) => {
+                direction != held
+            }
+            Self::Intent(Intent::Close) => true,
+            Self::Intent(Intent::Keep) => false,
+        }
+    }
+
+    /// The direction that it opens, if any, and the percents of equity, if it says so.
+    const fn opens(self) -> Option<(Direction, Option<u8>)> {
+        match self {
+            Self::Direction(direction) => Some((direction, None)),
+            Self::Intent(Intent::Enter { direction, percent }) => Some((direction, Some(percent))),
+            Self::Intent(Intent::Close | Intent::Keep) => None,
+        }
+    }
+}
+
 /// A call that waits for its fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawCall {
-    /// Long or short.
-    pub direction: Direction,
+    /// What is asked for.
+    pub wish: Wish,
     /// The close of the bar that it was raised at.
     pub at: Time,
 }
@@ -107,7 +140,7 @@ impl RawTerms {
         book: &Book,
         price: Price,
     ) -> Option<OrderIntent> {
-        let held = book.position(symbol).filter(|held| held.direction != call.direction)?;
+        let held = book.position(symbol).filter(|held| call.wish.is_against(held.direction))?;
         let purpose = Purpose::Exit { reason: ExitReason::SignalFlip };
         let side = Side::closing(held.direction);
         Some(order(symbol, side, held.qty, price, call.at, purpose))
@@ -127,19 +160,23 @@ impl RawTerms {
         price: Price,
         symbols: u32,
     ) -> Result<Option<OrderIntent>, BookError> {
-        let short = call.direction == Direction::Short;
+        let Some((direction, percent)) = call.wish.opens() else { return Ok(None) };
+        let short = direction == Direction::Short;
         let unwanted =
             short && (self.directions == Directions::Long || class == AssetClass::Crypto);
         if unwanted || book.position(symbol).is_some() || book.is_ruined() {
             return Ok(None);
         }
-        let side = Side::opening(call.direction);
-        let units = match self.size {
-            Size::Units(units) => i64::from(units),
-            Size::AllIn => {
-                let share = Money::from_raw(book.equity()?.raw() / i64::from(symbols.max(1)));
-                let paid = self.broker.slipped(price, side, class)?;
-                self.broker.affordable(share.min(book.free_cash()?), paid)
+        let side = Side::opening(direction);
+        let budget = |share: Money| -> Result<i64, BookError> {
+            let paid = self.broker.slipped(price, side, class)?;
+            Ok(self.broker.affordable(share.min(book.free_cash()?), paid))
+        };
+        let units = match (percent, self.size) {
+            (Some(percent), _) => budget(percent_of(book.equity()?, percent))?,
+            (None, Size::Units(units)) => i64::from(units),
+            (None, Size::AllIn) => {
+                budget(Money::from_raw(book.equity()?.raw() / i64::from(symbols.max(1))))?
             }
         };
         if units <= 0 {
@@ -148,6 +185,13 @@ impl RawTerms {
         let qty = Qty::from_units(units)?;
         Ok(Some(order(symbol, side, qty, price, call.at, Purpose::Entry)))
     }
+}
+
+/// Whole percents of an amount, towards zero.
+pub fn percent_of(amount: Money, percent: u8) -> Money {
+    let raw = i128::from(amount.raw()) * i128::from(percent) / 100;
+    // More than all of the largest amount is not there to be spent.
+    i64::try_from(raw).map_or(amount, Money::from_raw)
 }
 
 /// The order that closes a position because the data ended.

@@ -12,6 +12,7 @@ mod oscillators;
 mod range;
 mod ring;
 mod spread;
+mod window;
 
 use std::cmp::Ordering;
 
@@ -31,7 +32,7 @@ use crate::signal::Features;
 /// Closes that the brief's figures and [`Extended`] look back on, with the newest.
 const BRIEF_CLOSES: u16 = 101;
 /// Log returns in `vol_20`.
-const VOL_WINDOW: usize = 20;
+pub(crate) const VOL_WINDOW: usize = 20;
 /// Former values of `vol_20` that `vol_z` stands against.
 const VOL_HISTORY: usize = 250;
 

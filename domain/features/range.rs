@@ -84,4 +84,9 @@ impl Adx {
     pub(crate) fn value(&self) -> Option<f64> {
         self.index.value()
     }
+
+    /// The last bar.
+    pub(crate) fn last(&self) -> Option<Prices> {
+        self.former
+    }
 }

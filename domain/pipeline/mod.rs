@@ -14,6 +14,7 @@ use crate::features::{Extended, FeatureEngine};
 use crate::fixed::Price;
 use crate::market::bar::{Bar, Timeframe};
 use crate::market::symbol::{AssetClass, Symbol};
+use crate::policy::observation::{self, MARKET};
 use crate::ratio::Ratio;
 use crate::regime::RegimeFilter;
 use crate::risk::DailyReturns;
@@ -113,6 +114,12 @@ impl SymbolPipeline {
     /// The further figures at the last bar; all `None` in a raw pipeline.
     pub fn extended(&self) -> Extended {
         self.engine.extended()
+    }
+
+    /// The market columns of a policy's observation at the last bar; `None` in a raw pipeline, and
+    /// until every window is full.
+    pub fn observation(&self) -> Option<[f32; MARKET]> {
+        observation::market(&self.engine)
     }
 
     /// The regime at the last bar; nothing is known in a raw pipeline.
