@@ -3,4 +3,20 @@
 //! Nothing here knows of agents, awaits, or reads a clock. A run is a function of its configuration, its
 //! data and its seed: repeated on the same kind of processor, it ends in the same bits.
 
+pub mod actor_critic;
+mod adam;
+pub mod checkpoint;
+mod count;
+pub mod env;
+mod gae;
+mod init;
+mod kernel;
+pub mod layout;
+mod math;
+mod mutants;
+mod net;
+pub mod ppo;
+pub mod rng;
+mod rollout;
+pub mod schedule;
 pub mod vec_env;

@@ -1,0 +1,5 @@
+//! Worlds to learn in.
+
+pub mod cart_pole;
+#[cfg(test)]
+pub(crate) mod probe;
