@@ -115,12 +115,13 @@ pub(crate) fn vectorised<L: Loop>(work: L) -> L::Out {
     if std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512vl")
         && std::arch::is_x86_feature_detected!("avx512dq")
+        && std::arch::is_x86_feature_detected!("fma")
     {
         // SAFETY: the processor has the features that `with_avx512` was compiled for.
         return unsafe { with_avx512(work) };
     }
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has the feature that `with_avx2` was compiled for.
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has the features that `with_avx2` was compiled for.
         return unsafe { with_avx2(work) };
     }
     work.run()
@@ -134,13 +135,13 @@ pub(crate) fn vectorised<L: Loop>(work: L) -> L::Out {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,fma")]
 fn with_avx512<L: Loop>(work: L) -> L::Out {
     work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn with_avx2<L: Loop>(work: L) -> L::Out {
     work.run()
 }

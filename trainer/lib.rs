@@ -14,6 +14,7 @@ mod kernel;
 pub mod layout;
 mod math;
 mod mutants;
+mod narrow;
 mod net;
 pub mod ppo;
 pub mod rng;

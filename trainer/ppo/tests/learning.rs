@@ -89,6 +89,8 @@ fn a_missing_value_at_the_cut_off_is_found() {
 fn cart_pole(seed: u64) -> (u64, f64) {
     let config = PpoConfig {
         epochs: 10,
+        minibatch: 128,
+        entropy: 0.0,
         learning_rate: Schedule::with_peak(1e-3),
         total_steps: 100_000,
         ..PpoConfig::default()
