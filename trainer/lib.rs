@@ -8,6 +8,7 @@ mod adam;
 pub mod checkpoint;
 mod count;
 pub mod env;
+pub mod export;
 mod gae;
 mod init;
 mod kernel;
@@ -20,4 +21,8 @@ pub mod ppo;
 pub mod rng;
 mod rollout;
 pub mod schedule;
+pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod validate;
 pub mod vec_env;

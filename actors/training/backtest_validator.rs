@@ -14,6 +14,7 @@
 use conclave_domain::advice::Advice;
 use conclave_domain::brief::training::{TrainingBrief, Validation};
 use conclave_domain::limits::Limits;
+use conclave_domain::policy::verdict::{self, APPROVED, Grade, Graded, REVIEW, Thresholds};
 use conclave_domain::role::{Authority, Role, Team, Tier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,19 +22,6 @@ use serde::{Deserialize, Serialize};
 use super::reason_against;
 use crate::runtime::agent::{Agent, Cadence, ConsultError};
 use crate::runtime::answer::{Ballot, Draft, percent, plain, shown};
-
-/// Thresholds of one verdict.
-struct Bar {
-    fitness: f64,
-    profit_factor: f64,
-    consistency: f64,
-    drawdown: f64,
-}
-
-/// What an approved policy shows.
-const APPROVED: Bar = Bar { fitness: 0.35, profit_factor: 1.4, consistency: 0.70, drawdown: 0.10 };
-/// What a policy that is worth a look shows.
-const REVIEW: Bar = Bar { fitness: 0.10, profit_factor: 1.1, consistency: 0.50, drawdown: 0.20 };
 
 /// The verdict on a policy.
 #[derive(
@@ -99,7 +87,7 @@ impl Agent for BacktestValidator {
     const ON_BY_DEFAULT: bool = false;
 
     fn instructions(_limits: &Limits) -> String {
-        let bar = |bar: &Bar| {
+        let bar = |bar: &Thresholds| {
             format!(
                 "fitness at least {}, profit factor at least {}, consistency at least {}, drawdown \
                  at most {}",
@@ -183,29 +171,21 @@ impl Agent for BacktestValidator {
     }
 }
 
-/// The verdict and the first of the metrics that are worst.
+/// The verdict and the first of the metrics that are worst, in the words of the answer.
 fn judge(last: &Validation) -> (Verdict, Metric) {
-    let tier = |passes: &dyn Fn(&Bar) -> bool| {
-        if passes(&APPROVED) {
-            Verdict::Approved
-        } else if passes(&REVIEW) {
-            Verdict::Review
-        } else {
-            Verdict::Drop
-        }
+    let (grade, metric) = verdict::judge(last);
+    let grade = match grade {
+        Grade::Drop => Verdict::Drop,
+        Grade::Review => Verdict::Review,
+        Grade::Approved => Verdict::Approved,
     };
-    let factor = last.profit_factor;
-    let rows = [
-        (tier(&|bar| last.fitness.get() >= bar.fitness), Metric::Fitness),
-        (
-            tier(&|bar| factor.is_some_and(|factor| factor.get() >= bar.profit_factor)),
-            Metric::ProfitFactor,
-        ),
-        (tier(&|bar| last.consistency.get() >= bar.consistency), Metric::Consistency),
-        (tier(&|bar| last.drawdown.get() <= bar.drawdown), Metric::Drawdown),
-    ];
-    let [first, rest @ ..] = rows;
-    rest.into_iter().fold(first, |worst, row| if row.0 < worst.0 { row } else { worst })
+    let metric = match metric {
+        Graded::Fitness => Metric::Fitness,
+        Graded::ProfitFactor => Metric::ProfitFactor,
+        Graded::Consistency => Metric::Consistency,
+        Graded::Drawdown => Metric::Drawdown,
+    };
+    (grade, metric)
 }
 
 #[cfg(test)]

@@ -8,3 +8,4 @@ pub mod network;
 pub mod normalisation;
 pub mod observation;
 pub mod reward;
+pub mod verdict;

@@ -3,3 +3,4 @@
 pub mod cart_pole;
 #[cfg(test)]
 pub(crate) mod probe;
+pub mod trade;
