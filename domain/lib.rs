@@ -22,6 +22,7 @@ pub mod deliberation;
 pub mod engine;
 pub mod exchange;
 pub mod exits;
+pub mod experiment;
 pub mod faults;
 pub mod feasibility;
 pub mod features;

@@ -61,8 +61,11 @@ pub struct Judged {
 pub struct Counts {
     /// How often each agent was asked to propose.
     pub asked: BTreeMap<String, u64>,
-    /// Levers that were moved.
+    /// Changes that were made: what a treated run differs from an untreated one by.
     pub applied: u64,
+    /// Checkpoints and pauses that were asked for and done; they change nothing that is learned.
+    #[serde(default)]
+    pub protected: u64,
     /// Levers that were not, by the reason.
     pub dropped: BTreeMap<Code, u64>,
     /// Changes after which fitness did not fall.
@@ -224,7 +227,8 @@ impl Guide {
         if is_change {
             self.last_change = Some(self.cycle);
         }
-        self.counts.applied += 1;
+        self.counts.applied += u64::from(is_change);
+        self.counts.protected += u64::from(!is_change);
         let entry = self.entry(proposed, asked_in, outcome);
         let applied_in = Some(self.cycle);
         let fitness_before = fitness.filter(|_| is_change);

@@ -25,4 +25,5 @@ pub mod store_reopen;
 pub mod store_writer;
 pub mod tape_files;
 pub mod telegram_http;
+pub mod trainer;
 pub mod webhook_http;

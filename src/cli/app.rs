@@ -11,7 +11,7 @@ use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
     agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, exchange, logging,
-    metrics, replay, report, status, watch,
+    metrics, replay, report, status, train, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -75,6 +75,8 @@ pub enum Verb {
     Metrics(metrics::MetricsArgs),
     /// A strategy alone through engine and ledger, or a grid of its parameters.
     Backtest(Box<backtest::BacktestArgs>),
+    /// Trains a policy, guided by the training team; `train ab` compares it with nobody's guidance.
+    Train(Box<train::TrainArgs>),
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
@@ -135,6 +137,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
             metrics::run(&args, format, out)
         }
         Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
+        Verb::Train(args) => train::run(&args, file.as_deref(), format, out),
         Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Exchange(args) => {
             accepted(file.as_deref())?;

@@ -20,4 +20,5 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod status;
+pub mod train;
 pub mod watch;

@@ -29,6 +29,21 @@ impl Progress {
         bar
     }
 
+    /// A bar of `total` steps of a training run.
+    pub fn steps(total: u64) -> Self {
+        let bar = Self::bars(total);
+        let form = "{bar:24} {human_pos}/{human_len} steps, {per_sec}, {eta} left  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            bar.0.set_style(style);
+        }
+        bar
+    }
+
+    /// So much is done by now.
+    pub fn reach(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
     /// Adds bars that were played.
     pub fn advance(&self, bars: u64) {
         self.0.inc(bars);

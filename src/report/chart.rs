@@ -15,20 +15,20 @@ use super::sample::{POINTS_MAX, drawdowns, thin};
 use super::{EquityPoint, MoneyKind, PriceCurve};
 
 /// Drawn at twice the size that it is shown at, because the backend rounds to whole pixels.
-const WIDTH: u32 = 1_920;
+pub(super) const WIDTH: u32 = 1_920;
 /// Stands for the page's text colour.
-const INK: RGBColor = RGBColor(1, 2, 3);
+pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
 /// What the run did.
-const BLUE: RGBColor = RGBColor(47, 129, 210);
+pub(super) const BLUE: RGBColor = RGBColor(47, 129, 210);
 /// What it is compared with, and what lost.
-const ORANGE: RGBColor = RGBColor(217, 119, 6);
+pub(super) const ORANGE: RGBColor = RGBColor(217, 119, 6);
 
 /// The most trades that are marked on a price chart: those with the largest results.
 pub(super) const MARKS_MAX: usize = 250;
 
 /// A chart that could not be drawn.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TimeAxis, RangedCoordf64>>;
 
 /// The account against its benchmark. The page's legend names the colours.
@@ -118,7 +118,7 @@ fn mark(plot: &mut Plot<'_, '_>, trade: &Trade) -> Result<(), Failure> {
 }
 
 /// Draws on a fresh canvas and makes the result fit into HTML.
-fn draw(
+pub(super) fn draw(
     height: u32,
     content: impl FnOnce(&Canvas<'_>) -> Result<(), Failure>,
 ) -> Result<String, Failure> {
@@ -187,10 +187,10 @@ fn line(
 }
 
 /// The lowest and the highest value; `None` when there is no point.
-fn bounds<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> Option<(f64, f64)> {
-    points.fold(None, |bounds, &(_, value)| {
-        let (low, high) = bounds.unwrap_or((value, value));
-        Some((f64::min(low, value), f64::max(high, value)))
+pub(super) fn bounds<'a, X: 'a>(points: impl Iterator<Item = &'a (X, f64)>) -> Option<(f64, f64)> {
+    points.fold(None, |bounds, (_, value)| {
+        let (low, high) = bounds.unwrap_or((*value, *value));
+        Some((f64::min(low, *value), f64::max(high, *value)))
     })
 }
 

@@ -32,6 +32,7 @@ pub mod picture;
 mod sample;
 mod summary;
 mod tables;
+pub mod training;
 
 #[cfg(test)]
 mod tests;

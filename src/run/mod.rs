@@ -31,6 +31,7 @@ pub(crate) mod spend;
 mod start;
 mod starts;
 mod stopping;
+pub mod train;
 mod way;
 mod world;
 

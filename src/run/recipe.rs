@@ -265,7 +265,7 @@ fn open_market(named: &[String]) -> Result<DataSource, CliError> {
 
 impl SourceFile {
     /// A file as it is now. Its path is made absolute, so that a repetition may begin anywhere.
-    fn of(path: &Path) -> Result<Self, CliError> {
+    pub(super) fn of(path: &Path) -> Result<Self, CliError> {
         let blake3 = hash(path).map_err(|error| unreadable(path, error))?;
         let path = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
         Ok(Self { path, blake3 })
@@ -299,7 +299,7 @@ fn hash(path: &Path) -> io::Result<Digest> {
     hasher.finalize().to_hex().parse().map_err(io::Error::other)
 }
 
-fn read(path: &Path) -> Result<String, CliError> {
+pub(super) fn read(path: &Path) -> Result<String, CliError> {
     use io::Read as _;
     let mut text = String::new();
     let read = files::open(path).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
@@ -318,7 +318,7 @@ fn read(path: &Path) -> Result<String, CliError> {
 }
 
 /// Writes under a temporary name, syncs, renames, and syncs the directory.
-fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let temporary = dir.join(format!(".{name}.tmp"));
     let mut file = File::create(&temporary)?;
     file.write_all(text.as_bytes())?;
@@ -333,7 +333,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Every key with its value in force, as a file that `--config` takes.
-fn toml_of(layer: &Layer) -> Result<String, CliError> {
+pub(super) fn toml_of(layer: &Layer) -> Result<String, CliError> {
     let mut root = toml::Table::new();
     for (key, (value, _)) in layer {
         let mut parts: Vec<&str> = key.split('.').collect();

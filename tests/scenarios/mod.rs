@@ -16,6 +16,7 @@ mod sessions;
 mod shutdown;
 mod supervised;
 mod telegram;
+mod training;
 mod venue_faults;
 mod venue_gaps;
 mod wedged;

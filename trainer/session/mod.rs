@@ -10,6 +10,7 @@
 
 mod config;
 mod disk;
+mod judge;
 mod levers;
 mod standing;
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub struct Driven {
     pub ending: Ending,
     /// Validations in this process.
     pub boundaries: u32,
-    /// Levers that were moved in this process.
+    /// Changes that were made in this process; a checkpoint is none.
     pub applied: u64,
     /// The hash of the policy's parameters at the end.
     pub fingerprint: [u8; 32],
@@ -102,10 +102,11 @@ pub async fn drive(
             guidance.moved(&boundary, decision.as_ref(), &moved).await;
         }
         let done = moved.iter().filter(|part| part.refused.is_none());
-        applied += done.clone().map(|part| part.levers.len() as u64).sum::<u64>();
+        let levers = || done.clone().flat_map(|part| &part.levers);
+        applied += levers().filter(|it| it.lever.is_change()).count() as u64;
         port.keep(guidance.map(GuidanceHandle::guide).as_ref())?;
         seen(&boundary, &moved);
-        if let Some(ending) = done.flat_map(|part| &part.levers).find_map(ends) {
+        if let Some(ending) = levers().find_map(ends) {
             break ending;
         }
         if boundary.is_done {

@@ -1,0 +1,135 @@
+//! `train` through the built binary: what it leaves, that agents who change nothing change nothing, how
+//! it goes on behind a stop and a kill, and what it refuses.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::rig::{Said, World, text, wait_for};
+
+/// `train` over the world's market.
+fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "--data", "AAA.csv", "BBB.csv", "CCC.csv"];
+    args.extend(more);
+    args
+}
+
+fn train(world: &World, more: &[&str]) -> Said {
+    world.verb(&args(more))
+}
+
+fn document(world: &World, run: &str) -> Value {
+    serde_json::from_str(&world.file(run, "run.json")).expect("json")
+}
+
+fn points(world: &World, run: &str) -> usize {
+    fs::read_to_string(world.path(run).join("curve.jsonl")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_run_leaves_its_report_and_agents_that_change_nothing_leave_the_same_policy() {
+    let world = World::new();
+    // An interval that the run meets, for agents that may only look.
+    let looking = "backtest_validator,data_monitor";
+    train(&world, &["--steps", "60000", "--agents", looking, "--out", "a", "--mode", "advisory"])
+        .succeeds();
+    train(&world, &["--steps", "60000", "--agents", "off", "--out", "b"]).succeeds();
+    let (guided, alone) = (document(&world, "a"), document(&world, "b"));
+    assert_eq!(guided["fingerprint"], alone["fingerprint"]);
+    assert_eq!(guided["ending"], "done");
+    world.verify("a");
+    assert_eq!(world.steps("a", "validation.ended").len(), 20);
+    let logs: Value = serde_json::from_str(&world.file("a", "agent_logs.json")).expect("json");
+    let logs = logs["logs"].as_array().expect("logs");
+    for agent in looking.split(',') {
+        let said = |log: &&Value| log["body"]["agent"] == agent;
+        assert!(logs.iter().any(|log| said(&log)), "{agent} was never asked");
+    }
+    assert!(!world.path("b").join("agent_logs.json").exists(), "nobody said anything");
+    assert!(world.file("a", "report.html").contains("<svg"));
+    assert_eq!(world.file("a", "curve.csv").lines().count(), 21);
+    let rivals = guided["out_of_sample"].as_array().expect("a table");
+    for name in ["the policy", "always-hold", "buy-and-hold", "sma-cross 10/20"] {
+        assert!(rivals.iter().any(|row| row["name"] == name), "{name}");
+    }
+}
+
+/// Starts a run and waits until it has had so many validations.
+fn started(world: &World, arguments: &[&str], run: &str, validations: usize) -> Child {
+    let mut command = world.command(arguments);
+    let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("a child");
+    while points(world, run) < validations {
+        let ended = child.try_wait().expect("a child");
+        assert!(ended.is_none(), "the run ended before it was met");
+        wait_for(std::time::Duration::from_millis(2));
+    }
+    child
+}
+
+/// C-1 and D-1: behind a stop and a kill it goes on bit for bit.
+#[test]
+fn a_run_that_was_stopped_and_killed_ends_with_the_policy_of_one_that_was_not() {
+    let world = World::new();
+    let sizes = ["--steps", "400000", "--agents", "on"];
+    let whole = [&sizes[..], &["--out", "whole"]].concat();
+    train(&world, &whole).succeeds();
+    let broken = args(&[&sizes[..], &["--out", "broken"]].concat());
+    let mut first = started(&world, &broken, "broken", 2);
+    let pid = first.id().to_string();
+    let sent = std::process::Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+    assert!(sent.expect("a shell").success());
+    assert_eq!(first.wait().expect("an end").code(), Some(130));
+    let resume = ["train", "--resume", "broken"];
+    let before = points(&world, "broken");
+    let mut second = started(&world, &resume, "broken", before + 2);
+    second.kill().expect("a child");
+    second.wait().expect("an end");
+    world.verb(&resume).succeeds();
+    let (whole, broken) = (document(&world, "whole"), document(&world, "broken"));
+    assert_eq!(whole["fingerprint"], broken["fingerprint"]);
+    assert_eq!(whole["agents"], broken["agents"], "what became of their advice");
+    assert_eq!(world.file("whole", "curve.csv"), world.file("broken", "curve.csv"));
+    world.verify("broken");
+    let over = world.verb(&resume);
+    over.refuses(1, "is done: there is nothing to go on with");
+}
+
+#[test]
+fn what_could_never_work_is_refused_and_leaves_nothing_behind() {
+    let world = World::new();
+    let refused = |more: &[&str], code: i32, part: &str| {
+        let all = [more, &["--out", "none"]].concat();
+        train(&world, &all).refuses(code, part);
+        assert!(!world.path("none").exists(), "{more:?}");
+    };
+    refused(&["--steps", "8000"], 3, "agents.hyperparameter_tuner.every");
+    refused(&["--agents", "risk_analyst"], 3, "a quorum takes 2");
+    refused(&["--agents", "risk_guardian"], 2, "risk_guardian");
+    refused(&["--symbols", "TSLA"], 2, "TSLA");
+    refused(&["--mode", "supervised"], 2, "terminal");
+    world.verb(&["train", "--resume", "nothing"]).refuses(5, "is not there");
+    world.verb(&["train", "ab", "--seeds", "4"]).refuses(2, "at least 5");
+}
+
+#[test]
+fn a_comparison_trains_both_arms_and_says_what_they_show() {
+    let world = World::new();
+    let said = world.verb(&[
+        "train", "ab", "--data", "AAA.csv", "BBB.csv", "--steps", "45000", "--out", "ab",
+        "--format", "json",
+    ]);
+    let outcome: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("json");
+    let runs = outcome["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 10);
+    let treated = |run: &&Value| run["is_treated"] == true;
+    let applied: u64 = runs.iter().filter_map(|run| run["applied"].as_u64()).sum();
+    for pair in runs.chunks(2).filter(|pair| pair[1]["applied"] == 0) {
+        assert_eq!(pair[0]["fingerprint"], pair[1]["fingerprint"]);
+    }
+    assert!(runs.iter().filter(treated).all(|run| run["asked"].as_u64() > Some(0)));
+    let words = text(&outcome["words"]);
+    assert_eq!(outcome["verdict"] == "no_treatment", applied == 0, "{words}");
+    assert_eq!(words.starts_with("no treatment"), applied == 0, "{words}");
+    world.verify("ab/seed-1-agents");
+}
