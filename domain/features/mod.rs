@@ -322,7 +322,7 @@ impl FeatureEngine {
         })
     }
 
-    fn bollinger(&self) -> Option<Bollinger> {
+    pub(crate) fn bollinger(&self) -> Option<Bollinger> {
         let closes = self.closes.last(20)?.map(|raw| Price::from_raw(raw).to_f64());
         let moments = Moments::of(closes)?;
         let half_band = 2.0 * moments.population_sd();

@@ -63,6 +63,9 @@ pub const MARKET_COLUMNS: [&str; MARKET] = [
     "autocorrelation_20",
 ];
 
+/// The place of the annualised volatility among the market columns.
+pub const VOL_20: usize = 12;
+
 /// The account columns in order; see [`AccountView::columns`].
 pub const ACCOUNT_COLUMNS: [&str; ACCOUNT] = ["position", "unrealised", "bars_held", "drawdown"];
 
@@ -109,7 +112,7 @@ pub fn market(engine: &FeatureEngine) -> Option<[f32; MARKET]> {
     let (line, histogram) = engine.macd_shares()?;
     put(line / vol)?;
     put(histogram / vol)?;
-    put(engine.extended().bollinger?.bandwidth.get() / vol)?;
+    put(engine.bollinger()?.bandwidth.get() / vol)?;
     put(features.gap_pct?.get() / vol)?;
     put(window.traded)?;
     put((bar.high / bar.low).ln() / vol)?;

@@ -289,25 +289,6 @@ impl LocalTrainer {
             learning_rate: done.learning_rate,
         });
     }
-
-    /// Refuses a set of weights before the first of them is changed, so that it moves whole.
-    fn fits(&self, levers: &[TrainingLever]) -> Result<(), LeverRefused> {
-        let bounds = &self.session.bounds().reward_weight_total;
-        let parts = self.session.standing().reward_parts;
-        for lever in levers {
-            let TrainingLever::RewardWeight { part, delta } = lever else { continue };
-            let Some(known) = parts.iter().find(|known| known.name == *part) else {
-                return Err(LeverRefused { why: format!("there is no part `{part}`") });
-            };
-            let total = known.cumulative_change.get() + delta.get();
-            // As far off as the trainer's own bounds forgive.
-            if total < bounds.min() - 1e-9 || total > bounds.max() + 1e-9 {
-                let why = format!("the changes of `{part}` would come to {total:+.3} in all");
-                return Err(LeverRefused { why });
-            }
-        }
-        Ok(())
-    }
 }
 
 impl TrainerPort for LocalTrainer {
@@ -333,13 +314,10 @@ impl TrainerPort for LocalTrainer {
     }
 
     fn apply(&mut self, levers: &[TrainingLever]) -> Result<(), LeverRefused> {
-        self.fits(levers)?;
-        for lever in levers {
-            self.session.apply(lever).map_err(|error| LeverRefused {
-                why: CliError::new(ExitCode::Failure, "the trainer").caused_by(error).chain(),
-            })?;
-        }
-        Ok(())
+        self.session.apply_all(levers).map_err(|error| {
+            let why = CliError::new(ExitCode::Failure, error.to_string()).chain();
+            LeverRefused { why }
+        })
     }
 
     fn keep(&mut self, guide: Option<&Guide>) -> Result<(), TrainerFault> {

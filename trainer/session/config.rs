@@ -3,6 +3,7 @@
 use conclave_domain::policy::action::ActionSet;
 use conclave_domain::policy::reward::RewardWeights;
 use conclave_domain::ratio::Ratio;
+use conclave_domain::sim_broker::SimConfig;
 use serde::{Deserialize, Serialize};
 
 use super::SessionError;
@@ -99,6 +100,16 @@ impl TrainConfig {
         blake3::hash(text.as_bytes()).to_hex().to_string()
     }
 
+    /// Whether the broker's terms are those that environments can keep: costs are theirs to choose,
+    /// the way of filling is not.
+    fn fills_simply(&self) -> bool {
+        let SimConfig { fee_per_trade, fee, slippage, crypto_slippage, .. } =
+            self.terms.broker.clone();
+        let simple =
+            SimConfig { fee_per_trade, fee, slippage, crypto_slippage, ..SimConfig::default() };
+        simple == self.terms.broker
+    }
+
     /// Refuses what makes no sense; the trainer looks at its own settings itself.
     pub(super) fn check(&self) -> Result<(), SessionError> {
         let wrong = |name, bound| Err(SessionError::Config { name, bound });
@@ -113,6 +124,8 @@ impl TrainConfig {
             wrong("total_steps", "at least 1")
         } else if self.terms.cash.raw() <= 0 {
             wrong("cash", "positive")
+        } else if !self.fills_simply() {
+            wrong("broker", "one that fills whole orders at the next open, without faults")
         } else {
             Ok(())
         }

@@ -118,9 +118,14 @@ impl Session {
         let mut session = Self::with_view(story.config.clone(), view, bounds)?;
         session.ppo.restore(&last.state)?;
         let best = folder.join(BEST);
-        if let Some(fitness) = story.best_fitness {
+        if story.best_fitness.is_some() {
             let best = Checkpoint::read(&best)?;
             same("data", &best.about.data_hash, &last.about.data_hash)?;
+            same("configurations", &best.about.config_hash, &last.about.config_hash)?;
+            // By its own word: a process that was killed behind a validation has left a best that the
+            // last checkpoint knows nothing of.
+            let (of_best, _) = belongs(&best)?;
+            let fitness = of_best.best_fitness.unwrap_or_default();
             session.best = Some(Best { fitness, state: best.state });
         }
         session.cycle = story.cycle;

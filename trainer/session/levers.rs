@@ -40,6 +40,9 @@ pub enum LeverError {
     /// A policy that sees too little cannot be trained.
     #[error("half of the columns are dropped already")]
     TooFewColumns,
+    /// A lever that cannot be taken back was to be moved among others.
+    #[error("a lever that cannot be taken back is moved alone")]
+    Alone,
     /// Nothing to go back to.
     #[error("there is no validated checkpoint to go back to")]
     NoBest,
@@ -89,6 +92,29 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Moves several levers, all of them or none: one that is refused takes back those before it.
+    /// Levers that end, pause, roll back or drop a column stand alone.
+    ///
+    /// # Errors
+    /// See [`LeverError`]; nothing has changed then.
+    pub fn apply_all(&mut self, levers: &[TrainingLever]) -> Result<(), LeverError> {
+        let scales = |lever: &TrainingLever| {
+            let is_final = lever.is_critical() || matches!(lever, TrainingLever::DropColumn { .. });
+            lever.is_change() && !is_final
+        };
+        if levers.len() > 1 && !levers.iter().all(scales) {
+            return Err(LeverError::Alone);
+        }
+        let before = (self.ppo.levers, self.changed, self.ppo.env().weights());
+        let applied = levers.iter().try_for_each(|lever| self.apply(lever));
+        if applied.is_err() {
+            let (levers, changed, weights) = before;
+            (self.ppo.levers, self.changed) = (levers, changed);
+            self.ppo.env_mut().pay_by(weights);
+        }
+        applied
     }
 
     fn weigh(&mut self, lever: &TrainingLever, name: &str, delta: Ratio) -> Result<(), LeverError> {

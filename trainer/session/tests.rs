@@ -158,6 +158,7 @@ fn a_run_that_cannot_be_is_refused_by_name() {
     assert!(refused(|config| config.windows = 0).contains("`windows`"));
     assert!(refused(|config| config.validations = 0).contains("`validations`"));
     assert!(refused(|config| config.ppo.total_steps = 0).contains("`total_steps`"));
+    assert!(refused(|config| config.terms.broker.delay_bars = 1).contains("`broker`"));
     assert!(refused(|config| config.envs = 0).contains("0 environments"));
     assert!(refused(|config| config.ppo.gamma = 2.0).contains("gamma"));
     assert!(refused(|config| config.test_share = Ratio::of(0.999_99)).contains("no rows"));

@@ -40,6 +40,7 @@ fn bits(row: Option<[f32; MARKET]>) -> Option<[u32; MARKET]> {
 fn every_column_has_a_name_of_its_own() {
     let names: BTreeSet<_> = columns().collect();
     assert_eq!((names.len(), columns().count()), (COLUMNS, COLUMNS));
+    assert_eq!(MARKET_COLUMNS[VOL_20], "vol_20");
 }
 
 #[test]

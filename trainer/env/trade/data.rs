@@ -8,7 +8,7 @@ use conclave_domain::fixed::{Price, Volume};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::symbol::{AssetClass, Symbol};
-use conclave_domain::policy::observation::{self, MARKET, WARM_UP};
+use conclave_domain::policy::observation::{self, MARKET, VOL_20, WARM_UP};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::time::Time;
 
@@ -115,6 +115,7 @@ impl MarketData {
     fn take(&mut self, series: &Series) {
         let per_year = series.timeframe.bars_per_year(series.class);
         let mut engine = FeatureEngine::new(&observation::needs(), per_year);
+        let annual = crate::count::narrow(per_year.get().sqrt());
         let instrument = self.instruments.len();
         let mut from = self.rows.len();
         for bar in &series.bars {
@@ -122,8 +123,7 @@ impl MarketData {
             if !engine.update(bar) {
                 continue;
             }
-            let vol = engine.features().vol_20.map(|vol| vol.get() / per_year.get().sqrt());
-            let Some((row, vol)) = observation::market(&engine).zip(vol) else {
+            let Some(row) = observation::market(&engine) else {
                 self.end(instrument, from);
                 from = self.rows.len();
                 continue;
@@ -131,7 +131,7 @@ impl MarketData {
             self.rows.push(row);
             self.opens.push(bar.open);
             self.closes.push(bar.close);
-            self.vols.push(crate::count::narrow(vol));
+            self.vols.push(row[VOL_20] / annual);
             self.times.push(bar.close_time);
         }
         self.end(instrument, from);

@@ -33,11 +33,12 @@ fn a_planted_signal_is_traded_better_than_by_the_best_momentum_rule() {
 }
 
 /// Goal: nothing is learned from nothing. Method: eight random walks; out of sample the policies earn
-/// nothing after costs on average, and trade less than they began with on every one.
+/// nothing after costs on average, and trade less than they began with on every one. Of five sets of
+/// eight paths all did so, with means from −1.3 % to −2.6 % of a window.
 #[test]
 fn a_market_without_a_signal_is_not_beaten_and_is_traded_less() {
     let mut earned = Vec::new();
-    for path in 100..108 {
+    for path in 1_000..1_008 {
         let config = TrainConfig::with_steps(80_000);
         let [before, after, _] = learn(config, World::NULL, 12_000, path);
         assert!(after.trade_rate < before.trade_rate, "path {path}: {before:?} {after:?}");

@@ -129,6 +129,25 @@ fn a_halt_ends_a_pause_stops_and_a_checkpoint_is_written() {
     assert!(matches!(refused, Err(LeverError::Checkpoint(_))), "a failed action is not taken");
 }
 
+#[test]
+fn levers_of_one_call_move_all_or_none() {
+    let mut run = session(config(8_192));
+    let weight = |part: &str, delta| TrainingLever::RewardWeight {
+        part: part.to_owned(),
+        delta: ratio(delta),
+    };
+    let before = (run.changed, run.ppo.env().weights());
+    let too_much = [weight("pnl", 0.03), weight("slippage", 0.05), weight("slippage", 0.06)];
+    assert!(matches!(run.apply_all(&too_much), Err(LeverError::Bounds { .. })));
+    assert_eq!((run.changed, run.ppo.env().weights()), before);
+    run.apply_all(&too_much[..2]).unwrap();
+    assert_ne!((run.changed, run.ppo.env().weights()), before);
+    let column = "gap".to_owned();
+    let mixed = [weight("pnl", 0.01), TrainingLever::DropColumn { column }];
+    assert!(matches!(run.apply_all(&mixed), Err(LeverError::Alone)));
+    assert!(run.apply_all(&mixed[1..]).is_ok(), "alone it may");
+}
+
 /// B-2: after a thousand hostile suggestions every product and every sum is within its bounds, and
 /// what was refused has changed nothing.
 #[test]
