@@ -7,6 +7,7 @@ mod models;
 mod noise;
 mod runs;
 mod telegram;
+mod weights;
 
 use std::path::Path;
 use std::process::Command;
