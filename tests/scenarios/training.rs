@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::models::{KEY, ROOM};
+use crate::provider::{Plan, Provider};
 use crate::rig::{Said, World, text, wait_for};
 
 /// `train` over the world's market.
@@ -27,6 +30,7 @@ fn points(world: &World, run: &str) -> usize {
     fs::read_to_string(world.path(run).join("curve.jsonl")).unwrap_or_default().lines().count()
 }
 
+/// D-1: the same seed and bars write the same decisions, byte for byte.
 #[test]
 fn a_run_leaves_its_report_and_agents_that_change_nothing_leave_the_same_policy() {
     let world = World::new();
@@ -35,6 +39,10 @@ fn a_run_leaves_its_report_and_agents_that_change_nothing_leave_the_same_policy(
     train(&world, &["--steps", "60000", "--agents", looking, "--out", "a", "--mode", "advisory"])
         .succeeds();
     train(&world, &["--steps", "60000", "--agents", "off", "--out", "b"]).succeeds();
+    train(&world, &["--steps", "60000", "--agents", looking, "--out", "c", "--mode", "advisory"])
+        .succeeds();
+    let decisions = |run| world.file(run, "audit-000001.jsonl");
+    assert_eq!(decisions("a"), decisions("c"), "the same seed writes the same bytes");
     let (guided, alone) = (document(&world, "a"), document(&world, "b"));
     assert_eq!(guided["fingerprint"], alone["fingerprint"]);
     assert_eq!(guided["ending"], "done");
@@ -62,7 +70,7 @@ fn started(world: &World, arguments: &[&str], run: &str, validations: usize) -> 
     while points(world, run) < validations {
         let ended = child.try_wait().expect("a child");
         assert!(ended.is_none(), "the run ended before it was met");
-        wait_for(std::time::Duration::from_millis(2));
+        wait_for(Duration::from_millis(2));
     }
     child
 }
@@ -93,6 +101,51 @@ fn a_run_that_was_stopped_and_killed_ends_with_the_policy_of_one_that_was_not() 
     world.verify("broken");
     let over = world.verb(&resume);
     over.refuses(1, "is done: there is nothing to go on with");
+}
+
+/// Agents that think by models, at a provider on loopback.
+fn with_models(plan: Plan) -> (Provider, World) {
+    let (provider, world) = (Provider::new(plan), World::new());
+    world.variable("OPENROUTER_API_KEY", KEY);
+    world.config(&format!("{}{ROOM}", provider.as_openrouter()));
+    (provider, world)
+}
+
+fn train_by_models(world: &World, run: &str) {
+    let sizes = ["--steps", "200000", "--brains", "model", "--config", "c.toml", "--out", run];
+    train(world, &sizes).succeeds();
+    assert_eq!(document(world, run)["ending"], "done");
+    assert_eq!(world.steps(run, "validation.ended").len(), 20);
+    world.verify(run);
+}
+
+/// G-3: models are asked under permits, and what they cost is on record.
+#[test]
+fn models_guide_a_run_and_their_key_stands_nowhere() {
+    let (provider, world) = with_models(Plan::default());
+    train_by_models(&world, "m");
+    let asked = provider.asked();
+    assert!(asked.iter().any(|asked| asked.agent == "risk_analyst"), "{asked:?}");
+    assert!(asked.iter().all(|asked| asked.authorization == format!("Bearer {KEY}")));
+    let advised = world.steps("m", "advice.clamped");
+    assert!(advised.iter().any(|it| text(&it["body"]["brain"]).contains("claude")));
+    for entry in fs::read_dir(world.path("m")).expect("a run") {
+        let path = entry.expect("an entry").path();
+        let bytes = if path.is_file() { fs::read(&path).expect("a file") } else { Vec::new() };
+        assert!(!String::from_utf8_lossy(&bytes).contains(KEY), "{}", path.display());
+    }
+}
+
+/// Goal: a provider that does not answer holds up nothing: the run ends with the policy of one that
+/// nobody guides, long before anybody would have answered.
+#[test]
+fn a_provider_that_hangs_holds_up_no_validation() {
+    let hour = Duration::from_hours(1);
+    let (provider, world) = with_models(Plan { latency: hour, ..Plan::default() });
+    train_by_models(&world, "m");
+    assert!(!provider.asked().is_empty());
+    train(&world, &["--steps", "200000", "--agents", "off", "--out", "off"]).succeeds();
+    assert_eq!(document(&world, "m")["fingerprint"], document(&world, "off")["fingerprint"]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use conclave_domain::bounds::BoundsTable;
 use conclave_domain::fixed::FixedError;
 
 use super::Session;
@@ -10,11 +9,6 @@ use crate::env::trade::{MarketData, Span, View};
 use crate::validate::{Benchmark, Greedy, Report, Trial, benchmarks};
 
 impl Session {
-    /// The bounds that levers are held to.
-    pub fn bounds(&self) -> &BoundsTable {
-        &self.bounds
-    }
-
     /// How the present policy does on windows of other rows, seen as its run sees its own, and how
     /// everybody else does there.
     ///

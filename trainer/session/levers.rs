@@ -11,6 +11,8 @@ use crate::checkpoint::CheckpointError;
 
 /// What two ways of computing the same bound may differ by.
 const ROUNDING: f64 = 1e-9;
+/// What agents call the volume of the bars themselves.
+const VOLUME: &str = "volume";
 /// Columns that a run keeps, whatever is dropped.
 const COLUMNS_MIN: usize = MARKET / 2;
 
@@ -87,7 +89,10 @@ impl Session {
             TrainingLever::HaltTraining => self.halted = true,
             TrainingLever::DropColumn { column } => self.drop_column(column)?,
             TrainingLever::PauseForData { column } => {
-                place(column)?;
+                // Bars without volume are a fault of the data, whatever columns are made of it.
+                if column != VOLUME {
+                    place(column)?;
+                }
                 self.paused = Some(column.clone());
             }
         }

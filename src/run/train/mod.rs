@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use conclave_actors::runtime::agent::Entry;
+use conclave_actors::training::TEAM;
 use conclave_actors::training::run::Ending;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::Symbol;
@@ -54,7 +56,11 @@ impl Ready {
     /// A new run of these sizes.
     fn new(size: &SizeArgs, seed: Option<u64>, config: Option<&Path>) -> Result<Self, CliError> {
         let seed = seed.map(|seed| ("run.seed".to_owned(), seed.to_string()));
-        let flags: Vec<_> = seed.into_iter().collect();
+        let brains = size.brains.iter().flat_map(|brain| {
+            let key = |entry: &Entry<_>| format!("agents.{}.brain", entry.role.name);
+            TEAM.iter().map(move |entry| (key(entry), brain.clone()))
+        });
+        let flags: Vec<_> = seed.into_iter().chain(brains).collect();
         let loaded = crate::cli::config::load(config, &flags)?;
         let (recipe, bars) = recipe_of(size, &loaded)?;
         let id = fresh_id();

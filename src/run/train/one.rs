@@ -95,7 +95,7 @@ pub(super) fn train<T: Trainers>(
     let team = seat(&minds)?;
     let opened = world::open(plan.dir, plan.config, plan.resume, Arc::new(SystemClock))?;
     let ledger = if team.is_free() { None } else { spend::open(plan.config, plan.id)? };
-    let guide = guide.unwrap_or_else(|| Guide::new(plan.id));
+    let guide = guide.unwrap_or_else(|| Guide::new(&name(plan.seed, &trainers.data_hash())));
     let ended =
         guided(&runtime, plan, (team, guide), (&opened, ledger.clone()), (trainer, history));
     if let Some(Err(error)) = ledger.map(|ledger| ledger.finish()) {
@@ -118,6 +118,13 @@ pub(super) fn prove<T: Trainers>(trainers: &T, plan: &Plan<'_>) -> Result<(), Cl
     let team = Team::seat(plan.names, &minds, plan.config, &trainers.job())?;
     team.tell(plan.config);
     Ok(())
+}
+
+/// What a run is called in its briefs and records: the same for the same seed and bars, wherever its
+/// directory lies (D-1).
+fn name(seed: u64, data_hash: &str) -> String {
+    let bars: String = data_hash.chars().take(8).collect();
+    format!("bars-{bars}-seed-{seed}")
 }
 
 /// The trainer, its curve so far and what guidance remembered.

@@ -112,6 +112,9 @@ fn a_halt_ends_a_pause_stops_and_a_checkpoint_is_written() {
     run.apply(&TrainingLever::PauseForData { column: "gap".to_owned() }).unwrap();
     assert!(matches!(run.iterate(), Err(SessionError::Paused { column }) if column == "gap"));
     run.go_on();
+    run.apply(&TrainingLever::PauseForData { column: "volume".to_owned() }).unwrap();
+    assert_eq!(run.paused_for(), Some("volume"), "no column, and yet a fault of the data");
+    run.go_on();
     run.iterate().unwrap();
     run.apply(&TrainingLever::HaltTraining).unwrap();
     assert!(run.is_done() && run.is_boundary() && run.is_halted());
