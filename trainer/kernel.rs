@@ -107,12 +107,56 @@ pub(crate) trait Loop {
     fn run(self) -> Self::Out;
 }
 
+/// How wide vectors may be.
+#[cfg(any(test, target_arch = "x86_64"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Width {
+    /// What every processor of this kind has.
+    #[cfg(test)]
+    Plain,
+    /// AVX2 with fused multiplication and addition.
+    #[cfg(test)]
+    Avx2,
+    /// The widest that there are.
+    Widest,
+}
+
+#[cfg(all(not(test), target_arch = "x86_64"))]
+#[inline]
+const fn allowed() -> Width {
+    Width::Widest
+}
+
+#[cfg(test)]
+thread_local! {
+    static ALLOWED: std::cell::Cell<Width> = const { std::cell::Cell::new(Width::Widest) };
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+fn allowed() -> Width {
+    ALLOWED.get()
+}
+
+/// Does some work with vectors no wider than this, on this thread only.
+#[cfg(test)]
+pub(crate) fn no_wider_than<T>(width: Width, work: impl FnOnce() -> T) -> T {
+    ALLOWED.set(width);
+    let done = work();
+    ALLOWED.set(Width::Widest);
+    done
+}
+
 /// Runs a loop with the widest vectors that this processor has.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "each call stands behind the question whether it may be made")]
 #[inline]
 pub(crate) fn vectorised<L: Loop>(work: L) -> L::Out {
-    if std::arch::is_x86_feature_detected!("avx512f")
+    #[cfg(test)]
+    if allowed() == Width::Plain {
+        return work.run();
+    }
+    if allowed() == Width::Widest
+        && std::arch::is_x86_feature_detected!("avx512f")
         && std::arch::is_x86_feature_detected!("avx512vl")
         && std::arch::is_x86_feature_detected!("avx512dq")
         && std::arch::is_x86_feature_detected!("fma")

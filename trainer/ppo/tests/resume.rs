@@ -5,6 +5,7 @@ use conclave_domain::ratio::Ratio;
 
 use super::world::Table;
 use crate::env::cart_pole::CartPole;
+use crate::kernel::{Width, no_wider_than};
 use crate::ppo::{BadRestore, BadRun, Ppo, PpoConfig, State};
 use crate::vec_env::VecEnv;
 
@@ -24,6 +25,24 @@ fn the_same_seed_ends_in_the_same_bits_and_another_in_others() {
     let fingerprint = iterated(&mut run(1), 6);
     assert_eq!(fingerprint, iterated(&mut run(1), 6));
     assert_ne!(fingerprint, iterated(&mut run(2), 6));
+}
+
+/// Goal: a narrower processor comes to the same bits as far as our own loops go. Method: the same
+/// iterations with the loops compiled for each width; the matrix products are the same in all of them.
+#[test]
+fn the_same_seed_ends_in_the_same_bits_at_every_width_of_vectors() {
+    let clipped = PpoConfig { hidden: vec![70, 33], clip_value: Some(0.1), ..PpoConfig::default() };
+    for (config, actions) in [(PpoConfig::default(), 3), (clipped, 8)] {
+        let ended = |width| {
+            no_wider_than(width, || {
+                let env = Table::new(5, 19, actions);
+                iterated(&mut Ppo::new(config.clone(), env, 1).unwrap(), 2)
+            })
+        };
+        let widest = ended(Width::Widest);
+        assert_eq!(ended(Width::Avx2), widest, "AVX2");
+        assert_eq!(ended(Width::Plain), widest, "what every processor has");
+    }
 }
 
 #[test]
