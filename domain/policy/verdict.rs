@@ -1,8 +1,9 @@
 //! Whether a policy is good enough: the thresholds on a validation, and how a population fares by
 //! them. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::brief::training::Validation;
-use crate::ratio::Ratio;
 
 /// Thresholds of one verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +103,7 @@ pub fn judge(last: &Validation) -> (Grade, Graded) {
 
 /// How all validations of a run, or all runs of a study, fared: a threshold that nobody or everybody
 /// passes decides nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
     /// Counts of DROP, REVIEW and APPROVED: over all, then by fitness, profit factor, consistency and
     /// drawdown alone.
@@ -123,10 +124,11 @@ impl Population {
         self.counts[0].iter().sum()
     }
 
-    /// The share of a row's validations that got a grade; `None` without any.
-    pub fn share(&self, row: usize, grade: Grade) -> Option<Ratio> {
-        let (count, total) = (self.counts.get(row)?[grade as usize], self.total());
-        (total > 0).then(|| Ratio::within_unit(f64::from(count) / f64::from(total)))
+    /// How many of each grade over all thresholds: DROP, REVIEW, APPROVED.
+    pub fn in_words(&self) -> String {
+        let [dropped, review, approved] = self.counts[0];
+        let total = self.total();
+        format!("of {total} validations {approved} APPROVED, {review} REVIEW, {dropped} DROP")
     }
 
     /// One line for each threshold that told nobody apart among ten validations or more.
@@ -152,6 +154,7 @@ impl Population {
 mod tests {
     use super::*;
     use crate::brief::training::TrainingBrief;
+    use crate::ratio::Ratio;
 
     fn of(fitness: f64, factor: Option<f64>, consistency: f64, drawdown: f64) -> Validation {
         let text = include_str!("../../tests/briefs/training.json");
@@ -180,14 +183,12 @@ mod tests {
     #[test]
     fn a_threshold_that_tells_nobody_apart_is_named() {
         let mut population = Population::default();
-        assert_eq!(population.share(0, Grade::Drop), None);
         for _ in 0..5 {
             population.take(&of(0.4, Some(2.0), 0.4, 0.05));
             population.take(&of(0.0, Some(1.2), 0.4, 0.05));
         }
-        assert_eq!(population.share(0, Grade::Drop), Some(Ratio::ONE));
-        assert_eq!(population.share(1, Grade::Approved), Some(Ratio::of(0.5)));
-        assert_eq!(population.share(5, Grade::Drop), None);
+        assert_eq!(population.in_words(), "of 10 validations 0 APPROVED, 0 REVIEW, 10 DROP");
+        assert_eq!(population.counts[1], [5, 0, 5], "fitness alone");
         let warnings = population.warnings();
         assert_eq!(warnings[0], "all thresholds: 0 % of 10 validations pass");
         assert_eq!(warnings[1], "consistency: 0 % of 10 validations pass");

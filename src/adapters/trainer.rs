@@ -211,6 +211,9 @@ impl Trainers for LocalTrainers {
         if session.apply(&TrainingLever::Rollback).is_err() {
             notes.push("No validation was reached: the policy is the last one.".to_owned());
         }
+        let population = session.population();
+        notes.push(format!("By the thresholds of a verdict: {}.", population.in_words()));
+        notes.extend(population.warnings());
         let judged = |windows: &[Span]| {
             session.judge(Arc::clone(&self.all), windows).map_err(|error| {
                 CliError::new(ExitCode::Failure, "the policy cannot be judged").caused_by(error)

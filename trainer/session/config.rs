@@ -35,41 +35,14 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// How long a run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Preset {
-    /// To see whether it works: 100,000 steps.
-    Quick,
-    /// 1,000,000 steps.
-    #[default]
-    Standard,
-    /// 10,000,000 steps.
-    Long,
-}
-
-impl Preset {
-    /// Environment steps of the run.
-    pub const fn steps(self) -> u64 {
-        match self {
-            Self::Quick => 100_000,
-            Self::Standard => 1_000_000,
-            Self::Long => 10_000_000,
-        }
-    }
-}
-
 impl Default for TrainConfig {
+    /// The usual settings for a million steps.
     fn default() -> Self {
-        Self::of(Preset::default())
+        Self::with_steps(1_000_000)
     }
 }
 
 impl TrainConfig {
-    /// The usual settings for a run of this length.
-    pub fn of(preset: Preset) -> Self {
-        Self::with_steps(preset.steps())
-    }
-
     /// The usual settings for so many steps.
     pub fn with_steps(total_steps: u64) -> Self {
         let ppo = PpoConfig {

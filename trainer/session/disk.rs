@@ -10,6 +10,7 @@ use conclave_domain::brief::training::{UpdateStats, Validation};
 use conclave_domain::policy::normalisation::Normalisation;
 use conclave_domain::policy::observation::columns;
 use conclave_domain::policy::reward::PARTS;
+use conclave_domain::policy::verdict::Population;
 use conclave_domain::ratio::Ratio;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub(crate) struct Story {
     update: UpdateStats,
     parts: PartTally,
     validations: Vec<Validation>,
+    #[serde(default)]
+    population: Population,
     changed: [Ratio; PARTS],
     dropped: Vec<usize>,
     halted: bool,
@@ -84,6 +87,7 @@ impl Session {
             update: self.update,
             parts: self.parts,
             validations: self.validations.clone(),
+            population: self.population,
             changed: self.changed,
             dropped: self.dropped.clone(),
             halted: self.halted,
@@ -132,6 +136,7 @@ impl Session {
         session.update = story.update;
         session.parts = story.parts;
         session.validations = story.validations;
+        session.population = story.population;
         session.changed = story.changed;
         session.dropped = story.dropped;
         (session.halted, session.paused) = (story.halted, story.paused);

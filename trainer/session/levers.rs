@@ -100,23 +100,23 @@ impl Session {
     }
 
     /// Moves several levers, all of them or none: one that is refused takes back those before it.
-    /// Levers that end, pause, roll back or drop a column stand alone.
+    /// Levers that end, roll back or drop a column stand alone; a checkpoint that was written stays.
     ///
     /// # Errors
     /// See [`LeverError`]; nothing has changed then.
     pub fn apply_all(&mut self, levers: &[TrainingLever]) -> Result<(), LeverError> {
-        let scales = |lever: &TrainingLever| {
-            let is_final = lever.is_critical() || matches!(lever, TrainingLever::DropColumn { .. });
-            lever.is_change() && !is_final
+        let is_final = |lever: &TrainingLever| {
+            lever.is_critical() || matches!(lever, TrainingLever::DropColumn { .. })
         };
-        if levers.len() > 1 && !levers.iter().all(scales) {
+        if levers.len() > 1 && levers.iter().any(is_final) {
             return Err(LeverError::Alone);
         }
         let before = (self.ppo.levers, self.changed, self.ppo.env().weights());
+        let paused = self.paused.clone();
         let applied = levers.iter().try_for_each(|lever| self.apply(lever));
         if applied.is_err() {
             let (levers, changed, weights) = before;
-            (self.ppo.levers, self.changed) = (levers, changed);
+            (self.ppo.levers, self.changed, self.paused) = (levers, changed, paused);
             self.ppo.env_mut().pay_by(weights);
         }
         applied

@@ -25,10 +25,11 @@ use conclave_domain::fixed::FixedError;
 use conclave_domain::guidance::Simulated;
 use conclave_domain::policy::network::{Policy, PolicyError};
 use conclave_domain::policy::reward::PARTS;
+use conclave_domain::policy::verdict::Population;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::time::Time;
 
-pub use config::{Preset, TrainConfig};
+pub use config::TrainConfig;
 pub(crate) use disk::belongs;
 pub use disk::{BEST, LAST};
 pub use levers::LeverError;
@@ -112,6 +113,7 @@ pub struct Session {
     /// The reward's parts up to the last validation.
     parts: PartTally,
     validations: Vec<Validation>,
+    population: Population,
     /// Sum of the changes of each weight.
     changed: [Ratio; PARTS],
     /// Columns that a lever has dropped.
@@ -170,6 +172,7 @@ impl Session {
             update: UpdateStats::default(),
             parts: PartTally::default(),
             validations: Vec::new(),
+            population: Population::default(),
             changed: [Ratio::ZERO; PARTS],
             dropped: Vec::new(),
             halted: false,
@@ -257,6 +260,11 @@ impl Session {
         &self.validations
     }
 
+    /// How the validations so far fared by the thresholds of a verdict.
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
     /// BLAKE3 over the bits of the parameters.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.ppo.fingerprint()
@@ -285,6 +293,7 @@ impl Session {
             self.validations.remove(0);
         }
         self.validations.push(validation.clone());
+        self.population.take(&validation);
         if self.best.as_ref().is_none_or(|best| best.fitness < report.fitness) {
             self.best = Some(Best { fitness: report.fitness, state: self.ppo.state() });
             self.write_best()?;

@@ -149,6 +149,11 @@ fn levers_of_one_call_move_all_or_none() {
     let mixed = [weight("pnl", 0.01), TrainingLever::DropColumn { column }];
     assert!(matches!(run.apply_all(&mixed), Err(LeverError::Alone)));
     assert!(run.apply_all(&mixed[1..]).is_ok(), "alone it may");
+    let pause = TrainingLever::PauseForData { column: "range".to_owned() };
+    assert!(run.apply_all(&[pause.clone(), weight("pnl", 0.5)]).is_err());
+    assert_eq!(run.paused_for(), None, "nor does it pause then");
+    run.apply_all(&[TrainingLever::Checkpoint, TrainingLever::Checkpoint, pause]).unwrap();
+    assert_eq!(run.paused_for(), Some("range"));
 }
 
 /// B-2: after a thousand hostile suggestions every product and every sum is within its bounds, and
