@@ -1,6 +1,6 @@
 //! The trainer alone: environment steps per second with updates, and two trainers beside each other.
 //!
-//! Method: CartPole, the settings that published figures are made with: 8 environments × 128 steps, 4
+//! Method: `CartPole`, the settings that published figures are made with: 8 environments × 128 steps, 4
 //! epochs, minibatches of 256, two networks of 2 × 64 tanh. A slice is 150 iterations (153,600 steps) of a
 //! fresh trainer. Slices of one trainer and of two, each on a thread of its own, alternate; medians over
 //! the slices. The second column counts the processor time of the training threads instead of the wall's,

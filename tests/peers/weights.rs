@@ -1,4 +1,4 @@
-//! A checkpoint read by safetensors' own library for Python, and the networks computed anew by NumPy.
+//! A checkpoint read by safetensors' own library for Python, and the networks computed anew by `NumPy`.
 //!
 //! Only with `PEERS=1`; without it the test says that it is skipped.
 

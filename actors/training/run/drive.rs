@@ -10,7 +10,7 @@
 use conclave_domain::brief::training::{Proposed, TrainingLever};
 use conclave_domain::clearance::Cleared;
 use conclave_domain::code::Code;
-use conclave_domain::guidance::{Boundary, LeverPlan, Simulated, groups};
+use conclave_domain::guidance::{Boundary, Group, LeverPlan, Simulated, groups};
 use serde::Serialize;
 
 use super::brakes::stands;
@@ -52,6 +52,20 @@ pub struct Moved {
     /// What they did to a copy, where that was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulated>,
+}
+
+impl Moved {
+    /// A part of a plan, before anything became of it.
+    pub(super) fn of(group: Group, plan: &LeverPlan) -> Self {
+        Self {
+            what: group.name,
+            levers: group.levers,
+            asked_in: plan.asked_in,
+            refused: None,
+            why: None,
+            simulated: None,
+        }
+    }
 }
 
 /// A run that has ended.
@@ -113,6 +127,9 @@ pub async fn drive(
             break Ending::Done;
         }
     };
+    if let Some(guidance) = guidance {
+        guidance.over().await;
+    }
     Ok(Driven { ending, boundaries, applied, fingerprint: port.fingerprint() })
 }
 
@@ -143,16 +160,8 @@ pub(super) fn carry_out(
     cleared: Cleared<LeverPlan>,
 ) -> Vec<Moved> {
     let now = guidance.brief(&boundary.standing);
-    let asked_in = cleared.item().asked_in;
     let parts = groups(&cleared.item().proposed).into_iter().map(|group| {
-        let mut moved = Moved {
-            what: group.name.clone(),
-            levers: group.levers.clone(),
-            asked_in,
-            refused: None,
-            why: None,
-            simulated: None,
-        };
+        let mut moved = Moved::of(group.clone(), cleared.item());
         let checked = cleared.check(guidance.gate()).map_err(as_of_training);
         if let Err(code) = checked.and_then(|()| stands(&group.levers, &now, boundary.is_done)) {
             moved.refused = Some(code);

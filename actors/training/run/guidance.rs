@@ -14,12 +14,14 @@ use std::time::Duration;
 
 use conclave_domain::brief::training::TrainingBrief;
 use conclave_domain::clearance::{Cleared, Gate};
-use conclave_domain::guidance::{Boundary, Guide, Judged, LeverPlan, Standing, moment};
+use conclave_domain::code::Code;
+use conclave_domain::guidance::{Boundary, Guide, Judged, LeverPlan, Standing, groups, moment};
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
 use conclave_domain::record::Step;
 use conclave_domain::role::AgentName;
 use conclave_domain::tally::Settle;
+use conclave_domain::time::Time;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -47,6 +49,11 @@ pub(super) enum GuidanceMsg {
         due: Vec<AgentName>,
         /// Who waits; nobody where the run goes on meanwhile.
         reply: Option<oneshot::Sender<()>>,
+    },
+    /// The run is over: nobody is asked any more.
+    Over {
+        /// Who waits.
+        reply: oneshot::Sender<()>,
     },
 }
 
@@ -130,7 +137,7 @@ impl GuidanceHandle {
     /// is due is asked from here on.
     pub async fn moved(&self, boundary: &Boundary, decision: Option<&DecisionId>, moved: &[Moved]) {
         if !moved.is_empty() {
-            self.tell_moved(boundary, decision, moved).await;
+            self.tell_moved(boundary.validation.at, decision, moved).await;
         }
         // An answer that nothing is left to be done with is not paid for.
         if self.office.waits || boundary.is_done {
@@ -145,6 +152,24 @@ impl GuidanceHandle {
         if self.actor.cast(message).is_err() {
             self.office.memory().guide.owe(&due);
         }
+    }
+
+    /// The run is over: whoever still thinks is cut off, and what was cleared and not taken is dropped,
+    /// so that every verdict has its end in the log.
+    pub async fn over(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.actor.cast(GuidanceMsg::Over { reply }).is_ok() {
+            // An actor that is gone thinks no more either.
+            let _ = answer.await;
+        }
+        let Some(cleared) = self.office.memory().ready.take() else { return };
+        let plan = cleared.into_item();
+        let parts: Vec<Moved> = groups(&plan.proposed)
+            .into_iter()
+            .map(|group| Moved { refused: Some(Code::TrainingStale), ..Moved::of(group, &plan) })
+            .collect();
+        let at = self.brief_time();
+        self.tell_moved(at, Some(&plan.decision), &parts).await;
     }
 
     /// What stands before a lever at this moment.
@@ -181,7 +206,7 @@ impl GuidanceHandle {
         self.note(record(Step::FaultSeen, None, at, &body)).await;
     }
 
-    fn brief_time(&self) -> conclave_domain::time::Time {
+    fn brief_time(&self) -> Time {
         self.office.memory().guide.last_at()
     }
 
@@ -215,12 +240,7 @@ impl GuidanceHandle {
         self.note(record(Step::ValidationEnded, None, validation.at, &body)).await;
     }
 
-    async fn tell_moved(
-        &self,
-        boundary: &Boundary,
-        decision: Option<&DecisionId>,
-        moved: &[Moved],
-    ) {
+    async fn tell_moved(&self, at: Time, decision: Option<&DecisionId>, moved: &[Moved]) {
         {
             let mut memory = self.office.memory();
             for part in moved {
@@ -235,7 +255,6 @@ impl GuidanceHandle {
         for code in moved.iter().filter_map(|part| part.refused) {
             self.office.score.disregarded(code);
         }
-        let at = boundary.validation.at;
         self.note(record(Step::LeversMoved, decision, at, &json!({"moved": moved}))).await;
     }
 
@@ -284,7 +303,14 @@ impl Actor for Guidance {
         state: &mut GuidanceState,
     ) -> Result<(), ActorProcessingErr> {
         while state.work.try_join_next().is_some() {}
-        let GuidanceMsg::Deliberate { standing, due, reply } = message;
+        let (standing, due, reply) = match message {
+            GuidanceMsg::Deliberate { standing, due, reply } => (standing, due, reply),
+            GuidanceMsg::Over { reply } => {
+                state.work.shutdown().await;
+                let _ = reply.send(());
+                return Ok(());
+            }
+        };
         // One at a time: two at once would tune the same run on two different pictures of it.
         if !state.work.is_empty() && reply.is_none() {
             state.office.memory().guide.owe(&due);

@@ -256,6 +256,30 @@ async fn an_answer_of_the_last_cycle_is_used_and_an_older_one_is_dropped_and_rec
     }
 }
 
+/// what was cleared when the run ended has its end in the log, and whoever still thinks is cut off.
+#[tokio::test(start_paused = true)]
+async fn what_is_cleared_after_the_last_boundary_is_dropped_and_recorded() {
+    for (thinks_on, cut_off) in [(60, 0), (30, 5)] {
+        let guided = Guided::start(slow(Duration::from_secs(20))).await;
+        let mut trainer = FakeTrainer::hasty(9);
+        step(&mut trainer, &guided).await;
+        tokio::time::sleep(Duration::from_secs(thinks_on)).await;
+        guided.run.guidance.over().await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let moved = guided.bodies("levers.moved").await;
+        let cancelled: usize =
+            TEAM.iter().map(|entry| guided.brain(entry.role.name).cancelled()).sum();
+        assert_eq!((moved.len(), cancelled), (usize::from(cut_off == 0), cut_off));
+        if let [moved] = &moved[..] {
+            assert_eq!(moved["moved"][0]["refused"], Code::TrainingStale.as_str());
+            let ledger = guided.run.guidance.guide().ledger().to_vec();
+            assert_eq!(ledger[0].refused, Some(Code::TrainingStale));
+        }
+        assert!(trainer.done().applied.is_empty());
+        guided.run.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_holds_up_no_boundary() {
     let brains = TEAM.iter().map(|entry| (entry.role.name, paid(Act::Hang))).collect();

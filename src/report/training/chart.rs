@@ -47,7 +47,7 @@ impl Curve {
             .x_labels(8)
             .y_labels(5)
             .x_label_formatter(&|step| steps(*step))
-            .y_label_formatter(&|value| figure(*value))
+            .y_label_formatter(&|value| figure(*value, high - low))
             .draw()?;
         for &(step, _) in &self.marks {
             let bar = [(step, low - room), (step, high + room)];
@@ -70,10 +70,10 @@ fn steps(steps: f64) -> String {
     }
 }
 
-/// A figure with as many digits as its size asks for.
-fn figure(value: f64) -> String {
+/// A figure with as many digits as its size asks for; rounding noise beside the whole range is zero.
+fn figure(value: f64, range: f64) -> String {
     match value.abs() {
-        0.0 => "0".to_owned(),
+        noise if noise <= 1e-9 * range => "0".to_owned(),
         small if small < 1e-3 => format!("{value:.1e}"),
         small if small < 1.0 => format!("{value:.4}"),
         _ => format!("{value:.2}"),
