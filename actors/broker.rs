@@ -29,6 +29,7 @@ use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::order::{ExitReason, OrderIntent};
+use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -71,6 +72,17 @@ pub enum BrokerMsg {
         state: TradingState,
         /// Who waits.
         reply: oneshot::Sender<Result<Matter, CustodyError>>,
+    },
+    /// Ask a policy about a bar with the account of a book.
+    Consider {
+        /// The book that is decided on.
+        book: BookKind,
+        /// What it is shown.
+        look: Box<Look>,
+        /// Whether shares may be sold short.
+        may_short: bool,
+        /// Who waits.
+        reply: oneshot::Sender<Result<Word, CustodyError>>,
     },
     /// Look at an order again that a person has approved, at the moment of the approval.
     Recheck {
@@ -330,6 +342,13 @@ impl Actor for Broker {
                     Matter::of(&account.custody, &instruments, *raised, trading)
                 });
                 let _ = reply.send(gathered);
+            }
+            BrokerMsg::Consider { book, look, may_short, reply } => {
+                let limits = Arc::clone(&state.setup.limits);
+                let said = state
+                    .account(book)
+                    .and_then(|account| account.custody.consider(*look, may_short, &limits));
+                let _ = reply.send(said);
             }
             BrokerMsg::Recheck { intent, raised, now, state: trading, reply } => {
                 let _ = reply.send(state.recheck(&intent, *raised, (now, trading)));

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use conclave_domain::market::tape::{Chunk, Tape};
+use conclave_domain::policy::caller::Look;
 use conclave_domain::watch::{Pulse, Raised, Seen};
 
 /// Where slices come from: the tape, or something around it.
@@ -73,6 +74,9 @@ pub trait Stations: Send {
     /// Steps 3 to 8 of one signal.
     fn decide(&mut self, raised: Raised) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// Asks a policy about one bar, and does what it says.
+    fn consider(&mut self, look: Look) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
     /// Whether somebody asked to stop; looked at between chunks.
     fn is_stopped(&self) -> bool;
 }
@@ -99,9 +103,12 @@ async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<
     let seen = stations.watch(&chunk).await?;
     let played = Played { chunk, pulses: seen.pulses.into() };
     let mut raised = seen.raised.into_iter().peekable();
+    let mut looks = seen.looks.into_iter().peekable();
     let mut next = 0;
     while next < played.chunk.len() {
-        let until = raised.peek().map_or(played.chunk.len(), |signal| signal.slice + 1);
+        let due = [raised.peek().map(|signal| signal.slice), looks.peek().map(|look| look.slice)];
+        let first = due.into_iter().flatten().min();
+        let until = first.map_or(played.chunk.len(), |slice| slice + 1);
         let Advanced { through, events } = stations.advance(&played, next..until).await?;
         // A station that does not move would never end.
         next = through.max(next + 1);
@@ -110,6 +117,9 @@ async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<
         }
         while let Some(signal) = raised.next_if(|signal| signal.slice < next) {
             stations.decide(signal).await?;
+        }
+        while let Some(look) = looks.next_if(|look| look.slice < next) {
+            stations.consider(look).await?;
         }
     }
     Ok(())

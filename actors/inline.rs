@@ -21,6 +21,7 @@ use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::{Chunk, Instrument};
 use conclave_domain::order::{DecisionId, ExitReason, OrderIntent};
+use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::AgentName;
 use conclave_domain::signal::Direction;
@@ -348,6 +349,20 @@ impl Stations for InlineCouncil {
             Attend::Position(event) => self.advise_on_exit(&event)?,
         }
         Ok(())
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), CustodyError> {
+        let symbol = look.symbol.clone();
+        match self.custody.consider(look, !self.long_only, &self.limits)? {
+            Word::Keep | Word::Mute => Ok(()),
+            Word::Close => {
+                let (only, reason) = (Some(&symbol), ExitReason::SignalFlip);
+                let happened = self.custody.flatten(only, reason, &self.limits)?;
+                self.keep(happened);
+                Ok(())
+            }
+            Word::Call(raised) => self.decide(*raised).await,
+        }
     }
 
     async fn decide(&mut self, raised: Raised) -> Result<(), CustodyError> {

@@ -22,6 +22,7 @@ use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::Mode;
 use conclave_domain::order::DecisionId;
+use conclave_domain::policy::caller::Look;
 use conclave_domain::role::Team;
 use conclave_domain::tally::Settle;
 use conclave_domain::watch::Raised;
@@ -52,6 +53,13 @@ pub enum OrchestratorMsg {
     Decide {
         /// The signal.
         raised: Box<Raised>,
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), DecideError>>,
+    },
+    /// Ask a policy about a bar, and do what it says.
+    Consider {
+        /// What it is shown.
+        look: Box<Look>,
         /// Who waits.
         reply: oneshot::Sender<Result<(), DecideError>>,
     },
@@ -144,6 +152,15 @@ impl OrchestratorHandle {
         self.ask(|reply| OrchestratorMsg::Decide { raised, reply }).await
     }
 
+    /// Asks a policy about a bar; returns when every effect of what it says is booked.
+    ///
+    /// # Errors
+    /// When the run cannot go on.
+    pub async fn consider(&self, look: Look) -> Result<(), DecideError> {
+        let look = Box::new(look);
+        self.ask(|reply| OrchestratorMsg::Consider { look, reply }).await
+    }
+
     /// Attends to an event; returns when every effect of it is booked.
     ///
     /// # Errors
@@ -213,6 +230,21 @@ impl Actor for Orchestrator {
                 state.work.spawn(async move {
                     let _ = reply.send(office.attend(book, event).await);
                 });
+            }
+            OrchestratorMsg::Consider { look, reply } => {
+                let symbol = look.symbol.clone();
+                let is_first = state.deciding.insert(symbol.clone());
+                let id = DecisionId::new(&symbol, look.bar.close_time, "entry");
+                let span = tracing::info_span!("decision", %id);
+                let considering = async move {
+                    // One word at a time: a policy that is being decided on is not asked again.
+                    let done = if is_first { office.consider(*look).await } else { Ok(()) };
+                    if is_first {
+                        let _ = me.cast(OrchestratorMsg::Ended(symbol));
+                    }
+                    let _ = reply.send(done);
+                };
+                state.work.spawn(considering.instrument(span));
             }
             OrchestratorMsg::Decide { raised, reply } => {
                 let symbol = raised.signal.symbol.clone();

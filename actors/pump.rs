@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::policy::caller::Look;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
 use tokio::sync::watch;
@@ -104,6 +105,10 @@ impl<R: Rhythm> Stations for Pump<R> {
 
     async fn decide(&mut self, raised: Raised) -> Result<(), PumpError> {
         Ok(self.council.orchestrator.decide(raised).await?)
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), PumpError> {
+        Ok(self.council.orchestrator.consider(look).await?)
     }
 
     fn is_stopped(&self) -> bool {

@@ -19,8 +19,9 @@ use conclave_domain::engine::{DeskError, EngineError, EngineResult, RawAccount, 
 use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::tape::{Chunk, Tape, Tick};
+use conclave_domain::policy::caller::Look;
 use conclave_domain::signal::Direction;
-use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::strategy::Source;
 use conclave_domain::watch::{MarketWatch, Raised, Seen};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::runtime::Handle;
@@ -61,14 +62,14 @@ impl From<DeskError> for RawError {
 pub async fn run(
     mut tape: Tape,
     timeframe: Timeframe,
-    strategy: &StrategyConfig,
+    source: &(impl Into<Source> + Clone),
     terms: &RawTerms,
     slices: usize,
     runtime: Handle,
 ) -> Result<EngineResult, RawError> {
     let instruments = Arc::clone(tape.instruments());
     let watch =
-        MarketWatch::new(&instruments, timeframe, strategy, false).map_err(EngineError::from)?;
+        MarketWatch::new(&instruments, timeframe, source, false).map_err(EngineError::from)?;
     let account = RawAccount::new(terms.clone(), &instruments, tape.longest())?;
     let (market_spec, market) = market(watch, SessionDigest::default(), None);
     let (keeper_spec, keeper) = keeper(account);
@@ -91,6 +92,8 @@ enum KeeperMsg {
     Advance { chunk: Arc<Chunk>, slices: Range<usize>, reply: Reply<()> },
     /// A call on a bar of the slice that was played last.
     Call { at: u16, direction: Direction, bar: Bar, reply: Reply<()> },
+    /// A policy is to be asked about a bar of the slice that was played last.
+    Consider { look: Box<Look>, reply: Reply<()> },
     /// The data ended.
     Finish { reply: Reply<EngineResult> },
 }
@@ -138,6 +141,13 @@ impl Actor for Keeper {
             }
             KeeperMsg::Call { at, direction, bar, reply } => {
                 let _ = reply.send(account.call(at, direction, &bar));
+            }
+            KeeperMsg::Consider { look, reply } => {
+                let done = match &look.row {
+                    Some(row) => account.consider(look.instrument, &look.policy, row, &look.bar),
+                    None => Ok(()),
+                };
+                let _ = reply.send(done);
             }
             KeeperMsg::Finish { reply } => {
                 if let Some(account) = state.take() {
@@ -203,6 +213,15 @@ impl Stations for RawStations {
         self.ask(|reply| KeeperMsg::Call { at, direction, bar, reply }).await
     }
 
+    async fn consider(&mut self, look: Look) -> Result<(), RawError> {
+        // Without its columns there is nothing to ask.
+        if look.row.is_none() {
+            return Ok(());
+        }
+        let look = Box::new(look);
+        self.ask(|reply| KeeperMsg::Consider { look, reply }).await
+    }
+
     fn is_stopped(&self) -> bool {
         false
     }
@@ -216,6 +235,7 @@ mod tests {
     use conclave_domain::market::series::Series;
     use conclave_domain::market::symbol::Symbol;
     use conclave_domain::sim_broker::{FillAt, SimConfig};
+    use conclave_domain::strategy::StrategyConfig;
 
     use super::*;
 

@@ -118,14 +118,15 @@ impl Matter {
     pub fn prepare(&self, limits: &Limits) -> Prepared {
         let own = self.raised.market.symbols.get(usize::from(self.raised.instrument));
         let returns = own.map(|own| Arc::clone(&own.returns));
+        let call = self.raised.call;
         let candidate = Candidate {
             signal: &self.raised.signal,
             class: self.class,
             // A strategy's confidence is its own shrunken hit rate on the symbol.
-            hit_rate: self.raised.signal.confidence,
-            record: self.raised.market.source,
-            actions: None,
-            bucket: None,
+            hit_rate: call.map_or(self.raised.signal.confidence, |call| call.hit_rate),
+            record: call.map_or(self.raised.market.source, |call| call.record),
+            actions: call.map(|call| call.actions),
+            bucket: call.map(|call| call.bucket),
             returns: returns.unwrap_or_else(|| Arc::new(DailyReturns::default())),
             open_position: self.open_position,
         };
@@ -354,7 +355,7 @@ mod tests {
         let source = SourceRecord::default();
         let market = Arc::new(MarketSnapshot { at, vix_level, source, symbols: vec![own] });
         let signal = testing::signal(Direction::Long);
-        let raised = Raised { slice: 0, instrument: 0, bar: bar(), signal, market };
+        let raised = Raised { slice: 0, instrument: 0, bar: bar(), signal, market, call: None };
         Matter::of(&custody(held), &instruments(), raised, state).unwrap()
     }
 

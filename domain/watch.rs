@@ -15,11 +15,13 @@ use crate::market::digest::{DigestBody, SessionDigest};
 use crate::market::symbol::AssetClass;
 use crate::market::tape::{Chunk, Instrument};
 use crate::pipeline::SymbolPipeline;
+use crate::policy::caller::{Look, PolicyCall};
+use crate::policy::network::Policy;
 use crate::ratio::Ratio;
 use crate::regime::VixLike;
 use crate::risk::DailyReturns;
 use crate::signal::{Features, Regime, Signal};
-use crate::strategy::{SourceHealth, SourceRecord, StrategyConfig, StrategyError};
+use crate::strategy::{Source, SourceHealth, SourceRecord, StrategyError};
 use crate::time::Time;
 
 /// One symbol at the end of a slice.
@@ -59,6 +61,8 @@ pub struct Raised {
     pub signal: Signal,
     /// The market at the end of that slice.
     pub market: Arc<MarketSnapshot>,
+    /// What a policy's call brings with it; `None` of a strategy.
+    pub call: Option<PolicyCall>,
 }
 
 /// What is known of one symbol at the close of one of its bars.
@@ -75,13 +79,15 @@ pub struct Pulse {
 pub struct Seen {
     /// The signals, in the order of their bars.
     pub raised: Vec<Raised>,
+    /// What a policy is to be asked about, in the order of the bars; empty where a strategy calls.
+    pub looks: Vec<Look>,
     /// One pulse per tick of the chunk, in its order; empty for raw pipelines.
     pub pulses: Vec<Pulse>,
 }
 
 impl Seen {
     /// Takes the bars of `chunk` that raised nothing into their session's digest; returns the digests
-    /// of the sessions that have ended.
+    /// of the sessions that have ended. What a policy raises is not known here: all of its bars count.
     pub fn digest(&self, chunk: &Chunk, digest: &mut SessionDigest) -> Vec<DigestBody> {
         let mut ended = Vec::new();
         let mut raised = self.raised.iter().peekable();
@@ -108,6 +114,7 @@ pub struct MarketWatch {
     vix: VixLike,
     health: SourceHealth,
     full: bool,
+    policy: Option<Arc<Policy>>,
 }
 
 impl MarketWatch {
@@ -118,18 +125,21 @@ impl MarketWatch {
     pub fn new(
         instruments: &[Instrument],
         timeframe: Timeframe,
-        strategy: &StrategyConfig,
+        source: &(impl Into<Source> + Clone),
         full: bool,
     ) -> Result<Self, StrategyError> {
+        let source: Source = source.clone().into();
+        let strategy = source.config();
         let pipeline = |of: &Instrument| {
-            SymbolPipeline::new(of.symbol.clone(), of.class, timeframe, strategy, full)
+            SymbolPipeline::new(of.symbol.clone(), of.class, timeframe, &strategy, full)
         };
         let pipelines = instruments.iter().map(pipeline).collect::<Result<Vec<_>, _>>()?;
         let shares = instruments.iter().any(|of| of.class == AssetClass::Equity);
         let class = if shares { AssetClass::Equity } else { AssetClass::Crypto };
         let closes = vec![None; pipelines.len()];
         let health = SourceHealth::new(GateRules::default().health_calls);
-        Ok(Self { pipelines, closes, vix: VixLike::new(class), health, full })
+        let (vix, policy) = (VixLike::new(class), source.policy().cloned());
+        Ok(Self { pipelines, closes, vix, health, full, policy })
     }
 
     /// The same watch before its first bar, with the source judged as these rules say.
@@ -167,7 +177,7 @@ impl MarketWatch {
                     }
                 }
             }
-            if signals.is_empty() {
+            if signals.is_empty() && self.policy.is_none() {
                 continue;
             }
             let at = chunk.slice(slice).first().map_or(Time::EPOCH, |tick| tick.bar.close_time);
@@ -178,9 +188,40 @@ impl MarketWatch {
                 bar,
                 signal,
                 market: Arc::clone(&market),
+                call: None,
             }));
+            seen.looks.extend(self.looks(chunk, slice, &market));
         }
         seen
+    }
+
+    /// What the policy is to be asked about at the end of a slice, if there is one: each bar that its
+    /// pipeline has taken.
+    fn looks(
+        &self,
+        chunk: &Chunk,
+        slice: usize,
+        market: &Arc<MarketSnapshot>,
+    ) -> impl Iterator<Item = Look> {
+        let policy = self.policy.iter();
+        policy.flat_map(move |policy| {
+            chunk.slice(slice).iter().filter_map(move |tick| {
+                let pipeline = self.pipelines.get(usize::from(tick.instrument))?;
+                let is_taken = pipeline.last_open() == Some(tick.bar.open_time);
+                is_taken.then(|| Look {
+                    slice,
+                    instrument: tick.instrument,
+                    symbol: pipeline.symbol().clone(),
+                    bar: tick.bar,
+                    policy: Arc::clone(policy),
+                    row: pipeline.observation().map(Box::new),
+                    magnitude: pipeline.expected_move(),
+                    regime: pipeline.regime(),
+                    features: pipeline.features(),
+                    market: Arc::clone(market),
+                })
+            })
+        })
     }
 
     /// All symbols as they are now.
@@ -204,6 +245,7 @@ mod tests {
     use crate::market::series::Series;
     use crate::market::symbol::Symbol;
     use crate::market::tape::Tape;
+    use crate::strategy::StrategyConfig;
 
     fn tape(bars: usize) -> Tape {
         let series = ["AAA", "BBB"].map(|name| {

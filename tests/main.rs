@@ -12,6 +12,7 @@ mod fuzz;
 mod http;
 mod morning;
 mod peers;
+mod policy;
 mod provider;
 mod rig;
 mod scenarios;

@@ -14,6 +14,7 @@ use conclave_domain::deliberation::Matter;
 use conclave_domain::fixed::{Money, Price, Qty};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::{ExitReason, OrderIntent};
+use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::reconcile::{InFlight, Statement, StatementError};
 use conclave_domain::signal::Direction;
@@ -224,6 +225,21 @@ impl BrokerHandle {
     ) -> Result<Matter, BrokerError> {
         let raised = Box::new(raised);
         Ok(self.ask(|reply| BrokerMsg::Gather { book, raised, state, reply }).await??)
+    }
+
+    /// What a policy says of a bar with the account of a book; `may_short` is whether shares may be sold
+    /// short.
+    ///
+    /// # Errors
+    /// When the actor is gone or the account broke.
+    pub async fn consider(
+        &self,
+        book: BookKind,
+        look: Look,
+        may_short: bool,
+    ) -> Result<Word, BrokerError> {
+        let look = Box::new(look);
+        Ok(self.ask(|reply| BrokerMsg::Consider { book, look, may_short, reply }).await??)
     }
 
     /// What stands against an order that a person approves at this moment of the trading clock.

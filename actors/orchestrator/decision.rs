@@ -18,6 +18,7 @@ use conclave_domain::deliberation::{Conclusion, Matter, case, voices};
 use conclave_domain::fixed::Money;
 use conclave_domain::mode::{By, Mode};
 use conclave_domain::order::{DecisionId, ExitReason};
+use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::role::{AgentName, Team};
 use conclave_domain::signal::Direction;
 use conclave_domain::tally::Verdict;
@@ -81,6 +82,25 @@ impl Office {
                 self.score.count(|stats| stats.on_gates(&asked.brief.gates));
                 self.enter(book, &matter, *asked, batch).await
             }
+        }
+    }
+
+    /// Asks a policy with the account that is decided on. What it closes is an exit: it asks nobody's
+    /// leave, whatever the trading state.
+    pub(super) async fn consider(&self, look: Look) -> Result<(), DecideError> {
+        let (book, symbol) = (self.book(), look.symbol.clone());
+        match self.broker.consider(book, look, !self.long_only).await? {
+            Word::Keep => Ok(()),
+            Word::Mute => {
+                tracing::warn!(%symbol, "the policy's numbers are not finite: it has no opinion");
+                Ok(())
+            }
+            Word::Close => {
+                self.safety.count_reducing();
+                self.broker.flatten(Some(book), Some(symbol), ExitReason::SignalFlip).await?;
+                Ok(())
+            }
+            Word::Call(raised) => self.decide(*raised).await,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use conclave_domain::context::BookKind;
 use conclave_domain::faults::{Fault, Port};
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::policy::caller::Look;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen as Watched};
 use serde_json::{Value, json};
@@ -210,6 +211,10 @@ impl Stations for Stage<'_> {
 
     async fn decide(&mut self, raised: Raised) -> Result<(), Broke> {
         in_time("a decision", self.pump.decide(raised)).await?.map_err(|error| self.broke(&error))
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), Broke> {
+        in_time("a policy", self.pump.consider(look)).await?.map_err(|error| self.broke(&error))
     }
 
     fn is_stopped(&self) -> bool {

@@ -289,20 +289,20 @@ impl TestCouncil {
 
     /// A good signal on the first share or another, at the close of the present day.
     pub fn signal(&self, instrument: u16, direction: Direction) -> Raised {
-        let tick = self.today.ticks()[usize::from(instrument)];
-        let pulse = good(direction);
+        let (pulse, bar) = (good(direction), self.today.ticks()[usize::from(instrument)].bar);
         let signal = Signal {
             symbol: self.tape.instruments()[usize::from(instrument)].symbol.clone(),
-            at: tick.bar.close_time,
+            at: bar.close_time,
             source: "by hand".to_owned(),
             direction,
             confidence: Ratio::of(0.6),
             magnitude: Ratio::of(0.03),
-            price: tick.bar.close,
+            price: bar.close,
             regime: pulse.regime,
             features: pulse.features,
         };
-        Raised { slice: 0, instrument, bar: tick.bar, signal, market: Arc::clone(&self.market) }
+        let (market, call) = (Arc::clone(&self.market), None);
+        Raised { slice: 0, instrument, bar, signal, market, call }
     }
 
     /// Decides on a signal, and returns what was written meanwhile.

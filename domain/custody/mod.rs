@@ -34,6 +34,7 @@ use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::tape::{Chunk, Instrument};
 use crate::order::{DecisionId, OrderIntent, Purpose};
 use crate::order_state::{Added, Denial, News, OrderError, OrderEvent, Orders, Terms, validate};
+use crate::policy::caller::{Caller, Look, Word};
 use crate::protections::{ClosedTrade, HaltChange, HaltRule, Protections};
 use crate::ratio::Ratio;
 use crate::sim_broker::{SimBroker, SimConfig};
@@ -112,6 +113,9 @@ pub struct Custody {
     trades_seen: usize,
     now: Time,
     guarded: bool,
+    /// What a policy has said with this account, where one calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    caller: Option<Caller>,
 }
 
 impl Custody {
@@ -154,6 +158,7 @@ impl Custody {
             trades_seen: 0,
             now: Time::EPOCH,
             guarded: config.guarded,
+            caller: None,
         }
     }
 
@@ -206,6 +211,23 @@ impl Custody {
     /// The guardian's objection to an entry stood, after an appeal if there was one.
     pub fn on_objection(&mut self, code: Code, limits: &Limits) {
         self.protections.on_objection(code, &limits.risk);
+    }
+
+    /// What a policy says at the close of a bar that this account has played. `may_short` is whether
+    /// shares may be sold short; coins never are.
+    ///
+    /// # Errors
+    /// On overflow of the equity.
+    pub fn consider(
+        &mut self,
+        look: Look,
+        may_short: bool,
+        limits: &Limits,
+    ) -> Result<Word, CustodyError> {
+        let class = self.class_of(&look.symbol).unwrap_or_default();
+        let caller = self.caller.get_or_insert_with(|| Caller::new(limits.gates.health_calls));
+        let may_short = may_short && class != AssetClass::Crypto;
+        Ok(caller.consider(look, self.broker.book(), may_short)?)
     }
 
     /// Plays slices of a chunk: fills of what rests, protective exits, marks, cooldowns. Stops early

@@ -12,6 +12,8 @@ use crate::market::bar::Bar;
 use crate::market::symbol::Symbol;
 use crate::market::tape::Instrument;
 use crate::policy::action::Intent;
+use crate::policy::network::Policy;
+use crate::policy::observation::MARKET;
 use crate::signal::Direction;
 use crate::time::Time;
 
@@ -102,6 +104,23 @@ impl RawAccount {
     pub fn act(&mut self, at: u16, intent: Intent, bar: &Bar) -> Result<(), DeskError> {
         match self.symbols.get(usize::from(at)) {
             Some(symbol) => self.desk.act(symbol, intent, bar),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks a policy about a bar of the slice that was played last; what it wants is filled like a call.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn consider(
+        &mut self,
+        at: u16,
+        policy: &Policy,
+        row: &[f32; MARKET],
+        bar: &Bar,
+    ) -> Result<(), DeskError> {
+        match self.symbols.get(usize::from(at)) {
+            Some(symbol) => self.desk.consider(symbol, policy, row, bar),
             None => Ok(()),
         }
     }

@@ -7,14 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use super::raw::{RawCall, RawTerms, Wish, end_of_data};
+use super::raw::{Directions, RawCall, RawTerms, Wish, end_of_data};
 use crate::book::{Book, BookError};
 use crate::fixed::{Money, Price};
 use crate::market::bar::Bar;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::OrderIntent;
 use crate::order_state::{News, Order, OrderError, OrderEvent};
-use crate::policy::action::Intent;
+use crate::policy::action::{Intent, intent};
+use crate::policy::caller::opinion;
+use crate::policy::network::Policy;
+use crate::policy::observation::MARKET;
 use crate::signal::Direction;
 use crate::sim_broker::{FillAt, SimBroker};
 use crate::time::Time;
@@ -117,6 +120,24 @@ impl RawDesk {
     /// On overflow.
     pub fn act(&mut self, symbol: &Symbol, intent: Intent, bar: &Bar) -> Result<(), DeskError> {
         if intent == Intent::Keep { Ok(()) } else { self.wish(symbol, Wish::Intent(intent), bar) }
+    }
+
+    /// Asks a policy about a bar that the desk has seen. Without an opinion nothing is done.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn consider(
+        &mut self,
+        symbol: &Symbol,
+        policy: &Policy,
+        row: &[f32; MARKET],
+        bar: &Bar,
+    ) -> Result<(), DeskError> {
+        let Some(said) = opinion(policy, row, (self.book(), symbol))? else { return Ok(()) };
+        let held = self.book().position(symbol).map(|held| held.direction);
+        let is_coin = self.classes.get(symbol) == Some(&AssetClass::Crypto);
+        let may_short = self.terms.directions == Directions::LongShort && !is_coin;
+        self.act(symbol, intent(said.action, held, may_short), bar)
     }
 
     fn wish(&mut self, symbol: &Symbol, wish: Wish, bar: &Bar) -> Result<(), DeskError> {

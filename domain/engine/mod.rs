@@ -1,4 +1,4 @@
-//! A back-test of a strategy alone: bars through pipeline and ledger, in one loop. Pure.
+//! A back-test of a strategy or a policy alone: bars through pipeline and ledger, in one loop. Pure.
 //!
 //! The loop decides nothing: what a bar means is in [`SymbolPipeline`], what a call becomes in
 //! [`RawDesk`], and the order of things in [`RawAccount`]. The actors drive the same three through
@@ -8,6 +8,8 @@ mod account;
 mod desk;
 mod raw;
 
+use std::sync::Arc;
+
 use crate::book::Book;
 use crate::fixed::Money;
 use crate::market::bar::Bar;
@@ -15,7 +17,8 @@ use crate::market::series::Series;
 use crate::market::tape::{Instrument, Tape, TapeError, Tick};
 use crate::order_state::Order;
 use crate::pipeline::SymbolPipeline;
-use crate::strategy::{StrategyConfig, StrategyError};
+use crate::policy::network::Policy;
+use crate::strategy::{Source, StrategyError};
 use crate::time::Time;
 
 pub use account::RawAccount;
@@ -70,9 +73,11 @@ pub struct EngineResult {
 /// See [`EngineError`].
 pub fn run_raw(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &(impl Into<Source> + Clone),
     terms: &RawTerms,
 ) -> Result<EngineResult, EngineError> {
+    let source: Source = source.clone().into();
+    let strategy = source.config();
     let mut sorted: Vec<&Series> = series.iter().collect();
     sorted.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     let instrument = |one: &&Series| Instrument { symbol: one.symbol.clone(), class: one.class };
@@ -80,10 +85,10 @@ pub fn run_raw(
     let points = sorted.iter().map(|one| one.bars.len()).max().unwrap_or(0);
     let account = RawAccount::new(terms.clone(), &instruments, points)?;
     let pipelines = sorted.into_iter().map(|one| {
-        SymbolPipeline::new(one.symbol.clone(), one.class, one.timeframe, strategy, false)
+        SymbolPipeline::new(one.symbol.clone(), one.class, one.timeframe, &strategy, false)
     });
     let pipelines = pipelines.collect::<Result<_, _>>()?;
-    let mut playing = Playing { account, pipelines };
+    let mut playing = Playing { account, pipelines, policy: source.policy().cloned() };
     if let [only] = series {
         for bar in &only.bars {
             playing.moment(std::iter::once((0, bar)))?;
@@ -105,6 +110,7 @@ struct Playing {
     account: RawAccount,
     /// In symbol order, as the tape counts them.
     pipelines: Vec<SymbolPipeline>,
+    policy: Option<Arc<Policy>>,
 }
 
 impl Playing {
@@ -118,6 +124,11 @@ impl Playing {
             let Some(pipeline) = self.pipelines.get_mut(usize::from(at)) else { continue };
             if let Some(signal) = pipeline.on_bar(bar) {
                 self.account.call(at, signal.direction, bar)?;
+            }
+            if let Some(policy) = &self.policy
+                && let Some(row) = pipeline.observation()
+            {
+                self.account.consider(at, policy, &row, bar)?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::order::ExitReason;
 use crate::order_state::Status;
 use crate::signal::Direction;
 use crate::sim_broker::{FillAt, SimConfig};
+use crate::strategy::StrategyConfig;
 
 fn goog() -> Series {
     let options = CsvOptions::new(Symbol::new("GOOG").unwrap());

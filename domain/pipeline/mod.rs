@@ -19,7 +19,9 @@ use crate::ratio::Ratio;
 use crate::regime::RegimeFilter;
 use crate::risk::DailyReturns;
 use crate::signal::{Features, Regime, Signal};
-use crate::strategy::{HitRate, Strategy, StrategyConfig, StrategyError, StrategyKind};
+use crate::strategy::{
+    HitRate, Strategy, StrategyConfig, StrategyError, StrategyKind, move_from_range,
+};
 use crate::time::Time;
 
 /// A symbol's pipeline. Its state is a value: clone or (de)serialise it to keep it.
@@ -120,6 +122,12 @@ impl SymbolPipeline {
     /// until every window is full.
     pub fn observation(&self) -> Option<[f32; MARKET]> {
         observation::market(&self.engine)
+    }
+
+    /// The move to expect within the horizon of calls, from the ranges of single bars, fraction of the
+    /// price: what a policy's call takes for its magnitude.
+    pub fn expected_move(&self) -> Ratio {
+        move_from_range(&self.engine)
     }
 
     /// The regime at the last bar; nothing is known in a raw pipeline.

@@ -4,6 +4,7 @@
 //! times a second, a live run once per bar; neither has a second version of any of them.
 
 pub mod action;
+pub mod caller;
 pub mod network;
 pub mod normalisation;
 pub mod observation;

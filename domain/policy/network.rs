@@ -8,6 +8,7 @@ use super::action::{Action, ActionSet, decode};
 use super::normalisation::Normalisation;
 use super::observation::{ACCOUNT_COLUMNS, AccountView, COLUMNS, MARKET, MARKET_COLUMNS, columns};
 use crate::ratio::Ratio;
+use crate::record::Digest;
 
 /// Widest layer that a policy may have, in outputs.
 pub const WIDEST: usize = 4_096;
@@ -172,6 +173,19 @@ impl Policy {
         let shape = |layer: &Layer| format!("{}x{}", layer.inputs, layer.outputs());
         let shapes = |layers: &[Layer]| layers.iter().map(shape).collect::<Vec<_>>().join(",");
         layout_hash(self.parts.actions, &shapes(&self.parts.actor), &shapes(&self.parts.critic))
+    }
+
+    /// BLAKE3 over what decides its words: layout, normalisation and weights, each number as four bytes
+    /// with the lowest first.
+    pub fn hash(&self) -> Digest {
+        let PolicyParts { normalisation, actor, critic, .. } = &self.parts;
+        let mut bytes = self.layout_hash().into_bytes();
+        let layers = actor.iter().chain(critic).flat_map(|layer| [&layer.weights, &layer.bias]);
+        let norms = [normalisation.means(), normalisation.factors()];
+        for numbers in norms.into_iter().chain(layers.map(Vec::as_slice)) {
+            bytes.extend(numbers.iter().flat_map(|number| number.to_bits().to_le_bytes()));
+        }
+        Digest::of(&bytes)
     }
 
     /// The logits of a normalised observation of [`COLUMNS`] numbers.

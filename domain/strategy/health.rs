@@ -5,13 +5,17 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ratio::Ratio;
 
 /// A source's last calls, over all symbols, in the order in which their outcomes became known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceHealth {
     /// As many as are judged; older ones are forgotten.
     right: VecDeque<bool>,
+    /// Of as many of a policy's last opinions, whether it only held.
+    held: VecDeque<bool>,
     calls: usize,
 }
 
@@ -29,24 +33,36 @@ impl SourceHealth {
     /// Nothing is known yet; `calls` is the number that is judged, at least one.
     pub fn new(calls: u32) -> Self {
         let calls = usize::try_from(calls).unwrap_or(usize::MAX).max(1);
-        Self { right: VecDeque::new(), calls }
+        Self { right: VecDeque::new(), held: VecDeque::new(), calls }
     }
 
     /// The direction of an earlier call has turned out right or wrong.
     pub fn on_resolved(&mut self, right: bool) {
-        self.right.push_back(right);
-        while self.right.len() > self.calls {
-            self.right.pop_front();
-        }
+        keep(&mut self.right, right, self.calls);
+    }
+
+    /// A policy has said something: whether it only held.
+    pub fn on_action(&mut self, holds: bool) {
+        keep(&mut self.held, holds, self.calls);
     }
 
     /// What is known now.
     pub fn record(&self) -> SourceRecord {
-        let is_full = self.right.len() == self.calls;
-        let right = self.right.iter().filter(|right| **right).count();
-        #[expect(clippy::cast_precision_loss, reason = "a ring of at most some thousands")]
-        let share = right as f64 / self.calls as f64;
-        SourceRecord { accuracy: is_full.then(|| Ratio::or_zero(share)), hold_share: None }
+        let share = |ring: &VecDeque<bool>| {
+            let yes = ring.iter().filter(|one| **one).count();
+            #[expect(clippy::cast_precision_loss, reason = "a ring of at most some thousands")]
+            let share = yes as f64 / self.calls as f64;
+            (ring.len() == self.calls).then(|| Ratio::or_zero(share))
+        };
+        SourceRecord { accuracy: share(&self.right), hold_share: share(&self.held) }
+    }
+}
+
+/// Takes the newest into a ring of so many.
+fn keep(ring: &mut VecDeque<bool>, newest: bool, calls: usize) {
+    ring.push_back(newest);
+    while ring.len() > calls {
+        ring.pop_front();
     }
 }
 
@@ -65,5 +81,18 @@ mod tests {
         (0..100).for_each(|_| health.on_resolved(true));
         assert_eq!(health.record().accuracy, Some(Ratio::ONE));
         assert_eq!(SourceHealth::new(0).record(), SourceRecord::default());
+    }
+
+    #[test]
+    fn the_share_of_opinions_that_only_held_is_that_of_the_last_hundred() {
+        let mut health = SourceHealth::new(100);
+        for opinion in 0..100 {
+            assert_eq!(health.record().hold_share, None, "{opinion} opinions");
+            health.on_action(opinion < 96);
+        }
+        let record = health.record();
+        assert_eq!((record.hold_share, record.accuracy), (Some(Ratio::of(0.96)), None));
+        (0..50).for_each(|_| health.on_action(false));
+        assert_eq!(health.record().hold_share, Some(Ratio::of(0.46)));
     }
 }

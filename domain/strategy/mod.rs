@@ -8,6 +8,7 @@ mod hit_rate;
 mod mean_reversion;
 mod momentum;
 mod sma_cross;
+mod source;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +17,12 @@ pub use self::hit_rate::{HORIZON_BARS, HitRate};
 pub use self::mean_reversion::MeanReversion;
 pub use self::momentum::Momentum;
 pub use self::sma_cross::SmaCross;
+pub use self::source::Source;
 use crate::features::{FeatureEngine, Needs};
 use crate::market::bar::Bar;
+use crate::policy::{caller, observation};
 use crate::ratio::Ratio;
+use crate::record::Digest;
 use crate::signal::Direction;
 
 /// What a strategy says at a bar's close.
@@ -69,6 +73,11 @@ pub enum StrategyConfig {
         /// The distance under which it may call again, standard deviations, at least 0.
         rearm: Ratio,
     },
+    /// A trained policy: it calls where the account is kept, and nothing of bars alone.
+    Policy {
+        /// Over its weights, its normalisation and what they mean.
+        hash: Digest,
+    },
 }
 
 /// A parameter of a strategy that is out of its bounds.
@@ -95,6 +104,7 @@ impl StrategyConfig {
             Self::SmaCross { .. } => SmaCross::NAME,
             Self::Momentum { .. } => Momentum::NAME,
             Self::MeanReversion { .. } => MeanReversion::NAME,
+            Self::Policy { .. } => caller::NAME,
         }
     }
 
@@ -153,6 +163,8 @@ pub enum StrategyKind {
     Momentum(Momentum),
     /// See [`MeanReversion`].
     MeanReversion(MeanReversion),
+    /// A policy, see [`caller`]; here it only says what it reads.
+    Policy,
 }
 
 impl StrategyKind {
@@ -170,6 +182,7 @@ impl StrategyKind {
             StrategyConfig::MeanReversion { window, entry, rearm } => {
                 Self::MeanReversion(MeanReversion::new(window, entry, rearm))
             }
+            StrategyConfig::Policy { .. } => Self::Policy,
         })
     }
 }
@@ -180,6 +193,7 @@ impl Strategy for StrategyKind {
             Self::SmaCross(strategy) => strategy.name(),
             Self::Momentum(strategy) => strategy.name(),
             Self::MeanReversion(strategy) => strategy.name(),
+            Self::Policy => caller::NAME,
         }
     }
 
@@ -188,6 +202,7 @@ impl Strategy for StrategyKind {
             Self::SmaCross(strategy) => strategy.needs(),
             Self::Momentum(strategy) => strategy.needs(),
             Self::MeanReversion(strategy) => strategy.needs(),
+            Self::Policy => observation::needs(),
         }
     }
 
@@ -196,6 +211,7 @@ impl Strategy for StrategyKind {
             Self::SmaCross(strategy) => strategy.on_bar(bar, engine),
             Self::Momentum(strategy) => strategy.on_bar(bar, engine),
             Self::MeanReversion(strategy) => strategy.on_bar(bar, engine),
+            Self::Policy => None,
         }
     }
 }
@@ -205,7 +221,7 @@ impl Strategy for StrategyKind {
 /// For a random walk the mean distance after n steps is σ·√(2n ÷ π) and the mean range of one step
 /// is σ·√(8 ÷ π) (W. Feller, *Annals of Mathematical Statistics* 22, 1951), so the one is √n ÷ 2 of
 /// the other. Before 14 bars the mean true range so far stands for the average.
-fn move_from_range(engine: &FeatureEngine) -> Ratio {
+pub(crate) fn move_from_range(engine: &FeatureEngine) -> Ratio {
     let range = engine.atr_so_far_pct().unwrap_or(Ratio::ZERO);
     Ratio::or_zero(range.get() * f64::from(HORIZON_BARS).sqrt() / 2.0)
 }

@@ -16,6 +16,7 @@ pub mod model_http;
 pub mod notify;
 pub mod openai_http;
 pub mod paper_days;
+pub(crate) mod policy_file;
 pub mod prices_file;
 pub mod random;
 pub mod safety_store;

@@ -43,6 +43,10 @@ pub struct RunArgs {
     /// What raises signals: sma-cross, momentum or mean-reversion.
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,
+    /// A trained policy instead of a strategy: a checkpoint of `train`, such as best.safetensors. A run
+    /// that goes on goes on with the policy that it was begun with.
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "strategy")]
+    pub policy: Option<PathBuf>,
     /// Who thinks for the trading team: rules, model or recorded; what the configuration says for each
     /// agent when not given.
     #[arg(long, value_name = "WHO", value_parser = ["rules", "model", "recorded"])]

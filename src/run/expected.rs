@@ -107,12 +107,15 @@ fn dearest(all: impl Iterator<Item = Paid>) -> Option<Paid> {
     })
 }
 
-/// How many signals the strategy raises on all bars of the run.
+/// How many signals the strategy raises on all bars of the run; of a policy, which also looks at the
+/// account, one at every bar that it can see is the most.
 fn signals(prepared: &Prepared) -> Result<u64, CliError> {
     let mut market = prepared.warmed_up(None, None)?;
     let mut raised = 0;
     while let Some(chunk) = market.tape.next_chunk(prepared.chunk()) {
-        raised += market.watch.on_chunk(&chunk).raised.len();
+        let seen = market.watch.on_chunk(&chunk);
+        raised += seen.raised.len();
+        raised += seen.looks.iter().filter(|look| look.row.is_some()).count();
     }
     Ok(raised as u64)
 }

@@ -12,8 +12,10 @@ use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
 use conclave_domain::custody::EquityPoint;
 use conclave_domain::order::ExitReason;
+use conclave_domain::policy::caller;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::record::{Anchor, Record, Step};
+use conclave_domain::strategy::StrategyConfig;
 use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -194,13 +196,21 @@ pub(super) fn restarts(council: &Council) -> BTreeMap<String, u64> {
         .collect()
 }
 
+/// Who called: a strategy by its name, a policy by the beginning of its hash too.
+fn source(prepared: &Prepared) -> String {
+    match prepared.source.config() {
+        StrategyConfig::Policy { hash } => caller::in_words(hash),
+        strategy => strategy.name().to_owned(),
+    }
+}
+
 fn header(prepared: &Prepared, anchor: Anchor) -> Header {
     let config = &prepared.config;
     let costs = &config.costs;
     let bp = |bp: conclave_domain::fixed::Bp| f64::from(bp.as_hundredths()) / 100.0;
     Header {
         verb: "run".to_owned(),
-        strategy: prepared.strategy.name().to_owned(),
+        strategy: source(prepared),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: config.run.seed,
         record_hash: Some(anchor.record_hash.to_string()),

@@ -18,6 +18,7 @@ use conclave_actors::pump::PumpError;
 use conclave_actors::runtime::compare::{Comparing, Standing};
 use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
+use conclave_domain::policy::caller::Look;
 use conclave_domain::record::Anchor;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
@@ -151,6 +152,11 @@ impl Stations for Keeping {
     async fn decide(&mut self, raised: Raised) -> Result<(), PumpError> {
         self.compare()?;
         self.stations.decide(raised).await
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), PumpError> {
+        self.compare()?;
+        self.stations.consider(look).await
     }
 
     fn is_stopped(&self) -> bool {

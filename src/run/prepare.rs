@@ -21,7 +21,7 @@ use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::tape::{Instrument, Tape};
 use conclave_domain::role::{AgentName, Team};
 use conclave_domain::sim_broker::{FillAt, SimConfig};
-use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::strategy::{Source, StrategyConfig};
 use conclave_domain::time::Time;
 use conclave_domain::watch::MarketWatch;
 
@@ -32,6 +32,7 @@ use super::money::{self, Terms};
 use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
 use crate::adapters::lock::MoneyKind;
+use crate::adapters::policy_file;
 use crate::adapters::spend_ledger::SpendFile;
 use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
@@ -49,7 +50,8 @@ pub(crate) struct Prepared {
     pub(super) tape: Tape,
     pub(super) instruments: Arc<[Instrument]>,
     pub(super) timeframe: Timeframe,
-    pub(super) strategy: StrategyConfig,
+    /// Who calls.
+    pub(super) source: Source,
     pub(super) custody: CustodyConfig,
     pub(super) agents: BTreeMap<AgentName, AgentSetup>,
     pub(super) faults: FaultPlan,
@@ -76,7 +78,7 @@ impl Prepared {
     pub(crate) fn new(
         config: Config,
         series: Vec<Series>,
-        strategy: StrategyConfig,
+        source: impl Into<Source>,
         custody: CustodyConfig,
     ) -> Result<Self, CliError> {
         let timeframe = one_timeframe(&series)?;
@@ -102,7 +104,7 @@ impl Prepared {
             data_hash,
             tape,
             timeframe,
-            strategy,
+            source: source.into(),
             agents,
             faults: FaultPlan::default(),
             news: NewsSetup::default(),
@@ -128,8 +130,12 @@ impl Prepared {
             }
             closed => (series(closed)?, None),
         };
-        let (strategy, custody) = (strategy(&config)?, custody(&config));
-        let mut prepared = Self::new(config, series, strategy, custody)?;
+        let source = match &recipe.policy {
+            Some(file) => Source::Policy(policy_file::read(&file.path)?),
+            None => Source::Strategy(strategy(&config)?),
+        };
+        let custody = custody(&config);
+        let mut prepared = Self::new(config, series, source, custody)?;
         if let Some(live) = live {
             prepared.go_live(live);
         }
@@ -261,7 +267,7 @@ impl Prepared {
         let usage = |error: conclave_domain::strategy::StrategyError| {
             CliError::new(ExitCode::Config, error.to_string())
         };
-        let watch = MarketWatch::new(&self.instruments, self.timeframe, &self.strategy, true);
+        let watch = MarketWatch::new(&self.instruments, self.timeframe, &self.source, true);
         let mut watch = watch.map_err(usage)?.judged_by(&self.config.limits.gates);
         let (mut tape, mut digest) = (self.tape.clone(), SessionDigest::default());
         // The past of an open market only warms it up: none of it is played, or witnessed.
@@ -366,6 +372,8 @@ pub(super) fn strategy(config: &Config) -> Result<StrategyConfig, CliError> {
         StrategyConfig::MeanReversion { entry, rearm, .. } => {
             StrategyConfig::MeanReversion { window: bars(settings.lookback), entry, rearm }
         }
+        // No name leads to one: it comes from a checkpoint.
+        policy @ StrategyConfig::Policy { .. } => policy,
     });
     let unknown = || CliError::new(ExitCode::Config, format!("no strategy `{}`", settings.name));
     let strategy = named.ok_or_else(unknown)?;

@@ -95,6 +95,9 @@ pub struct Recipe {
     /// The news, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub news: Option<SourceFile>,
+    /// The checkpoint of the policy that calls, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<SourceFile>,
     /// Faults on request: `AGENT=KIND@ROUND`.
     pub faults: Vec<String>,
     /// Market time after which a drawdown halt was lifted, milliseconds.
@@ -131,6 +134,7 @@ impl Recipe {
             data_hash: String::new(),
             data: source(args, &loaded.config)?,
             news: args.news.as_deref().map(SourceFile::of).transpose()?,
+            policy: args.policy.as_deref().map(SourceFile::named).transpose()?,
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
             tape: args.played_tape().map(SourceFile::of).transpose()?,
@@ -162,6 +166,9 @@ impl Recipe {
         if self.news.is_none() {
             self.news.clone_from(&begun.news);
         }
+        if self.policy.is_none() {
+            self.policy.clone_from(&begun.policy);
+        }
         self.check_files()?;
         if self.faults.is_empty() {
             self.faults.clone_from(&begun.faults);
@@ -190,7 +197,7 @@ impl Recipe {
         if let DataSource::Files { files, splits } = &self.data {
             files.iter().chain(splits).try_for_each(SourceFile::check)?;
         }
-        self.news.iter().try_for_each(SourceFile::check)
+        self.news.iter().chain(&self.policy).try_for_each(SourceFile::check)
     }
 
     /// Writes both files, each whole or not at all, the recipe last; both are on the disk when this
@@ -269,6 +276,19 @@ impl SourceFile {
         let blake3 = hash(path).map_err(|error| unreadable(path, error))?;
         let path = std::path::absolute(path).map_err(|error| unreadable(path, error))?;
         Ok(Self { path, blake3 })
+    }
+
+    /// [`SourceFile::of`] a file that somebody has named just now.
+    ///
+    /// # Errors
+    /// With exit code 5 when it is not there, 8 when it cannot be read.
+    fn named(path: &Path) -> Result<Self, CliError> {
+        Self::of(path).map_err(|error| {
+            if path.exists() {
+                return error;
+            }
+            CliError::new(ExitCode::NotFound, format!("{} is not there", path.display()))
+        })
     }
 
     /// Refuses a file that is gone or is not what it was.

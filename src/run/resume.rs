@@ -1,4 +1,4 @@
-//! Whether a run may go on: with the strategy and the seed that it was started with. Its bars are
+//! Whether a run may go on: with the strategy or the policy, and the seed, that it was started with. Its bars are
 //! compared where its directory is opened.
 
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn check(dir: &Path, prepared: &Prepared) -> Result<(), CliError> {
     let started: Value =
         header.and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default();
     let now = serde_json::json!({
-        "strategy": prepared.strategy,
+        "strategy": prepared.source.config(),
         "seed": prepared.config.run.seed,
     });
     for key in ["strategy", "seed"] {

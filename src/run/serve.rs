@@ -17,6 +17,7 @@ use conclave_domain::brief::trading::TradingState;
 use conclave_domain::context::BookKind;
 use conclave_domain::market::tape::Chunk;
 use conclave_domain::mode::{By, Person};
+use conclave_domain::policy::caller::Look;
 use conclave_domain::record::{Line, Stream};
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
@@ -434,6 +435,10 @@ impl Stations for Lifting {
 
     async fn decide(&mut self, raised: Raised) -> Result<(), PumpError> {
         self.pump.decide(raised).await
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), PumpError> {
+        self.pump.consider(look).await
     }
 
     fn is_stopped(&self) -> bool {

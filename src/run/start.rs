@@ -158,7 +158,7 @@ pub(super) async fn begin(
         "version": env!("CARGO_PKG_VERSION"),
         "seed": prepared.config.run.seed,
         "data_hash": prepared.data_hash,
-        "strategy": prepared.strategy,
+        "strategy": prepared.source.config(),
         "config_hash": prepared.config_hash,
         "resumed_after": base.until,
         "updates": updates,

@@ -2,6 +2,7 @@
 
 mod orders;
 mod outside;
+mod policy;
 mod rounds;
 mod runs;
 

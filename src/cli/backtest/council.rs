@@ -18,7 +18,7 @@ use conclave_domain::market::tape::Tape;
 use conclave_domain::mode::Mode;
 use conclave_domain::role::AgentName;
 use conclave_domain::sim_broker::SimConfig;
-use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::strategy::Source;
 use conclave_domain::watch::MarketWatch;
 
 use super::outcome::{bp, timeframes, words};
@@ -36,14 +36,14 @@ use crate::run::{Inside, Prepared, play_inside};
 /// [`ExitCode::Failure`] when the account or the report breaks.
 pub(super) fn report(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
     config: &Config,
 ) -> Result<RunReport, CliError> {
     Prepared::check(config)?;
     let sim = sim(terms, config);
     let enabled = enabled(config);
-    let council = play(series, strategy, terms, sim.clone(), config)?;
+    let council = play(series, source, terms, sim.clone(), config)?;
     let equity: Vec<custody::EquityPoint> = council
         .happenings()
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn report(
         })
         .collect();
     assemble(RunParts {
-        header: header(series, strategy, terms, &sim, config)?,
+        header: header(series, source, terms, &sim, config)?,
         stats: council.stats(),
         custody: council.custody(),
         closed: Closed::default(),
@@ -73,20 +73,20 @@ pub(super) fn report(
 /// As [`report`], and when the run's temporary directory cannot be used.
 pub(super) fn report_through_actors(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
     config: &Config,
 ) -> Result<RunReport, CliError> {
     let mut config = config.clone();
     let sim = sim(terms, &config);
-    let header = header(series, strategy, terms, &sim, &config)?;
+    let header = header(series, source, terms, &sim, &config)?;
     // Nobody is there to be asked.
     Mode::Autonomous.name().clone_into(&mut config.run.mode);
     terms.directions.name().clone_into(&mut config.run.direction);
     config.run.cash = terms.cash;
     let enabled = enabled(&config);
     let account = account(terms, sim, &config);
-    let prepared = Prepared::new(config, series.to_vec(), *strategy, account)?;
+    let prepared = Prepared::new(config, series.to_vec(), source.clone(), account)?;
     let Inside { account, left, stats, restarts } = play_inside(&prepared)?;
     assemble(RunParts {
         header,
@@ -125,7 +125,7 @@ fn enabled(config: &Config) -> BTreeSet<AgentName> {
 
 fn play(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
     sim: SimConfig,
     config: &Config,
@@ -135,7 +135,7 @@ fn play(
     };
     let mut tape = Tape::new(series.to_vec()).map_err(failed)?;
     let instruments = Arc::clone(tape.instruments());
-    let watch = MarketWatch::new(&instruments, timeframe, strategy, true)
+    let watch = MarketWatch::new(&instruments, timeframe, source, true)
         .map_err(|error| CliError::new(ExitCode::Usage, format!("{error}")))?
         .judged_by(&config.limits.gates);
     let custody = Custody::new(&account(terms, sim, config), &instruments).map_err(failed)?;
@@ -167,12 +167,12 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliErro
 
 fn header(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
     sim: &SimConfig,
     config: &Config,
 ) -> Result<Header, CliError> {
-    let strategy = words(strategy);
+    let strategy = words(&source.config());
     let (fill, fees) = (sim.fill_at.name(), bp(sim.fee));
     let rules = serde_json::to_string(config).map_err(failed)?;
     let directions = terms.directions.name();

@@ -1,4 +1,4 @@
-//! `backtest`: a strategy alone through engine and ledger, a grid of its parameters on all cores, or
+//! `backtest`: a strategy or a policy alone through engine and ledger, a grid of its parameters on all cores, or
 //! with `--council` the whole council; either of them also through actors (`--actors`).
 //!
 //! Without `--council` there are no gates, no caps, no protective exits, and no costs but those that
@@ -17,12 +17,13 @@ use conclave_domain::market::splits::adjust;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::metrics::Metrics;
 use conclave_domain::ratio::Ratio;
-use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::strategy::{Source, StrategyConfig};
 use serde::Serialize;
 
 use super::data::Class;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use crate::adapters::policy_file;
 use crate::config::Loaded;
 use crate::data::{self, DataError};
 use crate::report::{self, Counts, ReportError, RunReport, summary_table};
@@ -67,6 +68,12 @@ pub struct BacktestArgs {
     /// Who calls: sma-cross (the default), momentum, mean-reversion.
     #[arg(long, value_name = "NAME", value_parser = strategy)]
     pub strategy: Option<StrategyConfig>,
+    /// A trained policy instead of a strategy: a checkpoint of `train`, such as best.safetensors. Each
+    /// trade is of the share of equity that its action says.
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = [
+        "strategy", "size", "grid", "fast", "slow", "lookback", "threshold", "entry", "rearm",
+    ])]
+    pub policy: Option<PathBuf>,
     /// Bars in the fast average of sma-cross.
     #[arg(long, value_name = "N")]
     pub fast: Option<u16>,
@@ -207,7 +214,7 @@ struct Document<'a> {
 /// # Errors
 /// [`ExitCode::Config`] when the configuration is invalid, [`ExitCode::Usage`] when a parameter makes no
 /// sense, [`ExitCode::Data`] when the bars are invalid
-/// (each fault is named with its line), [`ExitCode::NotFound`] when a file is not there,
+/// (each fault is named with its line) or a policy is not of these columns, [`ExitCode::NotFound`] when a file is not there,
 /// [`ExitCode::Failure`] when a figure leaves the range of the ledger or a file cannot be written.
 pub fn run(
     args: &BacktestArgs,
@@ -225,13 +232,20 @@ pub fn run(
         }
         return grid::run(grid, &args.series()?, &terms, args.out.as_deref(), format, out);
     }
-    let strategy = terms::strategy(args, &loaded.config.strategy)?;
+    let source = match &args.policy {
+        Some(path) => Source::Policy(policy_file::read(path)?),
+        None => Source::Strategy(terms::strategy(args, &loaded.config.strategy)?),
+    };
     let series = args.series()?;
-    let report = report(args, &loaded, &series, &strategy, &terms)?;
+    let report = report(args, &loaded, &series, &source, &terms)?;
     if let Some(dir) = &args.out {
         report::write(&report, dir).map_err(unwritten)?;
     }
-    let size = if args.council { "council".to_owned() } else { terms.size.to_string() };
+    let size = match (args.council, &args.policy) {
+        (true, _) => "council".to_owned(),
+        (false, Some(_)) => "policy".to_owned(),
+        (false, None) => terms.size.to_string(),
+    };
     if format == Format::Text {
         writeln!(out, "{}", headline(&report, &terms, &size))?;
         write!(out, "{}", summary_table(&report))?;
@@ -259,20 +273,20 @@ fn report(
     args: &BacktestArgs,
     loaded: &Loaded,
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
 ) -> Result<RunReport, CliError> {
     let config = &loaded.config;
     match (args.council, args.actors) {
-        (true, true) => council::report_through_actors(series, strategy, terms, config),
-        (true, false) => council::report(series, strategy, terms, config),
+        (true, true) => council::report_through_actors(series, source, terms, config),
+        (true, false) => council::report(series, source, terms, config),
         (false, through_actors) => {
             let result = if through_actors {
-                actors::run(series, strategy, terms)?
+                actors::run(series, source, terms)?
             } else {
-                run_raw(series, strategy, terms).map_err(failed)?
+                run_raw(series, source, terms).map_err(failed)?
             };
-            let mut report = outcome::report(series, strategy, terms, &result)?;
+            let mut report = outcome::report(series, source, terms, &result)?;
             report.notes.extend(terms::unused(loaded));
             Ok(report)
         }

@@ -5,8 +5,9 @@ use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::metrics::Metrics;
+use conclave_domain::policy::caller;
 use conclave_domain::ratio::Ratio;
-use conclave_domain::strategy::StrategyConfig;
+use conclave_domain::strategy::{Source, StrategyConfig};
 use conclave_domain::time::Time;
 
 use crate::cli::error::CliError;
@@ -36,7 +37,7 @@ fn times(result: &EngineResult) -> Vec<Time> {
 /// Everything that a report tells of a raw run.
 pub(super) fn report(
     series: &[Series],
-    strategy: &StrategyConfig,
+    source: &Source,
     terms: &RawTerms,
     result: &EngineResult,
 ) -> Result<RunReport, CliError> {
@@ -55,7 +56,7 @@ pub(super) fn report(
         notes.push(RUINED.to_owned());
     }
     Ok(RunReport {
-        header: header(series, strategy, terms, result),
+        header: header(series, source, terms, result),
         metrics,
         counts: Counts::default(),
         equity: equity.collect(),
@@ -69,13 +70,8 @@ pub(super) fn report(
     })
 }
 
-fn header(
-    series: &[Series],
-    strategy: &StrategyConfig,
-    terms: &RawTerms,
-    result: &EngineResult,
-) -> Header {
-    let strategy = words(strategy);
+fn header(series: &[Series], source: &Source, terms: &RawTerms, result: &EngineResult) -> Header {
+    let strategy = words(&source.config());
     let directions = terms.directions.name();
     let fill = terms.broker.fill_at.name();
     let costs = super::terms::costs(&terms.broker);
@@ -124,6 +120,7 @@ pub(super) fn words(strategy: &StrategyConfig) -> String {
         StrategyConfig::MeanReversion { window, entry, rearm } => {
             format!("{name} {window} at {entry}, again under {rearm}")
         }
+        StrategyConfig::Policy { hash } => caller::in_words(*hash),
     }
 }
 

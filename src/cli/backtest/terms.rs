@@ -52,6 +52,8 @@ pub(super) fn strategy(
             entry: args.entry.unwrap_or(entry),
             rearm: args.rearm.unwrap_or(rearm),
         },
+        // No name leads to one: it comes from a checkpoint.
+        policy @ StrategyConfig::Policy { .. } => policy,
     };
     let code = if is_flagged { ExitCode::Usage } else { ExitCode::Config };
     config.validate().map_err(|error| CliError::new(code, format!("{error}")))?;
@@ -64,6 +66,7 @@ fn only_its_own_flags(args: &BacktestArgs, named: &StrategyConfig) -> Result<boo
         StrategyConfig::SmaCross { .. } => &["--fast", "--slow"],
         StrategyConfig::Momentum { .. } => &["--lookback", "--threshold"],
         StrategyConfig::MeanReversion { .. } => &["--lookback", "--entry", "--rearm"],
+        StrategyConfig::Policy { .. } => &[],
     };
     let flags = [
         ("--fast", args.fast.is_some()),

@@ -19,6 +19,7 @@ use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::market::tape::Chunk;
 use conclave_domain::mode::Person;
 use conclave_domain::order::DecisionId;
+use conclave_domain::policy::caller::Look;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Raised, Seen};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -355,6 +356,11 @@ impl Stations for Acting {
         self.hand.keep_in_step(false).await;
         self.hand.beat();
         self.stations.decide(raised).await
+    }
+
+    async fn consider(&mut self, look: Look) -> Result<(), PumpError> {
+        self.hand.keep_in_step(false).await;
+        self.stations.consider(look).await
     }
 
     fn is_stopped(&self) -> bool {
