@@ -73,7 +73,7 @@ pub enum Verb {
     Report(Where),
     /// Performance metrics of any price or equity series.
     Metrics(metrics::MetricsArgs),
-    /// A strategy alone through engine and ledger, or a grid of its parameters.
+    /// A strategy or a trained policy alone through engine and ledger, or a grid of parameters.
     Backtest(Box<backtest::BacktestArgs>),
     /// Trains a policy, guided by the training team; `train ab` compares it with nobody's guidance.
     Train(Box<train::TrainArgs>),
