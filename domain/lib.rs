@@ -52,6 +52,7 @@ pub mod record;
 pub mod regime;
 pub mod risk;
 pub mod role;
+pub mod scorecard;
 pub mod signal;
 pub mod sim_broker;
 pub mod sizing;

@@ -72,6 +72,21 @@ impl AgentStats {
         self.denied.saturating_add(self.shed).saturating_add(self.inadmissible)
     }
 
+    /// Share of its words in rounds that were the verdict: its votes, and where it `guards` instead of
+    /// voting its vetoes and what it did not object to. `None` where it had no word.
+    pub fn agreement(&self, guards: bool) -> Option<Ratio> {
+        let votes = self.votes_for.saturating_add(self.votes_against);
+        let (same, words) = if guards && votes == 0 {
+            let words = self.answered.saturating_sub(self.abstained);
+            (self.agreed.saturating_add(self.vetoes), words)
+        } else {
+            (self.agreed, votes)
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let share = same as f64 / words as f64;
+        Ratio::new(share).ok()
+    }
+
     /// What became of its consultations, each of them in one part: the parts add up to them.
     pub const fn parts(&self) -> Parts {
         Parts {
@@ -82,6 +97,33 @@ impl AgentStats {
             failed: self.failed,
             late: self.late,
             not_awaited: self.not_awaited,
+        }
+    }
+
+    /// These and those of another run.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let Self { consulted, answered, votes_for, votes_against, abstained, failed, .. } = other;
+        Self {
+            consulted: self.consulted + consulted,
+            answered: self.answered + answered,
+            votes_for: self.votes_for + votes_for,
+            votes_against: self.votes_against + votes_against,
+            abstained: self.abstained + abstained,
+            failed: self.failed + failed,
+            unreadable: self.unreadable + other.unreadable,
+            inadmissible: self.inadmissible + other.inadmissible,
+            denied: self.denied + other.denied,
+            late: self.late + other.late,
+            shed: self.shed + other.shed,
+            not_awaited: self.not_awaited + other.not_awaited,
+            vetoes: self.vetoes + other.vetoes,
+            clamps: self.clamps + other.clamps,
+            clamped: self.clamped + other.clamped,
+            by_rules: self.by_rules + other.by_rules,
+            agreed: self.agreed + other.agreed,
+            settled: self.settled + other.settled,
+            won: self.won + other.won,
         }
     }
 
