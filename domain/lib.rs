@@ -53,6 +53,7 @@ pub mod regime;
 pub mod risk;
 pub mod role;
 pub mod scorecard;
+pub mod selection;
 pub mod signal;
 pub mod sim_broker;
 pub mod sizing;

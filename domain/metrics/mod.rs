@@ -19,7 +19,7 @@ use crate::market::symbol::AssetClass;
 use crate::ratio::Ratio;
 
 mod compute;
-mod numerics;
+pub(crate) mod numerics;
 mod series;
 mod text;
 mod trades;

@@ -1,7 +1,7 @@
 //! Sums, moments and quantiles in a fixed order, so that equal input gives equal bits.
 
 /// The compensated sum (Neumaier's variant of Kahan's), in the order given.
-pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut total = 0.0_f64;
     let mut lost = 0.0_f64;
     for value in values {
@@ -18,22 +18,22 @@ pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
 
 /// A count as a float.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-pub(super) fn float(count: usize) -> f64 {
+pub(crate) fn float(count: usize) -> f64 {
     count as f64
 }
 
 /// The arithmetic mean; NaN when there is nothing.
-pub(super) fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     sum(values.iter().copied()) / float(values.len())
 }
 
 /// The sum of the `power`-th powers of the distances from `centre`.
-pub(super) fn central_sum(values: &[f64], centre: f64, power: i32) -> f64 {
+pub(crate) fn central_sum(values: &[f64], centre: f64, power: i32) -> f64 {
     sum(values.iter().map(|value| (value - centre).powi(power)))
 }
 
 /// The sample standard deviation (divisor n − 1); NaN below two values.
-pub(super) fn sample_sd(values: &[f64]) -> f64 {
+pub(crate) fn sample_sd(values: &[f64]) -> f64 {
     if values.len() < 2 {
         return f64::NAN;
     }
@@ -45,7 +45,7 @@ pub(super) fn sample_sd(values: &[f64]) -> f64 {
 /// Their range is compared, not their deviation: the deviation of equal numbers is rounding noise,
 /// and a ratio over noise is huge. `scale` is the size of what the values were computed from; a
 /// range within a few units of its last place is no variance either (a constant growth, divided).
-pub(super) fn is_constant(values: &[f64], scale: f64) -> bool {
+pub(crate) fn is_constant(values: &[f64], scale: f64) -> bool {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     high - low <= 8.0 * f64::EPSILON * scale
@@ -53,7 +53,7 @@ pub(super) fn is_constant(values: &[f64], scale: f64) -> bool {
 
 /// The quantile `share` (0 to 1) of sorted values, linear between neighbours (numpy's default);
 /// NaN when there is nothing.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let position = share * float(last);
     #[expect(
@@ -68,7 +68,7 @@ pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// Sorted from small to large.
-pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
+pub(crate) fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted
@@ -76,7 +76,7 @@ pub(super) fn sorted(values: &[f64]) -> Vec<f64> {
 
 /// Skewness, corrected for bias as pandas does: `G1 = √(n(n−1))/(n−2) · m3/m2^1.5`.
 /// NaN below three values.
-pub(super) fn skew(values: &[f64]) -> f64 {
+pub(crate) fn skew(values: &[f64]) -> f64 {
     let n = float(values.len());
     if values.len() < 3 {
         return f64::NAN;
@@ -89,7 +89,7 @@ pub(super) fn skew(values: &[f64]) -> f64 {
 
 /// Excess kurtosis, corrected for bias as pandas does:
 /// `(n−1)/((n−2)(n−3)) · ((n+1)·m4/m2² − 3(n−1))`. NaN below four values.
-pub(super) fn kurtosis(values: &[f64]) -> f64 {
+pub(crate) fn kurtosis(values: &[f64]) -> f64 {
     let n = float(values.len());
     if values.len() < 4 {
         return f64::NAN;

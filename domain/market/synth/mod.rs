@@ -11,6 +11,7 @@
 
 mod bars;
 mod faults;
+pub mod labelled;
 mod model;
 mod news;
 

@@ -23,6 +23,7 @@ pub(super) enum Purpose {
     Coin(usize),
     News(usize),
     Faults(usize),
+    Labelled(usize),
 }
 
 impl Dice {
@@ -35,6 +36,7 @@ impl Dice {
             Purpose::Coin(index) => (4, index),
             Purpose::News(index) => (5, index),
             Purpose::Faults(index) => (6, index),
+            Purpose::Labelled(index) => (7, index),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((kind << 32) | index as u64);

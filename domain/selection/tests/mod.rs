@@ -1,0 +1,4 @@
+//! Tests of selection: estimators against other programs and against known truth.
+
+mod estimators;
+mod truth;
