@@ -90,7 +90,7 @@ pub struct Infeasible {
     pub agent: AgentName,
     /// What stands in the way, with the figures.
     pub why: String,
-    /// The configuration key to change.
+    /// The configuration key to change, or the flag.
     pub setting: String,
 }
 
@@ -170,14 +170,14 @@ fn occasion_error(job: &JobPlan, plan: &AgentPlan) -> Why {
                 plan.every
             ),
             if occasions == 0 {
-                "training.updates_per_validation".to_owned()
+                "--steps".to_owned()
             } else {
-                format!("agents.{}.every", plan.agent)
+                format!("agents.{}.interval", plan.agent)
             },
         ),
         JobPlan::Rounds { .. } => (
             format!("{occasions} rounds are expected and it is asked every {}", plan.every),
-            format!("agents.{}.every", plan.agent),
+            format!("agents.{}.interval", plan.agent),
         ),
     })
 }
@@ -303,7 +303,10 @@ mod tests {
         ];
         let errors = prove(&job, &agents, &BudgetConfig::default()).unwrap_err();
         let named: Vec<_> = errors.iter().map(|error| error.setting.as_str()).collect();
-        assert_eq!(named, ["agents.hyperparameter_tuner.every", "agents.reward_engineer.every"]);
+        assert_eq!(
+            named,
+            ["agents.hyperparameter_tuner.interval", "agents.reward_engineer.interval"]
+        );
         assert!(errors[0].to_string().contains("4 validation cycles"), "{}", errors[0]);
 
         let proof = prove(&training(600_000_000), &agents, &BudgetConfig::default()).unwrap();
@@ -318,7 +321,7 @@ mod tests {
         assert_eq!(zero.occasions(), 9);
         let agents = [plan("risk_analyst", 0, None)];
         let errors = prove(&training(1_000), &agents, &BudgetConfig::default()).unwrap_err();
-        assert_eq!(errors[0].setting, "training.updates_per_validation");
+        assert_eq!(errors[0].setting, "--steps");
     }
 
     #[test]

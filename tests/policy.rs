@@ -37,11 +37,15 @@ fn goog() -> Series {
 /// A checkpoint of a run that has not begun, with weights made by hand: what speaks for an action
 /// whatever is seen, and what speaks for it the more is held long.
 fn checkpoint(path: &Path, always: &[(Action, f32)], long: &[(Action, f32)]) {
+    checkpoint_of(&goog(), path, always, long);
+}
+
+fn checkpoint_of(learned: &Series, path: &Path, always: &[(Action, f32)], long: &[(Action, f32)]) {
     let folder = path.parent().expect("a folder");
     let mut config = TrainConfig { envs: 2, windows: 2, ..TrainConfig::with_steps(1_024) };
     config.ppo.hidden = vec![4];
     (config.ppo.rollout_steps, config.ppo.minibatch) = (64, 64);
-    let data = Arc::new(MarketData::new(&[goog()]).expect("bars"));
+    let data = Arc::new(MarketData::new(std::slice::from_ref(learned)).expect("bars"));
     let mut session = Session::new(config, data, BoundsTable::default()).expect("a run");
     session.keep_in(folder.to_owned());
     session.write_last().expect("a checkpoint");
@@ -220,5 +224,67 @@ fn a_checkpoint_of_something_else_is_refused_and_says_what_differs() {
         world.verb(&[verb, "--policy", "gone.safetensors"]).refuses(5, "gone.safetensors");
         let both = [verb, "--policy", "p.safetensors", "--strategy", "momentum"];
         world.verb(&both).refuses(2, "--strategy");
+    }
+}
+
+fn notes(document: &Value) -> String {
+    document["notes"].to_string()
+}
+
+/// A policy was trained with costs and is charged them; on bars that it has learned from and on symbols
+/// that it never met it says so, and what it has not learned from can be had alone.
+#[test]
+fn a_policy_says_what_it_has_learned_from_and_trades_the_rest_alone() {
+    let world = World::new();
+    let mut half = goog();
+    half.bars.truncate(1_500);
+    let until = half.bars[1_499].close_time.to_string();
+    checkpoint_of(&half, &world.path("p.safetensors"), &[(BUY, 3.0)], &[(Action::Close, 6.0)]);
+    let raw = ["backtest", "--policy", "p.safetensors", "--format", "json"];
+    let told = document(&world, &raw);
+    let said = notes(&told);
+    assert!(said.contains("has learned from 1500 of these 12154 bars"), "{said}");
+    assert!(
+        said.contains("was not trained on AAPL, FB, IBM, MSFT: it has learned from GOOG"),
+        "{said}"
+    );
+    assert!(
+        text(&told["costs"]).contains("$1 a trade")
+            && text(&told["costs"]).contains("slippage 5 bp")
+    );
+    let unseen = document(&world, &[&raw[..], &["--unseen", "--out", "u"]].concat());
+    assert!(!notes(&unseen).contains("has learned from 1500"), "{}", notes(&unseen));
+    let bars = unseen["bars"].as_u64().expect("bars");
+    let all = told["bars"].as_u64().expect("bars");
+    assert!(bars < all && bars > 1_000, "{bars} of {all}");
+    let trades = world.file("u", "trades.csv");
+    let heads: Vec<&str> = trades.lines().next().expect("a head").split(',').collect();
+    let at = heads.iter().position(|head| *head == "entry_time").expect("when it was entered");
+    let first = trades.lines().skip(1).filter_map(|line| line.split(',').nth(at)).min();
+    assert!(first.is_some_and(|first| first > &until[..10]), "{first:?} behind {until}");
+
+    checkpoint(&world.path("all.safetensors"), &[], &[]);
+    let nothing = ["backtest", "--policy", "all.safetensors", "--unseen"];
+    world.verb(&nothing).refuses(8, "nothing is unseen");
+    world.verb(&["backtest", "--unseen"]).refuses(2, "--policy");
+}
+
+/// A policy of days is not given minutes, unless somebody says so.
+#[test]
+fn a_policy_of_days_is_not_given_minutes_unawares() {
+    let world = World::new();
+    in_and_out(&world.path("p.safetensors"));
+    let row = |minute: u32| {
+        let (hour, left) = (15 + minute / 60, minute % 60);
+        format!("2024-03-05T{hour}:{left:02}:00Z,10,11,9,10,{}\n", 100 + minute)
+    };
+    let csv = (0..90)
+        .map(row)
+        .fold("time,open,high,low,close,volume\n".to_owned(), |csv, row| csv + &row);
+    std::fs::write(world.path("MIN.csv"), csv).expect("a file");
+    for verb in [&["backtest"][..], &["backtest", "--council"], &["run", "--no-http"]] {
+        let args = [verb, &["--data", "MIN.csv", "--policy", "p.safetensors"]].concat();
+        world.verb(&args).refuses(8, "was trained on bars of 1d, and those of MIN are of 1m");
+        world.verb(&[&args[..], &["--other-bars"]].concat()).succeeds();
     }
 }

@@ -44,11 +44,7 @@ impl ActorCritic {
 
     /// BLAKE3 over the bits of the parameters, each as four bytes, the lowest first.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        for parameter in &self.parameters {
-            hasher.update(&parameter.to_bits().to_le_bytes());
-        }
-        *hasher.finalize().as_bytes()
+        fingerprint(&self.parameters)
     }
 
     /// Room for so many rows.
@@ -96,6 +92,15 @@ impl ActorCritic {
         let (layers, tape) = (&self.layout.critic, &mut room.critic);
         learn(layers, &self.parameters, (observations, rows), tape, gradient, loss);
     }
+}
+
+/// BLAKE3 over the bits of parameters, each as four bytes, the lowest first.
+pub(crate) fn fingerprint(parameters: &[f32]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for parameter in parameters {
+        hasher.update(&parameter.to_bits().to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 fn learn(

@@ -9,6 +9,7 @@ use conclave_domain::policy::observation::columns;
 
 use crate::actor_critic::ActorCritic;
 use crate::checkpoint::Checkpoint;
+use crate::env::trade::LearnedFrom;
 use crate::layout::{Dense, Layout};
 use crate::session::{SessionError, TrainConfig, belongs};
 
@@ -46,6 +47,8 @@ pub struct Trained {
     pub config: TrainConfig,
     /// Environment steps that it was trained for.
     pub steps: u64,
+    /// The market that it has learned from; `None` of a checkpoint that does not say.
+    pub learned: Option<LearnedFrom>,
 }
 
 /// Reads what trades out of a checkpoint of a training run.
@@ -63,5 +66,5 @@ pub fn read_policy(path: &Path) -> Result<Trained, SessionError> {
     let policy =
         policy(&net, story.config.actions, &normalisation).map_err(|error| wrong(&error))?;
     let data_hash = checkpoint.about.data_hash;
-    Ok(Trained { policy, data_hash, config: story.config, steps })
+    Ok(Trained { policy, data_hash, config: story.config, steps, learned: story.learned })
 }

@@ -246,6 +246,29 @@ pub struct LedgerEntry {
     pub fitness_change: Option<Ratio>,
 }
 
+impl LedgerEntry {
+    /// Whether it is known what it was worth: a validation has judged it, or it only protects.
+    pub const fn is_judged(&self) -> bool {
+        matches!(self.outcome, LedgerOutcome::Verified | LedgerOutcome::Failed)
+    }
+}
+
+/// What earlier runs have shown of one agent's use of one lever. The rules of the team do not look at
+/// it, so that a seed ends in the same policy whatever was trained before; models may.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlierAdvice {
+    /// Who had asked for it.
+    pub agent: String,
+    /// What was moved, by its name.
+    pub lever: String,
+    /// Uses that a validation has judged, over all runs.
+    pub judged: u64,
+    /// Those of them after which fitness did not fall.
+    pub helped: u64,
+    /// Mean change of fitness by the validation after it.
+    pub mean_fitness_change: Ratio,
+}
+
 /// One lever of a composed proposal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proposed {
@@ -288,6 +311,9 @@ pub struct TrainingBrief {
     /// Earlier advice of this run, oldest first.
     #[serde(rename = "ledger_oldest_first")]
     pub ledger: Vec<LedgerEntry>,
+    /// What earlier runs have shown of each agent's levers, in the order of agents and levers.
+    #[serde(default, rename = "earlier_runs", skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierAdvice>,
     /// The composed proposal that is put to the vote; empty while agents propose.
     pub proposal: Vec<Proposed>,
     /// The asked agent's own record.
@@ -333,10 +359,8 @@ impl TrainingBrief {
     /// Whether the last use of a lever that was verified failed.
     pub fn failed_last_time(&self, lever: &TrainingLever) -> bool {
         let name = lever.name();
-        let judged = self.ledger.iter().rev().find(|entry| {
-            entry.lever.name() == name
-                && matches!(entry.outcome, LedgerOutcome::Verified | LedgerOutcome::Failed)
-        });
+        let is_last = |entry: &&LedgerEntry| entry.lever.name() == name && entry.is_judged();
+        let judged = self.ledger.iter().rev().find(is_last);
         judged.is_some_and(|entry| entry.outcome == LedgerOutcome::Failed)
     }
 }

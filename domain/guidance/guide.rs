@@ -1,4 +1,5 @@
-//! The memory of a guided run: validations, who is owed a turn, and the ledger of verified advice.
+//! The memory of a guided run: validations, who is owed a turn, and the ledger of verified advice with
+//! what earlier runs have left of theirs.
 //!
 //! It is kept with the run's checkpoint, so that a run that goes on remembers what the one before it
 //! knew at that moment, and nothing else.
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Standing;
 use crate::brief::trading::TrackRecord;
-use crate::brief::training::{LedgerEntry, LedgerOutcome, Proposed, TrainingBrief, Validation};
+use crate::brief::training::{
+    EarlierAdvice, LedgerEntry, LedgerOutcome, Proposed, TrainingBrief, Validation,
+};
 use crate::code::Code;
 use crate::ratio::Ratio;
 use crate::role::AgentName;
@@ -84,6 +87,9 @@ pub struct Guide {
     ledger: Vec<Advised>,
     last_change: Option<u32>,
     owed: BTreeSet<String>,
+    /// What earlier runs have left, as it was known when this one began.
+    #[serde(default)]
+    earlier: Vec<EarlierAdvice>,
     /// Outcomes of each agent's advice: verified ones that helped, and all verified ones.
     judged: BTreeMap<String, (u64, u64)>,
     counts: Counts,
@@ -93,6 +99,17 @@ impl Guide {
     /// A run that has not had a validation yet.
     pub fn new(run: &str) -> Self {
         Self { run: run.to_owned(), ..Self::default() }
+    }
+
+    /// The same with what earlier runs have left.
+    #[must_use]
+    pub fn with_earlier(self, earlier: Vec<EarlierAdvice>) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// What earlier runs had left when this one began.
+    pub fn earlier(&self) -> &[EarlierAdvice] {
+        &self.earlier
     }
 
     /// The run's name.
@@ -188,7 +205,6 @@ impl Guide {
 
     /// What agents are told: with an empty proposal they propose, otherwise they vote on it.
     pub fn brief(&self, standing: &Standing, proposal: &[Proposed]) -> TrainingBrief {
-        let from = self.ledger.len().saturating_sub(SHOWN);
         TrainingBrief {
             as_of: self.last_at(),
             run: self.run.clone(),
@@ -203,10 +219,25 @@ impl Guide {
             columns: standing.columns.clone(),
             zero_volume_share: standing.zero_volume_share,
             multipliers: standing.multipliers,
-            ledger: self.ledger[from..].iter().map(|advised| advised.entry.clone()).collect(),
+            ledger: self.shown(),
+            earlier: self.earlier.clone(),
             proposal: proposal.to_vec(),
             track_record: TrackRecord::default(),
         }
+    }
+
+    /// The newest advice, and before it the last verified use of every lever that has none among the
+    /// newest: whatever comes after a failure, the failure is not forgotten.
+    fn shown(&self) -> Vec<LedgerEntry> {
+        let (older, newest) = self.ledger.split_at(self.ledger.len().saturating_sub(SHOWN));
+        let judged = |advised: &&Advised| advised.entry.is_judged();
+        let mut known: BTreeSet<String> =
+            newest.iter().filter(judged).map(|advised| advised.entry.lever.name()).collect();
+        let last_uses = older.iter().rev().filter(judged);
+        let mut shown: Vec<&Advised> =
+            last_uses.filter(|advised| known.insert(advised.entry.lever.name())).collect();
+        shown.reverse();
+        shown.into_iter().chain(newest).map(|advised| advised.entry.clone()).collect()
     }
 
     /// An agent's record with the share of its verified advice that helped, shrunken to one half as by

@@ -235,6 +235,48 @@ fn a_memory_of_a_long_run_stays_small_and_survives_being_written_down() {
     assert_eq!(again, guide);
 }
 
+/// Goal: a lever that failed stays forbidden, however much is asked for and dropped afterwards. It was
+/// forgotten once forty newer entries stood before it.
+#[test]
+fn a_failure_is_not_forgotten_behind_what_was_dropped_after_it() {
+    let mut guide = Guide::new("run");
+    guide.heard(&validation(0.5));
+    guide.applied(&by("tuner", rate(0.9)), 1);
+    guide.applied(&by("engineer", weight("pnl", 0.01)), 1);
+    guide.heard(&validation(0.1));
+    guide.applied(&by("engineer", weight("pnl", 0.01)), 2);
+    guide.heard(&validation(0.2));
+    for cycle in 3..=90 {
+        guide.dropped(&by("tuner", rate(0.9)), cycle, Code::TrainingLeverFailed);
+        let brief = guide.brief(&standing(), &[]);
+        assert!(brief.failed_last_time(&rate(1.1)), "cycle {cycle}");
+        assert!(
+            !brief.failed_last_time(&weight("pnl", 0.02)),
+            "cycle {cycle}: its last use helped"
+        );
+        assert!(brief.ledger.len() <= 42, "{}", brief.ledger.len());
+        assert!(brief.ledger.is_sorted_by_key(|entry| entry.cycle), "oldest first");
+    }
+}
+
+#[test]
+fn what_earlier_runs_have_shown_stands_in_every_brief_and_goes_with_the_memory() {
+    let earlier = vec![crate::brief::training::EarlierAdvice {
+        agent: "hyperparameter_tuner".to_owned(),
+        lever: "learning_rate".to_owned(),
+        judged: 7,
+        helped: 6,
+        mean_fitness_change: Ratio::of(0.02),
+    }];
+    let guide = Guide::new("run").with_earlier(earlier.clone());
+    let again: Guide = serde_json::from_str(&serde_json::to_string(&guide).unwrap()).unwrap();
+    let brief = again.brief(&standing(), &[]);
+    assert_eq!(brief.earlier, earlier);
+    assert!(serde_json::to_string(&brief).unwrap().contains("\"earlier_runs\":[{\"agent\""));
+    assert!(!brief.failed_last_time(&rate(0.7)), "it forbids nothing");
+    assert_eq!(again.with_hits("hyperparameter_tuner", TrackRecord::default()).hit_rate, None);
+}
+
 #[test]
 fn a_simulation_does_harm_only_beyond_its_noise() {
     let simulated = |before: f64, after: f64| Simulated {

@@ -155,13 +155,17 @@ impl Normalisation {
         std::array::from_fn(|at| self.value(MARKET + at, row[at]))
     }
 
-    /// A column that is not used is 0 whatever it holds; any other passes NaN on, so that a guard
-    /// finds it.
+    /// A column that is not used is 0 whatever it holds; any other passes NaN and infinity on, so that
+    /// a guard finds them. The clamp alone would make an outlier of an infinity.
     fn value(&self, column: usize, value: f32) -> f32 {
         let factor = self.factors[column];
-        let normal = (value - self.means[column]) * factor;
-        // The clamp of an f32 lets NaN through, which is what is wanted here.
-        if factor <= 0.0 { 0.0 } else { normal.clamp(-FURTHEST, FURTHEST) }
+        if factor <= 0.0 {
+            0.0
+        } else if value.is_finite() {
+            ((value - self.means[column]) * factor).clamp(-FURTHEST, FURTHEST)
+        } else {
+            value
+        }
     }
 }
 
@@ -188,6 +192,13 @@ mod tests {
         let mut frozen = Normalisation::new(vec![0.0; COLUMNS], vec![1.0; COLUMNS]).unwrap();
         let broken = [f32::NAN; MARKET];
         assert!(frozen.market(&broken)[5].is_nan());
+        for infinite in [f32::INFINITY, f32::NEG_INFINITY] {
+            assert!(
+                frozen.market(&[infinite; MARKET])[5].is_infinite(),
+                "no outlier, but no number"
+            );
+            assert!(frozen.account(&[infinite; ACCOUNT])[2].is_infinite());
+        }
         assert!(frozen.drop_column(5) && !frozen.drop_column(COLUMNS));
         assert_eq!(frozen.market(&broken)[5].to_bits(), 0);
         assert!((frozen.market(&[1e30; MARKET])[0] - FURTHEST).abs() < 1e-6);

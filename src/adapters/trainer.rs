@@ -31,9 +31,6 @@ use crate::run::train::trainers::{Beat, Judgement, Resumed, Trainers, Watch};
 const HELD_OUT: Ratio = Ratio::of(0.2);
 /// Validations of a run: enough that an agent with the longest interval has its turn.
 const VALIDATIONS: u32 = 20;
-/// A simulation takes so many updates of a hundred between two validations, once for the run as it is
-/// and once for the lever; where that is none it is not tried.
-const SIMULATED_OF_100: u64 = 2;
 /// Windows that the measures of a comparison are taken over.
 const WINDOWS: usize = 16;
 
@@ -133,10 +130,8 @@ impl LocalTrainers {
     }
 
     fn trainer(&self, session: Session, watch: Watch) -> LocalTrainer {
-        let between = self.updates() / u64::from(VALIDATIONS);
-        let simulated = u32::try_from(between * SIMULATED_OF_100 / 100).unwrap_or(u32::MAX);
         let at = self.learned.times().iter().copied().max().unwrap_or(Time::EPOCH);
-        LocalTrainer { session, watch, simulated, at }
+        LocalTrainer { session, watch, at }
     }
 }
 
@@ -275,8 +270,6 @@ fn refused(error: SessionError) -> CliError {
 pub(crate) struct LocalTrainer {
     session: Session,
     watch: Watch,
-    /// Updates that a simulation takes; with none it is not cheap.
-    simulated: u32,
     /// What validations are dated by: nothing in them was known later.
     at: Time,
 }
@@ -313,7 +306,7 @@ impl TrainerPort for LocalTrainer {
     }
 
     fn simulate(&mut self, levers: &[TrainingLever]) -> Option<Simulated> {
-        if self.simulated == 0 { None } else { self.session.simulate(levers, self.simulated) }
+        self.session.try_out(levers)
     }
 
     fn apply(&mut self, levers: &[TrainingLever]) -> Result<(), LeverRefused> {

@@ -47,6 +47,9 @@ pub struct RunArgs {
     /// that goes on goes on with the policy that it was begun with.
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "strategy")]
     pub policy: Option<PathBuf>,
+    /// What it may trade.
+    #[command(flatten)]
+    pub terms: PolicyTerms,
     /// Who thinks for the trading team: rules, model or recorded; what the configuration says for each
     /// agent when not given.
     #[arg(long, value_name = "WHO", value_parser = ["rules", "model", "recorded"])]
@@ -83,6 +86,14 @@ pub struct RunArgs {
     /// Lifts a drawdown halt after this much market time, as if a person had ordered it.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
     pub lift_halt_after: Option<Duration>,
+}
+
+/// What a policy may trade.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct PolicyTerms {
+    /// Has the policy trade bars of another length than it was trained on.
+    #[arg(long, requires = "policy")]
+    pub other_bars: bool,
 }
 
 /// What is traded where bars are still to come.

@@ -113,6 +113,7 @@ pub(super) async fn report(
     notes.extend(prepared.faults.never_happened().iter().map(|planned| {
         format!("the planned fault {planned} never happened: this process had {rounds} rounds")
     }));
+    notes.extend(prepared.of_its_policy.iter().cloned());
     notes.extend(minds::notes(prepared));
     notes.extend(unspent_blocks(council).await);
     notes.extend(Some(council.audit.lost()).filter(|lost| *lost > 0).map(missing));

@@ -44,7 +44,7 @@ use conclave_actors::runtime::ports::BrokerWitness;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-pub use args::RunArgs;
+pub use args::{PolicyTerms, RunArgs};
 use clock::ReplayClock;
 pub(crate) use inside::{Inside, Room, play_inside};
 pub(crate) use post::{Looked, look as look_at_post};
@@ -78,6 +78,7 @@ pub fn run(
     };
     // Where the command line has named a filter, that one counts.
     let _ = logging::configure(&prepared.config.log.level);
+    prepared.of_its_policy.iter().for_each(|note| tracing::warn!("{note}"));
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let runtime = runtime()?;

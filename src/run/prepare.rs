@@ -52,6 +52,8 @@ pub(crate) struct Prepared {
     pub(super) timeframe: Timeframe,
     /// Who calls.
     pub(super) source: Source,
+    /// What is to be known of its policy on these bars, a sentence each.
+    pub(super) of_its_policy: Vec<String>,
     pub(super) custody: CustodyConfig,
     pub(super) agents: BTreeMap<AgentName, AgentSetup>,
     pub(super) faults: FaultPlan,
@@ -105,6 +107,7 @@ impl Prepared {
             tape,
             timeframe,
             source: source.into(),
+            of_its_policy: Vec::new(),
             agents,
             faults: FaultPlan::default(),
             news: NewsSetup::default(),
@@ -130,12 +133,19 @@ impl Prepared {
             }
             closed => (series(closed)?, None),
         };
-        let source = match &recipe.policy {
-            Some(file) => Source::Policy(policy_file::read(&file.path)?),
-            None => Source::Strategy(strategy(&config)?),
+        let (source, notes) = match &recipe.policy {
+            Some(file) => {
+                let trained = policy_file::read(&file.path)?;
+                let mut notes = trained.notes(&series, recipe.other_bars)?;
+                // The past of an open market fills the windows and is not traded.
+                notes.extend(trained.known(&series).filter(|_| live.is_none()));
+                (Source::Policy(trained.policy), notes)
+            }
+            None => (Source::Strategy(strategy(&config)?), Vec::new()),
         };
         let custody = custody(&config);
         let mut prepared = Self::new(config, series, source, custody)?;
+        prepared.of_its_policy = notes;
         if let Some(live) = live {
             prepared.go_live(live);
         }

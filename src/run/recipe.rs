@@ -98,6 +98,9 @@ pub struct Recipe {
     /// The checkpoint of the policy that calls, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<SourceFile>,
+    /// Whether that policy may trade bars of another length than it was trained on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_bars: bool,
     /// Faults on request: `AGENT=KIND@ROUND`.
     pub faults: Vec<String>,
     /// Market time after which a drawdown halt was lifted, milliseconds.
@@ -135,6 +138,7 @@ impl Recipe {
             data: source(args, &loaded.config)?,
             news: args.news.as_deref().map(SourceFile::of).transpose()?,
             policy: args.policy.as_deref().map(SourceFile::named).transpose()?,
+            other_bars: args.terms.other_bars,
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
             tape: args.played_tape().map(SourceFile::of).transpose()?,
@@ -168,6 +172,7 @@ impl Recipe {
         }
         if self.policy.is_none() {
             self.policy.clone_from(&begun.policy);
+            self.other_bars = begun.other_bars;
         }
         self.check_files()?;
         if self.faults.is_empty() {

@@ -156,7 +156,7 @@ fn what_could_never_work_is_refused_and_leaves_nothing_behind() {
         train(&world, &all).refuses(code, part);
         assert!(!world.path("none").exists(), "{more:?}");
     };
-    refused(&["--steps", "8000"], 3, "agents.hyperparameter_tuner.every");
+    refused(&["--steps", "8000"], 3, "agents.hyperparameter_tuner.interval");
     refused(&["--agents", "risk_analyst"], 3, "a quorum takes 2");
     refused(&["--agents", "risk_guardian"], 2, "risk_guardian");
     refused(&["--symbols", "TSLA"], 2, "TSLA");

@@ -262,6 +262,15 @@ fn floats(
     Ok(numbers)
 }
 
+/// Puts a copy of one file in the place of another, whole or not at all.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    let bytes = fs::read(from).map_err(|source| Problem::Disk { doing: "reading", source });
+    let bytes = bytes.map_err(|problem| problem.at(from))?;
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(".tmp");
+    put(&bytes, Path::new(&beside), to).map_err(|problem| problem.at(to))
+}
+
 /// Writes `beside`, looks whether it is there, and puts it in its place.
 fn put(bytes: &[u8], beside: &Path, path: &Path) -> Result<(), Problem> {
     let disk = |doing| move |source| Problem::Disk { doing, source };

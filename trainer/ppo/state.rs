@@ -4,6 +4,7 @@ use conclave_domain::brief::training::Multipliers;
 use serde::{Deserialize, Serialize};
 
 use super::{Episodes, Ppo};
+use crate::actor_critic::fingerprint;
 use crate::vec_env::{BadState, VecEnv};
 
 /// Everything that decides how a run goes on, but for its configuration.
@@ -62,6 +63,13 @@ pub enum BadRestore {
     /// The environments do not know their state.
     #[error(transparent)]
     Env(#[from] BadState),
+}
+
+impl State {
+    /// BLAKE3 over the bits of the parameters, as [`Ppo::fingerprint`].
+    pub fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&self.parameters)
+    }
 }
 
 impl<E: VecEnv> Ppo<E> {

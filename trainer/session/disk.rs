@@ -1,7 +1,12 @@
 //! A run on the disk: `last.safetensors` is what a resume goes on from, `best.safetensors` what the best
 //! validation was of.
+//!
+//! A better validation replaces the best before the last is written. A process that is killed between the
+//! two goes on from a last that knows the best before, so that one stays as `former.safetensors` until the
+//! last is there.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,13 +20,16 @@ use conclave_domain::ratio::Ratio;
 use serde::{Deserialize, Serialize};
 
 use super::{Best, MarketData, PartTally, Session, SessionError, TrainConfig, View};
-use crate::checkpoint::{About, Checkpoint, CheckpointError, Problem};
+use crate::checkpoint::{self, About, Checkpoint, CheckpointError, Problem};
+use crate::env::trade::LearnedFrom;
 use crate::ppo::State;
 
 /// What a resume goes on from.
 pub const LAST: &str = "last.safetensors";
 /// The parameters of the best validation.
 pub const BEST: &str = "best.safetensors";
+/// The best that [`LAST`] knows, while [`BEST`] is a better one.
+const FORMER: &str = "former.safetensors";
 /// The tensors of the normalisation: a column's mean, and 1 over its standard deviation.
 pub(crate) const NORM_MEAN: &str = "norm.mean";
 pub(crate) const NORM_FACTOR: &str = "norm.factor";
@@ -31,8 +39,16 @@ pub(crate) const NORM_FACTOR: &str = "norm.factor";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Story {
     pub(crate) config: TrainConfig,
+    #[serde(default)]
+    pub(crate) learned: Option<LearnedFrom>,
     cycle: u32,
     best_fitness: Option<Ratio>,
+    /// BLAKE3 in hexadecimal over the parameters of the best; checkpoints of before did not say it.
+    #[serde(default)]
+    best_fingerprint: Option<String>,
+    /// Updates that simulations have taken.
+    #[serde(default)]
+    tried: u64,
     update: UpdateStats,
     parts: PartTally,
     validations: Vec<Validation>,
@@ -56,14 +72,22 @@ impl Session {
     /// # Errors
     /// Where the disk refuses; what was there before is still there.
     pub fn write_last(&self) -> Result<(), CheckpointError> {
-        self.write(LAST, self.ppo.state())
+        self.write(LAST, self.ppo.state())?;
+        // From here on nobody goes back to it; where it cannot be removed, its fingerprint says so.
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_file(folder.join(FORMER));
+        }
+        Ok(())
     }
 
+    /// Writes the best; the one that the last checkpoint knows stays beside it.
     pub(super) fn write_best(&self) -> Result<(), CheckpointError> {
-        match &self.best {
-            Some(best) => self.write(BEST, best.state.clone()),
-            None => Ok(()),
+        let (Some(folder), Some(best)) = (&self.folder, &self.best) else { return Ok(()) };
+        let (now, former) = (folder.join(BEST), folder.join(FORMER));
+        if now.exists() && !former.exists() {
+            checkpoint::copy(&now, &former)?;
         }
+        self.write(BEST, best.state.clone())
     }
 
     fn write(&self, name: &str, state: State) -> Result<(), CheckpointError> {
@@ -82,8 +106,11 @@ impl Session {
         ]);
         let story = Story {
             config: self.config.clone(),
+            learned: self.data().learned(),
             cycle: self.cycle,
             best_fitness: self.best.as_ref().map(|best| best.fitness),
+            best_fingerprint: self.best.as_ref().map(|best| fingerprint(&best.state)),
+            tried: self.tried,
             update: self.update,
             parts: self.parts,
             validations: self.validations.clone(),
@@ -121,16 +148,8 @@ impl Session {
         let view = View::new(data, normalisation);
         let mut session = Self::with_view(story.config.clone(), view, bounds)?;
         session.ppo.restore(&last.state)?;
-        let best = folder.join(BEST);
         if story.best_fitness.is_some() {
-            let best = Checkpoint::read(&best)?;
-            same("data", &best.about.data_hash, &last.about.data_hash)?;
-            same("configurations", &best.about.config_hash, &last.about.config_hash)?;
-            // By its own word: a process that was killed behind a validation has left a best that the
-            // last checkpoint knows nothing of.
-            let (of_best, _) = belongs(&best)?;
-            let fitness = of_best.best_fitness.unwrap_or_default();
-            session.best = Some(Best { fitness, state: best.state });
+            session.best = Some(best_of(folder, &last, &story)?);
         }
         session.cycle = story.cycle;
         session.update = story.update;
@@ -138,12 +157,46 @@ impl Session {
         session.validations = story.validations;
         session.population = story.population;
         session.changed = story.changed;
+        session.tried = story.tried;
         session.dropped = story.dropped;
         (session.halted, session.paused) = (story.halted, story.paused);
         session.note = story.note;
         session.folder = Some(folder.to_owned());
         Ok(session)
     }
+}
+
+/// The best validation that the last checkpoint knows, wherever a kill has left it; it is put in its place.
+fn best_of(folder: &Path, last: &Checkpoint, story: &Story) -> Result<Best, SessionError> {
+    let (now, former) = (folder.join(BEST), folder.join(FORMER));
+    let read = |path: &Path| -> Result<Checkpoint, SessionError> {
+        let best = Checkpoint::read(path)?;
+        same("data", &best.about.data_hash, &last.about.data_hash)?;
+        same("configurations", &best.about.config_hash, &last.about.config_hash)?;
+        Ok(best)
+    };
+    let Some(wanted) = &story.best_fingerprint else {
+        // A checkpoint of before: what the best says of itself is all there is.
+        let best = read(&now)?;
+        let fitness = belongs(&best)?.0.best_fitness.unwrap_or_default();
+        return Ok(Best { fitness, state: best.state });
+    };
+    let fitness = story.best_fitness.unwrap_or_default();
+    if former.exists() {
+        let best = read(&former)?;
+        if fingerprint(&best.state) == *wanted {
+            checkpoint::copy(&former, &now)?;
+            return Ok(Best { fitness, state: best.state });
+        }
+    }
+    let best = read(&now)?;
+    same("best validations", &fingerprint(&best.state), wanted)?;
+    Ok(Best { fitness, state: best.state })
+}
+
+/// BLAKE3 in hexadecimal over the bits of the parameters.
+fn fingerprint(state: &State) -> String {
+    blake3::Hash::from_bytes(state.fingerprint()).to_hex().to_string()
 }
 
 /// The names of a run's actions in the order of their indices.

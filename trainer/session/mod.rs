@@ -15,6 +15,7 @@ mod levers;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use conclave_domain::bounds::BoundsTable;
 use conclave_domain::brief::training::{UpdateStats, Validation};
 use conclave_domain::fixed::FixedError;
-use conclave_domain::guidance::Simulated;
 use conclave_domain::policy::network::{Policy, PolicyError};
 use conclave_domain::policy::reward::PARTS;
 use conclave_domain::policy::verdict::Population;
@@ -118,6 +118,8 @@ pub struct Session {
     changed: [Ratio; PARTS],
     /// Columns that a lever has dropped.
     dropped: Vec<usize>,
+    /// Updates that simulations have taken.
+    tried: u64,
     halted: bool,
     paused: Option<String>,
     folder: Option<PathBuf>,
@@ -175,6 +177,7 @@ impl Session {
             population: Population::default(),
             changed: [Ratio::ZERO; PARTS],
             dropped: Vec::new(),
+            tried: 0,
             halted: false,
             paused: None,
             folder: None,
@@ -324,36 +327,5 @@ impl Session {
     /// Where figures leave their range.
     pub fn benchmarks(&self) -> Result<Vec<Benchmark>, FixedError> {
         benchmarks(&self.trial(&self.test), self.config.seed)
-    }
-
-    /// What levers do to a copy of the run that trains on for `iterations`, against a copy without
-    /// them, measured on windows of the rows that are trained on, so that what is validated stays
-    /// unseen. `None` where they change nothing that is learned, or where the copies cannot train.
-    pub fn simulate(
-        &self,
-        levers: &[conclave_domain::brief::training::TrainingLever],
-        iterations: u32,
-    ) -> Option<Simulated> {
-        if !levers.iter().all(|lever| lever.is_change() && !lever.is_critical()) {
-            return None;
-        }
-        let fitness = |mut copy: Self| {
-            (0..iterations).try_for_each(|_| copy.ppo.iterate().map(drop)).ok()?;
-            Some(copy.play(&copy.seen).ok()?.fitness)
-        };
-        let mut moved = self.copy()?;
-        levers.iter().try_for_each(|lever| moved.apply(lever)).ok()?;
-        let (before, after) = (fitness(self.copy()?)?, fitness(moved)?);
-        Some(Simulated { iterations, before, after })
-    }
-
-    /// The same run at the same moment, without a folder to write to.
-    fn copy(&self) -> Option<Self> {
-        let view = self.ppo.env().view().clone();
-        let mut copy = Self::with_view(self.config.clone(), view, self.bounds.clone()).ok()?;
-        copy.ppo.restore(&self.ppo.state()).ok()?;
-        copy.changed = self.changed;
-        copy.dropped.clone_from(&self.dropped);
-        Some(copy)
     }
 }

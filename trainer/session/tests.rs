@@ -80,6 +80,7 @@ fn a_run_without_applied_levers_ends_in_the_same_bits() {
             watched.standing();
             let simulated = watched.simulate(std::slice::from_ref(&lever), 2).unwrap();
             assert_eq!(simulated.iterations, 2);
+            watched.try_out(std::slice::from_ref(&lever));
             watched.write_last().unwrap();
         }
         watched.iterate().unwrap();
@@ -110,12 +111,14 @@ fn a_resumed_run_goes_on_bit_for_bit() {
     }
     whole.iterate().unwrap();
     whole.note = serde_json::json!({"asked": 3});
+    whole.tried = 5;
     whole.write_last().unwrap();
     let bounds = BoundsTable::default();
     let mut resumed =
         Session::resume(folder.path(), data(World::PLANTED, 1_200, 7), bounds.clone()).unwrap();
     assert_eq!(resumed.standing(), whole.standing());
     assert_eq!((resumed.note.clone(), resumed.cycle()), (whole.note.clone(), 3));
+    assert_eq!(resumed.tried, 5, "what was tried is not tried anew");
     while !whole.is_done() {
         assert_eq!(resumed.iterate().unwrap(), whole.iterate().unwrap());
         if whole.is_boundary() {
@@ -126,6 +129,59 @@ fn a_resumed_run_goes_on_bit_for_bit() {
     assert_eq!(resumed.fingerprint(), whole.fingerprint());
     let other = Session::resume(folder.path(), data(World::PLANTED, 1_200, 8), bounds).unwrap_err();
     assert!(matches!(other, SessionError::Mismatch(Problem::Mismatch { what: "data", .. })));
+}
+
+/// C-1: a kill behind a better validation and before the checkpoint that knows it goes on with the best
+/// of that checkpoint: a way back before the next validation leads to the same bits.
+#[test]
+fn a_kill_between_the_best_and_the_last_takes_the_best_back() {
+    use conclave_domain::brief::training::TrainingLever::Rollback;
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = session(config(8_192));
+    run.keep_in(folder.path().to_owned());
+    advance(&mut run);
+    // Whatever comes next is better.
+    run.best.as_mut().unwrap().fitness = Ratio::of(-9.0);
+    run.write_last().unwrap();
+    let known = run.standing();
+    let again = || {
+        Session::resume(folder.path(), data(World::PLANTED, 1_200, 7), BoundsTable::default())
+            .unwrap()
+    };
+    run.iterate().unwrap();
+    let whole = {
+        let mut whole = again();
+        whole.iterate().unwrap();
+        whole.apply(&Rollback).unwrap();
+        whole.fingerprint()
+    };
+    let before = std::fs::read(folder.path().join(BEST)).unwrap();
+    advance(&mut run);
+    assert_ne!(
+        std::fs::read(folder.path().join(BEST)).unwrap(),
+        before,
+        "the best is a better one"
+    );
+    drop(run);
+    for _ in 0..2 {
+        let mut resumed = again();
+        assert_eq!(resumed.standing(), known);
+        assert_eq!(std::fs::read(folder.path().join(BEST)).unwrap(), before, "and is taken back");
+        resumed.iterate().unwrap();
+        resumed.apply(&Rollback).unwrap();
+        assert_eq!(resumed.fingerprint(), whole);
+    }
+    let mut on = again();
+    advance(&mut on);
+    on.write_last().unwrap();
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 2, "the last knows the best again");
+    assert_eq!(again().standing(), on.standing());
+    std::fs::write(folder.path().join(BEST), &before).unwrap();
+    let strange =
+        Session::resume(folder.path(), data(World::PLANTED, 1_200, 7), BoundsTable::default());
+    let strange = strange.unwrap_err();
+    assert!(strange.to_string().contains("best validations differ"), "{strange}");
 }
 
 #[test]
@@ -141,6 +197,9 @@ fn a_checkpoint_trades_as_the_run_that_wrote_it() {
     assert_eq!(trained.policy, run.policy().unwrap());
     assert_eq!((trained.steps, &*trained.data_hash), (1_024, run.data().hash()));
     assert_eq!(trained.config, *run.config());
+    let learned = trained.learned.unwrap();
+    let last = *run.data().times().last().unwrap();
+    assert_eq!((learned.symbols[0].as_str(), learned.until), ("S", last));
     std::fs::write(folder.path().join("empty"), b"").unwrap();
     assert!(export::read_policy(&folder.path().join("empty")).is_err());
     assert!(export::read_policy(&folder.path().join("nowhere")).is_err());

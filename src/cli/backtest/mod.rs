@@ -27,6 +27,7 @@ use crate::adapters::policy_file;
 use crate::config::Loaded;
 use crate::data::{self, DataError};
 use crate::report::{self, Counts, ReportError, RunReport, summary_table};
+use crate::run::PolicyTerms;
 
 mod actors;
 mod council;
@@ -42,7 +43,8 @@ mod tests;
 #[command(
     after_help = "What is not given here comes from the environment and from --config FILE: \
     strategy, [strategy], run.fill, run.direction, run.cash, and of [costs] the fee of a trade and \
-    the slippage. A raw back-test uses no other key and has no costs that nobody has set; limits, \
+    the slippage. A raw back-test uses no other key and has no costs that nobody has set, but for a \
+    policy's, which was trained with them; limits, \
     gates, exits, budgets and agents are the council's and count with --council alone."
 )]
 pub struct BacktestArgs {
@@ -69,11 +71,18 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "NAME", value_parser = strategy)]
     pub strategy: Option<StrategyConfig>,
     /// A trained policy instead of a strategy: a checkpoint of `train`, such as best.safetensors. Each
-    /// trade is of the share of equity that its action says.
+    /// trade is of the share of equity that its action says, and costs what `[costs]` says, as in
+    /// training.
     #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = [
         "strategy", "size", "grid", "fast", "slow", "lookback", "threshold", "entry", "rearm",
     ])]
     pub policy: Option<PathBuf>,
+    /// Leaves out the bars that the policy has learned from, but for those that fill its windows.
+    #[arg(long, requires = "policy")]
+    pub unseen: bool,
+    /// What it may trade.
+    #[command(flatten)]
+    pub policy_terms: PolicyTerms,
     /// Bars in the fast average of sma-cross.
     #[arg(long, value_name = "N")]
     pub fast: Option<u16>,
@@ -232,12 +241,9 @@ pub fn run(
         }
         return grid::run(grid, &args.series()?, &terms, args.out.as_deref(), format, out);
     }
-    let source = match &args.policy {
-        Some(path) => Source::Policy(policy_file::read(path)?),
-        None => Source::Strategy(terms::strategy(args, &loaded.config.strategy)?),
-    };
-    let series = args.series()?;
-    let report = report(args, &loaded, &series, &source, &terms)?;
+    let (source, series, notes) = subject(args, &loaded)?;
+    let mut report = report(args, &loaded, &series, &source, &terms)?;
+    report.notes.extend(notes);
     if let Some(dir) = &args.out {
         report::write(&report, dir).map_err(unwritten)?;
     }
@@ -266,6 +272,32 @@ pub fn run(
         council: args.council.then_some(&report.counts),
     };
     write_json(&document, format, out)
+}
+
+/// Who trades which bars, and what is to be known of that.
+fn subject(
+    args: &BacktestArgs,
+    loaded: &Loaded,
+) -> Result<(Source, Vec<Series>, Vec<String>), CliError> {
+    let Some(path) = &args.policy else {
+        let strategy = terms::strategy(args, &loaded.config.strategy)?;
+        return Ok((Source::Strategy(strategy), args.series()?, Vec::new()));
+    };
+    let trained = policy_file::read(path)?;
+    let mut series = args.series()?;
+    if args.unseen {
+        series = trained.unseen(series)?;
+    }
+    let mut notes = trained.notes(&series, args.policy_terms.other_bars)?;
+    if args.unseen {
+        let bars = policy_file::WINDOWS;
+        notes.push(format!(
+            "the first {bars} bars of each symbol fill its windows and are not traded"
+        ));
+    } else {
+        notes.extend(trained.known(&series));
+    }
+    Ok((Source::Policy(trained.policy), series, notes))
 }
 
 /// Runs what was asked for.

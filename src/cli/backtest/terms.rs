@@ -2,7 +2,8 @@
 //! it does by itself.
 //!
 //! By itself a raw back-test costs nothing but `--fees`: of `[costs]` it takes what somebody has set,
-//! not the defaults of `run`. A council is asked under the whole configuration.
+//! not the defaults of `run`. A policy was trained with costs and is charged them. A council is asked under
+//! the whole configuration.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +105,8 @@ pub(super) fn terms(args: &BacktestArgs, loaded: &Loaded) -> RawTerms {
         Some(Direction::LongShort) | None => Directions::LongShort,
     };
     let mut broker = SimConfig::raw(fill_at, args.fees);
-    let is_set = |key| layer.get(key).is_some_and(|(_, source)| *source != Source::Default);
+    let is_named = |key| layer.get(key).is_some_and(|(_, source)| *source != Source::Default);
+    let is_set = |key| args.policy.is_some() || is_named(key);
     if is_set("costs.fee_per_trade") {
         broker.fee_per_trade = config.costs.fee_per_trade;
     }

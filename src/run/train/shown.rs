@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use conclave_actors::training::TEAM;
 use conclave_actors::training::run::Ending;
 use conclave_domain::ratio::Ratio;
+use conclave_trainer::session::BEST;
 use serde_json::json;
 
 use super::Ready;
@@ -183,7 +184,12 @@ pub(super) fn tell(
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }
-    writeln!(out, "\nreport: {}/report.html", dir.display())?;
+    let (best, shown) = (dir.join(BEST), dir.display());
+    if best.exists() {
+        writeln!(out, "\nthe policy is {shown}/{BEST}, of the best validation; it trades by")?;
+        writeln!(out, "  conclave backtest --unseen --policy {shown}/{BEST}")?;
+    }
+    writeln!(out, "\nreport: {shown}/report.html")?;
     Ok(())
 }
 

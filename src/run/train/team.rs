@@ -209,7 +209,8 @@ mod tests {
         let refused = seat("on", &job).unwrap_err();
         assert_eq!(refused.code, ExitCode::Config);
         let text = refused.chain();
-        for word in ["hyperparameter_tuner", "agents.reward_engineer.every", "4 validation cycles"]
+        for word in
+            ["hyperparameter_tuner", "agents.reward_engineer.interval", "4 validation cycles"]
         {
             assert!(text.contains(word), "{text}");
         }

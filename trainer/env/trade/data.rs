@@ -11,6 +11,7 @@ use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::policy::observation::{self, MARKET, VOL_20, WARM_UP};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::time::Time;
+use serde::{Deserialize, Serialize};
 
 use crate::count::length;
 
@@ -61,6 +62,18 @@ pub struct MarketData {
     hash: String,
     bars: usize,
     silent: usize,
+}
+
+/// The market that a run has learned from; it goes with its checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedFrom {
+    /// The symbols, sorted.
+    pub symbols: Vec<Symbol>,
+    /// The length of the bars.
+    pub timeframe: Timeframe,
+    /// When the last bar closed that it was trained or validated on.
+    pub until: Time,
 }
 
 /// Series that nothing can be trained on.
@@ -151,6 +164,14 @@ impl MarketData {
     /// BLAKE3 in hexadecimal over the series that it was made of.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// What whoever learns from all of it has learned from; `None` of no rows, which no table has.
+    pub fn learned(&self) -> Option<LearnedFrom> {
+        let timeframe = self.instruments.first()?.timeframe;
+        let until = self.times.iter().copied().max()?;
+        let symbols = self.instruments.iter().map(|one| one.symbol.clone()).collect();
+        Some(LearnedFrom { symbols, timeframe, until })
     }
 
     /// Number of rows.

@@ -26,7 +26,7 @@ use conclave_domain::signal::Direction;
 
 pub use accounts::Terms;
 pub(crate) use accounts::{Account, Closed, Moved, Prices};
-pub use data::{Cut, DataError, EMBARGO, Instrument, MarketData, Span};
+pub use data::{Cut, DataError, EMBARGO, Instrument, LearnedFrom, MarketData, Span};
 pub use tally::PartTally;
 
 use crate::count::narrow;
