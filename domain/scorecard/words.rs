@@ -12,6 +12,7 @@ pub enum Finding {
     /// The account is lower with it, by more than chance.
     Hurts,
     /// Chance alone may have brought the difference about.
+    #[serde(rename = "not_distinguishable_from_zero")]
     Unclear,
     /// The account is higher with it, by more than chance.
     Helps,

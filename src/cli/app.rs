@@ -11,7 +11,7 @@ use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
     agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, exchange, logging,
-    metrics, replay, report, status, train, watch,
+    metrics, replay, report, scorecard, status, train, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -84,6 +84,8 @@ pub enum Verb {
     Exchange(Box<exchange::ExchangeArgs>),
     /// A run once more, byte for byte, or as it would have been: what if?
     Replay(Box<replay::ReplayArgs>),
+    /// What each agent was worth: runs as they were beside the same without it.
+    Scorecard(scorecard::ScorecardArgs),
     /// Looks at what a run wrote down, and proves that nothing was changed.
     Audit(audit::AuditArgs),
     /// Whether this machine and the latest run are as they should be, and what to do where not.
@@ -144,6 +146,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
             block_on(exchange::run(&args, format, out))
         }
         Verb::Replay(args) => replay::run(&args, format, out),
+        Verb::Scorecard(args) => scorecard::run(&args, format, out),
         Verb::Audit(args) => audit::run(&args, format, out),
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Watch(args) => block_on(watch::run(&args, format, out)),

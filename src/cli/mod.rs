@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod progress;
 pub mod replay;
 pub mod report;
+pub mod scorecard;
 pub mod status;
 pub mod train;
 pub mod watch;

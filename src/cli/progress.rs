@@ -19,6 +19,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// A bar that nobody sees.
+    pub fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// A bar of `total` things of this name.
     pub fn things(total: u64, name: &str) -> Self {
         let bar = Self::bars(total);
@@ -42,6 +47,11 @@ impl Progress {
     /// So much is done by now.
     pub fn reach(&self, position: u64) {
         self.0.set_position(position);
+    }
+
+    /// There is so much more to do.
+    pub fn extend_by(&self, more: u64) {
+        self.0.inc_length(more);
     }
 
     /// Adds bars that were played.

@@ -30,6 +30,7 @@ pub mod from_run;
 mod page;
 pub mod picture;
 mod sample;
+pub mod scorecard;
 mod summary;
 mod tables;
 pub mod training;

@@ -62,6 +62,16 @@ impl Consulted {
         Ok(found)
     }
 
+    /// What one agent was asked, if it was.
+    pub(crate) fn of_agent(&self, name: &str) -> Option<&AgentStats> {
+        self.agents.get(name)
+    }
+
+    /// What one agent's models cost, USD.
+    pub(crate) fn cost_of(&self, name: &str) -> Money {
+        self.cost_usd_by_agent.get(name).copied().unwrap_or_default()
+    }
+
     /// All agents together.
     pub(crate) fn asked(&self) -> Asked {
         let first = Asked { cost_usd: self.cost_usd, ..Asked::default() };

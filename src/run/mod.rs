@@ -25,6 +25,7 @@ mod reload;
 pub(crate) mod repeat;
 mod resume;
 pub mod rounds;
+pub(crate) mod scorecard;
 mod serve;
 mod session;
 pub(crate) mod spend;

@@ -11,6 +11,7 @@ mod open_market_approvals;
 mod replay;
 mod resume;
 mod retention;
+mod scorecard;
 mod service;
 mod sessions;
 mod shutdown;

@@ -8,6 +8,8 @@ mod exact;
 mod paths;
 mod what_if;
 
+pub(super) use what_if::refuse_a_run;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -91,18 +93,28 @@ impl ReplayArgs {
         let mute: BTreeSet<AgentName> = self.mute.iter().copied().collect();
         Changes { mute, set, fees: self.fees }
     }
+}
 
-    /// The run's directory.
-    fn dir(&self) -> Result<PathBuf, CliError> {
-        let named = PathBuf::from("runs").join(&self.run);
-        if self.run.exists() {
-            Ok(self.run.clone())
-        } else if self.run == Path::new(LATEST_FILE) {
-            store_dir(None)
-        } else {
-            Ok(if named.exists() { named } else { self.run.clone() })
-        }
+/// The directory of a run: itself, its name below `runs`, or `latest`.
+///
+/// # Errors
+/// When there is no such directory.
+pub(super) fn run_dir(run: &Path) -> Result<PathBuf, CliError> {
+    let named = PathBuf::from("runs").join(run);
+    let dir = if run.exists() {
+        run.to_owned()
+    } else if run == Path::new(LATEST_FILE) {
+        store_dir(None)?
+    } else if named.exists() {
+        named
+    } else {
+        run.to_owned()
+    };
+    if !dir.is_dir() {
+        let text = format!("{} is no run's directory", dir.display());
+        return Err(CliError::new(ExitCode::NotFound, text));
     }
+    Ok(dir)
 }
 
 /// Runs the verb.
@@ -111,11 +123,7 @@ impl ReplayArgs {
 /// 1 when a record is not the same, 5 when there is no such run, 8 when its recipe, its bars or its log
 /// are not what they were; 3 when a what-if asks for what no configuration may have.
 pub fn run(args: &ReplayArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let dir = args.dir()?;
-    if !dir.is_dir() {
-        let text = format!("{} is no run's directory", dir.display());
-        return Err(CliError::new(ExitCode::NotFound, text));
-    }
+    let dir = run_dir(&args.run)?;
     let changes = args.changes();
     let source = Source::open(&dir)?;
     let metrics = catalogue::install()

@@ -81,7 +81,7 @@ pub(super) fn run(
 }
 
 /// A what-if's report never lies where a run's does.
-fn refuse_a_run(dir: &Path) -> Result<(), CliError> {
+pub(in crate::cli) fn refuse_a_run(dir: &Path) -> Result<(), CliError> {
     if has_log(dir) || dir.join("run.json").exists() {
         let text = format!("{} holds a run already: choose another --out", dir.display());
         return Err(CliError::new(ExitCode::Failure, text));

@@ -8,6 +8,7 @@
 mod acts;
 mod compare;
 mod outcomes;
+mod scored;
 mod script;
 mod session;
 
@@ -26,6 +27,7 @@ use compare::Comparison;
 pub(crate) use conclave_actors::runtime::compare::Difference;
 use conclave_actors::runtime::compare::{Expected, Lines};
 pub(crate) use outcomes::{Decided, Outcome};
+pub(crate) use scored::Scored;
 pub(crate) use script::Barrier;
 use script::{Ending, Expiries, Script};
 use session::Stage;
@@ -263,6 +265,20 @@ impl Source {
         changes: &Changes,
         metrics: &PrometheusHandle,
     ) -> Result<Told, CliError> {
+        let room = Room::new()?;
+        let (report, frozen) = self.play_in(&room, changes, metrics, false)?;
+        Ok(Told { report, decided: outcomes::read(room.path())?, frozen })
+    }
+
+    /// The same in a room that is still there afterwards, and without a bar of progress if it `is_quiet`:
+    /// the report, and whose recorded answers were given again.
+    fn play_in(
+        &self,
+        room: &Room,
+        changes: &Changes,
+        metrics: &PrometheusHandle,
+        is_quiet: bool,
+    ) -> Result<(RunReport, BTreeSet<AgentName>), CliError> {
         let script = Script::read(&self.log, &self.recipe)?;
         let mut prepared = self.otherwise(changes)?;
         if script.is_open() {
@@ -291,12 +307,10 @@ impl Source {
                 agent.brain = Arc::new(MutedGuardian);
             }
         }
-        let room = Room::new()?;
-        let stage = Stage { acts: script.acts, ..self.stage(&room, prepared, metrics) };
+        let stage = Stage { acts: script.acts, is_quiet, ..self.stage(room, prepared, metrics) };
         let report = session::play(&stage, Ending::Data, false)?;
         let no_end = || CliError::new(ExitCode::Failure, "the run came to no end");
-        let (report, decided) = (report.ok_or_else(no_end)?, outcomes::read(&room.0)?);
-        Ok(Told { report, decided, frozen })
+        Ok((report.ok_or_else(no_end)?, frozen))
     }
 
     /// The run with what shall be otherwise.
@@ -347,6 +361,7 @@ impl Source {
             expiries: Expiries::new(),
             early: BTreeSet::new(),
             is_cut: false,
+            is_quiet: false,
             metrics: metrics.clone(),
         }
     }

@@ -66,6 +66,8 @@ pub(super) struct Stage<'a> {
     pub(super) early: BTreeSet<u64>,
     /// Whether its bars were cut, so that their end is not the run's.
     pub(super) is_cut: bool,
+    /// Whether no bar of progress is shown, because several are played at once.
+    pub(super) is_quiet: bool,
     /// The process's metrics.
     pub(super) metrics: PrometheusHandle,
 }
@@ -317,7 +319,11 @@ impl Acting {
     ) -> Self {
         // Nobody asks a repetition to stop.
         let (_, stop) = watch::channel(false);
-        let progress = Progress::bars(stage.prepared.tape.bars() as u64);
+        let progress = if stage.is_quiet {
+            Progress::hidden()
+        } else {
+            Progress::bars(stage.prepared.tape.bars() as u64)
+        };
         let clock = Arc::clone(clock);
         let hand = Hand::new(stage, council, &clock);
         let rhythm = Replay { clock, progress, pace: Duration::ZERO, again: None };
