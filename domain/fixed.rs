@@ -39,7 +39,7 @@ pub enum FixedError {
 }
 
 impl FixedError {
-    fn range(what: impl fmt::Display, unit: &'static str) -> Self {
+    pub(crate) fn range(what: impl fmt::Display, unit: &'static str) -> Self {
         Self::OutOfRange { what: what.to_string().chars().take(60).collect(), unit }
     }
 }

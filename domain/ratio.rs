@@ -56,6 +56,20 @@ impl Ratio {
         }
     }
 
+    /// The most of `length` things that are at most this share of them; a share below zero has room for
+    /// none.
+    pub fn room(self, length: usize) -> usize {
+        #[expect(clippy::cast_precision_loss, reason = "lengths of lists stay far below 2^53")]
+        // 0.2 of 5 is one, although 0.2 is a little more or less than a fifth.
+        let room = (self.0 * length as f64 + 1e-9).floor();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cast of a float stays within the range, at zero below it"
+        )]
+        (room as usize).min(length)
+    }
+
     /// The float.
     pub const fn get(self) -> f64 {
         self.0
@@ -90,6 +104,22 @@ mod tests {
             [(-1.0, 0.0), (0.0, 0.0), (0.4, 0.4), (1.0, 1.0), (f64::INFINITY, 1.0), (f64::NAN, 0.0)]
         {
             assert_eq!(Ratio::within_unit(value), Ratio::of(share), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_share_has_room_for_whole_things() {
+        for (share, length, room) in [
+            (0.2, 5, 1),
+            (0.2, 4, 0),
+            (0.4, 10, 4),
+            (0.4, 0, 0),
+            (0.3, 10, 3),
+            (1.0, 7, 7),
+            (9.0, 7, 7),
+            (-1.0, 7, 0),
+        ] {
+            assert_eq!(Ratio::of(share).room(length), room, "{share} of {length}");
         }
     }
 

@@ -3,8 +3,8 @@
 //! Team selection, authority advise. Answers swaps of a symbol on the list for one of the reserve.
 //!
 //! Rules: a pair with a correlation above 0.60, or unmeasured, drops the lower score; a sector above
-//! 40 % of the list drops its lowest score; more than 3 coins, or more than 20 %, drop the lowest
-//! coin. The next best symbol comes in that breaks nothing with those that stay.
+//! 40 % of the list (and with more than one symbol) drops its lowest score; more than 3 coins, or more
+//! than 20 %, drop the lowest coin. The next best symbol comes in that breaks nothing with those that stay.
 //!
 //! Vote: while checking, for its own swaps or for a list that needs none, against one that cannot be
 //! mended by three swaps; on a list put to the vote, against any breach. Abstain without a list.
@@ -192,8 +192,9 @@ fn sector_breach(list: &[Symbol], brief: &SelectionBrief) -> Option<Breach> {
         let is_in = |one: &&Symbol| {
             brief.candidate(one).is_some_and(|candidate| candidate.sector == *sector)
         };
-        let held = share(list.iter().filter(is_in).count(), list);
-        if held > brief.constraints.sector_share_max.get() {
+        let count = list.iter().filter(is_in).count();
+        if count > brief.constraints.sector_room(list.len()) {
+            let held = share(count, list);
             let leaver = lowest(list.iter().filter(is_in), brief)?;
             return Some(Breach { why: format!("{sector} is {held:.3} of the list"), leaver });
         }
@@ -205,10 +206,8 @@ fn crypto_breach(list: &[Symbol], brief: &SelectionBrief) -> Option<Breach> {
     let is_coin =
         |one: &&Symbol| brief.candidate(one).is_some_and(|known| known.class == AssetClass::Crypto);
     let coins = list.iter().filter(is_coin).count();
-    let held = share(coins, list);
-    let rules = &brief.constraints;
-    let is_many = u32::try_from(coins).map_or(true, |coins| coins > rules.crypto_count_max);
-    if is_many || held > rules.crypto_share_max.get() {
+    if coins > brief.constraints.crypto_room(list.len()) {
+        let held = share(coins, list);
         let leaver = lowest(list.iter().filter(is_coin), brief)?;
         return Some(Breach { why: format!("{coins} coins are {held:.3} of the list"), leaver });
     }
@@ -260,7 +259,7 @@ fn next_best(
         let stays = with.iter().enumerate().filter(|(index, _)| *index != place);
         let sector = |one: &Symbol| brief.candidate(one).map(|known| known.sector.as_str());
         let same = with.iter().filter(|one| sector(one) == Some(known.sector.as_str())).count();
-        let has_room = share(same, &with) <= brief.constraints.sector_share_max.get();
+        let has_room = same <= brief.constraints.sector_room(with.len());
         let is_coin = known.class == AssetClass::Crypto;
         stays.map(|(_, other)| other).all(is_far)
             && has_room

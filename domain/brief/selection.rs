@@ -208,6 +208,20 @@ impl Default for Constraints {
     }
 }
 
+impl Constraints {
+    /// How many symbols of one sector a list of this length may have. One is never too many: the list
+    /// would have to be empty, whatever its share.
+    pub fn sector_room(&self, length: usize) -> usize {
+        self.sector_share_max.room(length).max(1)
+    }
+
+    /// How many coins a list of this length may have.
+    pub fn crypto_room(&self, length: usize) -> usize {
+        let most = usize::try_from(self.crypto_count_max).unwrap_or(usize::MAX);
+        self.crypto_share_max.room(length).min(most)
+    }
+}
+
 /// Everything the selection team is told about one selection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SelectionBrief {
@@ -257,6 +271,23 @@ mod tests {
     fn the_default_weights_sum_to_one() {
         let sum: f64 = Metric::ALL.iter().map(|metric| metric.default_weight().get()).sum();
         assert!((sum - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_list_has_room_by_its_length() {
+        let rules = Constraints::default();
+        let rooms = |length: usize| (rules.sector_room(length), rules.crypto_room(length));
+        for (length, room) in [
+            (0, (1, 0)),
+            (1, (1, 0)),
+            (4, (1, 0)),
+            (5, (2, 1)),
+            (10, (4, 2)),
+            (20, (8, 3)),
+            (50, (20, 3)),
+        ] {
+            assert_eq!(rooms(length), room, "{length}");
+        }
     }
 
     #[test]

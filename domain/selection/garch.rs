@@ -6,6 +6,10 @@
 //! `v = e^x0` (the long-run variance, ω = v(1 − α − β)), `α = e^x1/D`, `β = e^x2/D`, `D = 1 + e^x1 + e^x2`. The
 //! search begins at variance targeting, v being the sample's variance. Steps are bounded, and nothing is
 //! allocated on the way. A search that does not settle has no result.
+//!
+//! Where a constant variance is about as likely (a likelihood ratio below the 5 % point of χ² with two
+//! degrees), α is as good as zero and says nothing of β: the search may then end anywhere up to
+//! β = 1. Such a series has no clusters, and nothing of a shock persists.
 
 use super::numbers::{Undefined, centred, check, mean_square};
 use super::whiteness::{Test, arch_lm, ljung_box};
@@ -21,6 +25,8 @@ const STEPS_MAX: usize = 200;
 const STEP_MAX: f64 = 1.0;
 /// The slope of the mean log likelihood below which a point is the top.
 const SETTLED: f64 = 1e-7;
+/// The 5 % point of χ² with two degrees of freedom.
+const CLUSTERS_MIN: f64 = 5.991_464_547_107_979;
 /// Coordinates beyond this are the edge of all parameters: nothing more is found there.
 const EDGE: f64 = 25.0;
 
@@ -35,6 +41,8 @@ pub struct Garch {
     pub beta: f64,
     /// The log likelihood with its constant.
     pub log_likelihood: f64,
+    /// Twice the log likelihood above that of a constant variance.
+    pub ratio: f64,
     /// Returns that were fitted.
     pub returns: usize,
     /// Ljung–Box of the standardised residuals: whether the mean is more than a constant.
@@ -46,9 +54,14 @@ pub struct Garch {
 }
 
 impl Garch {
-    /// How much of a shock's variance is there a bar later: α + β.
+    /// Whether the variance changes at all, more than chance would have it.
+    pub fn has_clusters(&self) -> bool {
+        self.ratio > CLUSTERS_MIN
+    }
+
+    /// How much of a shock's variance is there a bar later: α + β, or nothing without clusters.
     pub fn persistence(&self) -> f64 {
-        self.alpha + self.beta
+        if self.has_clusters() { self.alpha + self.beta } else { 0.0 }
     }
 }
 
@@ -68,8 +81,8 @@ pub fn fit(returns: &[f64]) -> Result<Garch, Undefined> {
     let squares: Vec<f64> = shocks.iter().map(|shock| shock * shock).collect();
     let found = STARTS.iter().find_map(|&start| search(&squares, start));
     let (point, cost) = found.ok_or(Undefined::NoConvergence { steps: STEPS_MAX })?;
-    let Terms { long_run, alpha, beta } = Terms::at(&point);
-    let terms = Terms { long_run, alpha, beta };
+    let terms = Terms::at(&point);
+    let Terms { alpha, beta, .. } = terms;
     let standardised = terms.standardised(&shocks);
     let count = float(returns.len());
     let constant = std::f64::consts::TAU.ln() + variance.ln();
@@ -78,6 +91,8 @@ pub fn fit(returns: &[f64]) -> Result<Garch, Undefined> {
         alpha,
         beta,
         log_likelihood: -count * (cost + 0.5 * constant),
+        // A constant variance of one has a cost of one half.
+        ratio: count * (1.0 - 2.0 * cost),
         returns: returns.len(),
         residuals: ljung_box(&standardised)?,
         squares: ljung_box(&standardised.iter().map(|z| z * z).collect::<Vec<f64>>())?,
