@@ -34,7 +34,7 @@ pub struct TrainArgs {
     pub seed: Option<u64>,
     /// Goes on with a run from its last checkpoint: its directory, or its name below `runs`.
     #[arg(long, value_name = "ID", conflicts_with_all = ["out", "data", "splits", "synth", "symbols",
-          "steps", "preset", "seed", "agents", "brains", "folds"])]
+          "steps", "preset", "seed", "agents", "brains", "folds", "no_earlier"])]
     pub resume: Option<PathBuf>,
     /// Trains as many policies more, without agents, each on all bars before its part of them, and adds
     /// how they did on that part to the table: walk-forward.
@@ -95,6 +95,9 @@ pub struct SizeArgs {
     /// Who thinks for them: rules or model; what the configuration says for each agent when not given.
     #[arg(long, value_name = "WHO", value_parser = ["rules", "model"])]
     pub brains: Option<String>,
+    /// Tells the agents nothing of what the advice of earlier runs, in `advice.jsonl` beside them, came to.
+    #[arg(long)]
+    pub no_earlier: bool,
     /// Where everything goes; below `runs` when not given.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -97,6 +97,12 @@ fn a_run_that_was_stopped_and_killed_ends_with_the_policy_of_one_that_was_not() 
     let (whole, broken) = (document(&world, "whole"), document(&world, "broken"));
     assert_eq!(whole["fingerprint"], broken["fingerprint"]);
     assert_eq!(whole["agents"], broken["agents"], "what became of their advice");
+    // The first was told nothing of earlier runs, the second what the first had changed; and yet their
+    // rules decide the same.
+    let briefs = |run| world.steps(run, "consult.sent").remove(0)["body"]["brief"].to_string();
+    assert!(!briefs("whole").contains("earlier_runs"));
+    assert!(briefs("broken").contains("\"earlier_runs\":[{\"agent\":"), "{}", briefs("broken"));
+    assert!(world.steps("broken", "run.started")[0]["body"]["earlier_runs"].is_array());
     assert_eq!(world.file("whole", "curve.csv"), world.file("broken", "curve.csv"));
     world.verify("broken");
     let over = world.verb(&resume);

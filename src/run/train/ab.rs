@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use conclave_domain::brief::training::EarlierAdvice;
 use conclave_domain::code::Code;
 use conclave_domain::experiment::{Measure, SEEDS_MIN, Tested, Verdict, tested, verdict};
 use conclave_domain::ratio::Ratio;
@@ -17,6 +18,7 @@ use conclave_domain::role::AgentName;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::advice;
 use super::one::{Plan, hex, train};
 use super::trainers::{Judgement, Trainers, Watch};
 use crate::cli::error::{CliError, ExitCode};
@@ -37,6 +39,10 @@ pub(super) struct Experiment<'a> {
     pub(super) watch: Watch,
     /// What identifies it.
     pub(super) header: Value,
+    /// What the agents of every treated run are told of earlier runs.
+    pub(super) earlier: &'a [EarlierAdvice],
+    /// Whose advice it is that they leave.
+    pub(super) of: advice::Of<'a>,
     /// How many runs go side by side.
     pub(super) threads: usize,
 }
@@ -167,6 +173,7 @@ fn run<T: Trainers>(
         approver: None,
         watch: experiment.watch.clone(),
         header,
+        earlier: experiment.earlier,
     };
     let mut ended = train(trainers, &plan)?;
     if experiment.watch.is_stopped() {
@@ -174,6 +181,9 @@ fn run<T: Trainers>(
         return Err(CliError::new(ExitCode::Interrupted, text));
     }
     let Judgement { measures, .. } = trainers.judge(&mut ended.trainer)?;
+    if let Some(guide) = &ended.guide {
+        advice::remember(advice::Of { seed, ..experiment.of }, guide);
+    }
     let counts = ended.guide.map(|guide| guide.counts().clone()).unwrap_or_default();
     Ok(Run {
         seed,

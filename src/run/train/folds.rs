@@ -36,6 +36,7 @@ pub(super) fn walk<T: Trainers>(folds: &[T], plan: &Plan<'_>) -> Result<Vec<Riva
             approver: None,
             watch: Watch { stop: stop.clone(), ..Watch::default() },
             header: plan.header.clone(),
+            earlier: &[],
         };
         let mut ended = train(*fold, &own)?;
         if own.watch.is_stopped() {

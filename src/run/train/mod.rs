@@ -1,6 +1,7 @@
 //! `train`: a policy is trained by PPO, the council guides it, and the report says what came of it.
 
 mod ab;
+mod advice;
 mod folds;
 mod history;
 mod logs;
@@ -19,6 +20,7 @@ use std::sync::atomic::Ordering;
 use conclave_actors::runtime::agent::Entry;
 use conclave_actors::training::TEAM;
 use conclave_actors::training::run::Ending;
+use conclave_domain::brief::training::EarlierAdvice;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::Mode;
@@ -50,6 +52,8 @@ struct Ready {
     dir: PathBuf,
     id: String,
     names: Vec<AgentName>,
+    /// What the agents are told of earlier runs; nothing where the run goes on, which remembers it.
+    earlier: Vec<EarlierAdvice>,
 }
 
 impl Ready {
@@ -67,7 +71,9 @@ impl Ready {
         let dir = size.out.clone().unwrap_or_else(|| Path::new("runs").join(format!("train-{id}")));
         let id = name_of(&dir);
         let names = size.agents.names(&loaded.config);
-        Ok(Self { loaded, recipe, bars, dir, id, names })
+        let is_told = !names.is_empty() && !size.no_earlier;
+        let earlier = if is_told { advice::earlier(&dir)? } else { Vec::new() };
+        Ok(Self { loaded, recipe, bars, dir, id, names, earlier })
     }
 
     /// The run that lies in a directory, or has this name.
@@ -78,8 +84,8 @@ impl Ready {
         let loaded = crate::cli::config::load(Some(&dir.join(CONFIG_FILE)), &[])?;
         let choice = AgentChoice::Named(recipe.agents.clone());
         let (names, id) = (choice.names(&loaded.config), name_of(&dir));
-        let bars = recipe.bars()?;
-        Ok(Self { loaded, recipe, bars, dir, id, names })
+        let (bars, earlier) = (recipe.bars()?, Vec::new());
+        Ok(Self { loaded, recipe, bars, dir, id, names, earlier })
     }
 
     fn trainers(&self) -> Result<LocalTrainers, CliError> {
@@ -92,11 +98,22 @@ impl Ready {
     }
 
     fn header(&self, verb: &str) -> Value {
-        json!({
+        let mut header = json!({
             "verb": verb, "version": env!("CARGO_PKG_VERSION"), "seed": self.recipe.seed,
             "steps": self.recipe.steps, "agents": self.names, "data_hash": self.recipe.data_hash,
             "config_hash": self.recipe.config_blake3,
-        })
+        });
+        if !self.earlier.is_empty() {
+            header["earlier_runs"] = json!(self.earlier);
+        }
+        header
+    }
+
+    /// Whose advice it is that a run leaves to those after it.
+    fn of(&self) -> advice::Of<'_> {
+        let TrainRecipe { data_hash, seed, steps, .. } = &self.recipe;
+        let (seed, steps) = (*seed, *steps);
+        advice::Of { dir: &self.dir, data_hash, bars: &self.bars, seed, steps }
     }
 
     /// Makes the directory of a new run and writes down what it is made of.
@@ -182,6 +199,7 @@ pub fn run(
         approver,
         watch: watch.clone(),
         header: ready.header("train"),
+        earlier: &ready.earlier,
     };
     if args.resume.is_none() {
         one::prove(&trainers, &plan)?;
@@ -197,6 +215,9 @@ pub fn run(
     }
     bar.finish();
     let told = leave(&ready, &ended, judgement)?;
+    if let (Ending::Done | Ending::Halted, Some(guide)) = (&ended.driven.ending, &ended.guide) {
+        advice::remember(ready.of(), guide);
+    }
     tell(&told, &ready.dir, format, out)?;
     farewell(&ended.driven.ending, &ready.dir)
 }
@@ -258,6 +279,8 @@ pub fn compare(
             dir: &ready.dir,
             watch: watch.clone(),
             header: ready.header("train ab"),
+            earlier: &ready.earlier,
+            of: ready.of(),
             threads: args.threads.unwrap_or_else(ab::cores),
         },
     );

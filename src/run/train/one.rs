@@ -13,6 +13,7 @@ use conclave_actors::training::run::port::{Approver, TrainerFault, TrainerPort};
 use conclave_actors::training::run::{
     Driven, GuidanceHandle, Moved, TrainingRun, TrainingSetup, drive_on_thread,
 };
+use conclave_domain::brief::training::EarlierAdvice;
 use conclave_domain::guidance::{Boundary, Guide};
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::record::Step;
@@ -56,6 +57,8 @@ pub(super) struct Plan<'a> {
     pub(super) watch: Watch,
     /// What identifies it, for the header of its log.
     pub(super) header: Value,
+    /// What its agents are told of earlier runs.
+    pub(super) earlier: &'a [EarlierAdvice],
 }
 
 /// A run that has ended.
@@ -93,9 +96,11 @@ pub(super) fn train<T: Trainers>(
     let (trainer, history, guide) = trainer(trainers, plan)?;
     minds.record(&plan.dir.join(TAPE_FILE), plan.config)?;
     let team = seat(&minds)?;
-    let opened = world::open(plan.dir, plan.config, plan.resume, Arc::new(SystemClock))?;
+    let opened =
+        world::open(plan.dir, &stored(plan.config, plan.dir), plan.resume, Arc::new(SystemClock))?;
     let ledger = if team.is_free() { None } else { spend::open(plan.config, plan.id)? };
-    let guide = guide.unwrap_or_else(|| Guide::new(&name(plan.seed, &trainers.data_hash())));
+    let fresh = || Guide::new(&name(plan.seed, &trainers.data_hash()));
+    let guide = guide.unwrap_or_else(|| fresh().with_earlier(plan.earlier.to_vec()));
     let ended =
         guided(&runtime, plan, (team, guide), (&opened, ledger.clone()), (trainer, history));
     if let Some(Err(error)) = ledger.map(|ledger| ledger.finish()) {
@@ -125,6 +130,16 @@ pub(super) fn prove<T: Trainers>(trainers: &T, plan: &Plan<'_>) -> Result<(), Cl
 fn name(seed: u64, data_hash: &str) -> String {
     let bars: String = data_hash.chars().take(8).collect();
     format!("bars-{bars}-seed-{seed}")
+}
+
+/// The same with redb for the context. What a training run keeps there is a few kilobytes, for which
+/// sled takes thirty megabytes of memory; a run that was begun with sled goes on with it.
+fn stored(config: &Config, dir: &Path) -> Config {
+    let mut own = config.clone();
+    if !dir.join("context").exists() {
+        "redb".clone_into(&mut own.store.engine);
+    }
+    own
 }
 
 /// The trainer, its curve so far and what guidance remembered.

@@ -129,6 +129,13 @@ fn notes<T>(ended: &Ended<T>, mut notes: Vec<String>) -> Vec<String> {
         let asked: u64 = counts.asked.values().sum();
         let dropped: u64 = counts.dropped.values().sum();
         let protected = counts.protected;
+        let uses: u64 = guide.earlier().iter().map(|row| row.judged).sum();
+        if uses > 0 {
+            notes.push(format!(
+                "The agents were told what changes of earlier runs had come to, {uses} in all; their rules do not \
+                 look at it, models may."
+            ));
+        }
         notes.push(match counts.applied {
             0 => format!(
                 "The agents were asked {asked} times and changed nothing, {protected} checkpoints and \

@@ -50,6 +50,8 @@ fn experiment<T>(
     then: impl FnOnce(Result<Outcome, CliError>, &Path) -> T,
 ) -> T {
     let (dir, config) = (tempfile::tempdir().unwrap(), Config::default());
+    let runs = dir.path().join("ab");
+    std::fs::create_dir(&runs).unwrap();
     let names: Vec<AgentName> = TEAM.iter().map(|entry| entry.role.name).take(3).collect();
     let outcome = compare(
         fakes,
@@ -57,13 +59,15 @@ fn experiment<T>(
             config: &config,
             names: &names,
             seeds,
-            dir: dir.path(),
+            dir: &runs,
             watch: Watch::default(),
             header: json!({"verb": "train ab", "data_hash": "bars"}),
+            earlier: &[],
+            of: advice::Of { dir: &runs, data_hash: "bars", bars: &[], seed: 0, steps: 10 },
             threads: 4,
         },
     );
-    then(outcome, dir.path())
+    then(outcome, &runs)
 }
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
