@@ -8,6 +8,8 @@
 mod acts;
 mod compare;
 mod outcomes;
+#[cfg(test)]
+mod planted;
 mod scored;
 mod script;
 mod session;
