@@ -1,5 +1,7 @@
 //! `alpaca`: looks at the account behind the keys, and stops it, without a running process.
 
+mod look;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -40,6 +42,18 @@ pub enum AlpacaAction {
         /// Those that are over too, of so many days.
         #[arg(long, value_name = "DAYS")]
         days: Option<u16>,
+    },
+    /// What has happened to the account in the last days: fills, dividends, fees, payments.
+    Activities {
+        /// Of so many days.
+        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        days: u16,
+    },
+    /// The best prices and the last trade of symbols, and how old they are.
+    Quotes {
+        /// Shares or coins, such as `AAPL BTC/USD`.
+        #[arg(required = true, value_name = "SYMBOL")]
+        symbols: Vec<String>,
     },
     /// Cancels every open order.
     CancelAll {
@@ -122,13 +136,15 @@ pub async fn run(
         AlpacaAction::Clock => clock(&alpaca, format, out).await,
         AlpacaAction::Positions => positions(&alpaca.positions().await?, format, out),
         AlpacaAction::Orders { days } => {
-            let after = days.map(|days| {
-                let days = std::time::Duration::from_hours(24 * u64::from(days));
-                Stamp::from(clock::now() - days)
-            });
+            let after = days.map(days_ago);
             let query = OrdersQuery { all: days.is_some(), after, ..OrdersQuery::default() };
             orders(&alpaca.orders(&query).await?, format, out)
         }
+        AlpacaAction::Activities { days } => {
+            let found = alpaca.activities(None, Some(days_ago(*days))).await?;
+            look::activities(&found, format, out)
+        }
+        AlpacaAction::Quotes { symbols } => look::quotes(&alpaca, symbols, format, out).await,
         AlpacaAction::CancelAll { yes } => {
             confirm(*yes, &alpaca, "cancels every open order")?;
             cancel_all(&alpaca, format, out).await
@@ -143,6 +159,10 @@ pub async fn run(
             close_all(&alpaca, format, out).await
         }
     }
+}
+
+fn days_ago(days: u16) -> Stamp {
+    Stamp::from(clock::now() - std::time::Duration::from_hours(24 * u64::from(days)))
 }
 
 /// There is no prompt: a script that did not say yes did not mean it.

@@ -4,11 +4,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use conclave_domain::alpaca::stream::{BarKind, DataMessage};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 /// What is heard of a market.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +34,6 @@ pub enum Heard {
 struct Queue {
     waiting: VecDeque<Heard>,
     gaps: BTreeSet<String>,
-    conflated: u64,
-    heard_at: Instant,
     listener_is_gone: bool,
     stream_is_gone: bool,
 }
@@ -70,8 +66,6 @@ impl Inbox {
         let queue = Queue {
             waiting: VecDeque::new(),
             gaps: BTreeSet::new(),
-            conflated: 0,
-            heard_at: Instant::now(),
             listener_is_gone: false,
             stream_is_gone: false,
         };
@@ -85,7 +79,6 @@ impl Inbox {
     /// leaves its symbol behind as a gap.
     pub(super) fn put(&self, heard: Heard) {
         let mut queue = self.0.queue();
-        queue.heard_at = Instant::now();
         if queue.waiting.len() >= self.0.room.get() {
             queue.make_room(&heard);
         }
@@ -117,7 +110,6 @@ impl Queue {
             // Nothing but connections and losses: the oldest says nothing any more.
             .unwrap_or(0);
         let Some(gone) = self.waiting.remove(place) else { return };
-        self.conflated += 1;
         metrics::counter!("conclave_stream_conflated_total").increment(1);
         if let Some((symbol, _)) = bar_of(&gone) {
             self.gaps.insert(symbol.to_owned());
@@ -162,16 +154,6 @@ impl Listener {
             }
             news.await;
         }
-    }
-
-    /// How long nothing was heard: what a feed's staleness is judged by, while the market is open.
-    pub fn silent_for(&self) -> Duration {
-        self.0.queue().heard_at.elapsed()
-    }
-
-    /// Messages that did not fit so far.
-    pub fn conflated(&self) -> u64 {
-        self.0.queue().conflated
     }
 }
 

@@ -15,12 +15,8 @@ pub enum DataStream {
     Iex,
     /// Shares, of all exchanges.
     Sip,
-    /// One symbol that is always there, `FAKEPACA`.
-    Test,
     /// Coins.
     Crypto,
-    /// News: texts of strangers.
-    News,
 }
 
 impl DataStream {
@@ -34,9 +30,7 @@ impl DataStream {
         let path = match self {
             Self::Iex => "v2/iex",
             Self::Sip => "v2/sip",
-            Self::Test => "v2/test",
             Self::Crypto => "v1beta3/crypto/us",
-            Self::News => "v1beta1/news",
         };
         format!("{}/{path}", base.trim_end_matches('/'))
     }
