@@ -408,7 +408,7 @@ impl ApprovalsState {
         let epoch = fence.epoch(intent.symbol.as_str());
         let validity = Validity { epoch, expires_at: intent.at + expiry.get() };
         let cleared = Cleared::by_person(person, intent, validity);
-        match broker.submit(BookKind::Real, cleared).await {
+        match broker.submit(BookKind::Real, cleared, Vec::new()).await {
             Ok(Ok(())) => Ok("approved and sent".to_owned()),
             Ok(Err(code)) => {
                 self.deny(&decision, code);

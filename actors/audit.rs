@@ -25,15 +25,10 @@ use crate::runtime::ports::{AuditError, AuditSink, Batch, Committed, Done, Safet
 /// What the audit takes.
 #[derive(Debug)]
 pub enum AuditMsg {
-    /// Write these together.
-    Append {
-        /// The records, in order; none is a plain request to sync.
-        records: Vec<Record>,
-        /// What the answer promises.
-        safety: Safety,
-        /// Who waits.
-        done: Done<Committed, AuditError>,
-    },
+    /// Write these.
+    Append(Batch),
+    /// Write these, as one group where that can be.
+    AppendAll(Vec<Batch>),
 }
 
 /// A record of a decision or an observation, from anything that can be written as JSON.
@@ -182,7 +177,7 @@ impl AuditHandle {
             drop(permit);
             written.answer(result);
         });
-        self.cast(AuditMsg::Append { records, safety: Safety::Written, done })
+        self.cast(AuditMsg::Append(Batch { records, safety: Safety::Written, done }))
     }
 
     /// Takes records from somebody who cannot wait: their place is certain when this returns, and they
@@ -192,12 +187,44 @@ impl AuditHandle {
     /// When the audit is not running. A failure of the disk is counted and logged; the sink keeps the
     /// records and writes them before the next batch.
     pub fn tell(&self, records: Vec<Record>) -> Result<(), AuditError> {
-        let done = self.board.kept(records.len());
-        // In two parts, so that a full disk refuses the sync and keeps what has happened.
-        self.cast(AuditMsg::Append { records, safety: Safety::Written, done })?;
         let board = Arc::clone(&self.board);
-        let done = Done::new(move |result| drop(board.settle(result, 0)));
-        self.cast(AuditMsg::Append { records: Vec::new(), safety: Safety::Synced, done })
+        self.keep_and_sync(records, Done::new(move |result| drop(board.settle(result, 0))))
+    }
+
+    /// [`AuditHandle::tell`] for somebody who must know it on the disk before going on.
+    ///
+    /// # Errors
+    /// When it is not known to be there. What has happened is kept all the same, but where the audit is
+    /// not running.
+    pub async fn tell_and_sync(&self, records: Vec<Record>) -> Result<Ack, AuditError> {
+        let permit = self.room().await;
+        let (answer, waiting) = oneshot::channel();
+        let board = Arc::clone(&self.board);
+        // Whoever finds no room is not answered; what has happened is told all the same.
+        let error = permit.as_ref().err().cloned();
+        let done = Done::new(move |result| {
+            drop(permit);
+            drop(answer.send(board.settle(result, 0)));
+        });
+        self.keep_and_sync(records, done)?;
+        match error {
+            Some(error) => Err(error),
+            None => waiting.await.unwrap_or(Err(AuditError::Closed)),
+        }
+    }
+
+    /// In two batches, so that a full disk refuses the sync and keeps what has happened; together, so
+    /// that nobody writes the one and then wakes for the other.
+    fn keep_and_sync(
+        &self,
+        records: Vec<Record>,
+        done: Done<Committed, AuditError>,
+    ) -> Result<(), AuditError> {
+        let kept = self.board.kept(records.len());
+        self.cast(AuditMsg::AppendAll(vec![
+            Batch { records, safety: Safety::Written, done: kept },
+            Batch { records: Vec::new(), safety: Safety::Synced, done },
+        ]))
     }
 
     /// Waits until everything so far is on the disk.
@@ -272,7 +299,7 @@ impl AuditHandle {
             drop(permit);
             drop(answer.send(board.settle(result, count)));
         });
-        self.cast(AuditMsg::Append { records, safety, done })?;
+        self.cast(AuditMsg::Append(Batch { records, safety, done }))?;
         waiting.await.unwrap_or(Err(AuditError::Closed))
     }
 
@@ -374,7 +401,15 @@ impl Board {
         }
         metrics::counter!("conclave_audit_records_total").increment(records as u64);
         let Committed { lines, head, synced } = committed;
-        self.ends.send_replace(Ends { head, synced });
+        // A plain sync is answered before what was written in front of it.
+        self.ends.send_if_modified(|ends| {
+            let is_newer = ends.head.decisions.count <= head.decisions.count
+                && ends.head.observations.count <= head.observations.count;
+            if is_newer {
+                *ends = Ends { head, synced };
+            }
+            is_newer
+        });
         if self.lines.receiver_count() > 0 {
             for line in lines {
                 // Nobody listening any more is no failure.
@@ -409,8 +444,10 @@ impl Actor for Audit {
         message: AuditMsg,
         state: &mut AuditArgs,
     ) -> Result<(), ActorProcessingErr> {
-        let AuditMsg::Append { records, safety, done } = message;
-        state.sink.submit(Batch { records, safety, done });
+        match message {
+            AuditMsg::Append(batch) => state.sink.submit(batch),
+            AuditMsg::AppendAll(batches) => state.sink.submit_all(batches),
+        }
         Ok(())
     }
 

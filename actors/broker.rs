@@ -30,6 +30,7 @@ use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::order::{ExitReason, OrderIntent};
 use conclave_domain::policy::caller::{Look, Word};
+use conclave_domain::record::Record;
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -114,6 +115,8 @@ pub enum BrokerMsg {
         book: BookKind,
         /// The order.
         cleared: Box<Cleared<OrderIntent>>,
+        /// What it was decided on, where that is not written down yet.
+        decided: Vec<Record>,
         /// Who waits; the code is of what stopped it at the fence.
         reply: oneshot::Sender<Result<Result<(), Code>, CustodyError>>,
     },
@@ -374,8 +377,8 @@ impl Actor for Broker {
                 let _ = reply.send(state.export().await);
             }
             BrokerMsg::Outside(message) => state.attend_outside(message).await,
-            BrokerMsg::Submit { book, cleared, reply } => {
-                let _ = reply.send(state.submit(book, *cleared).await);
+            BrokerMsg::Submit { book, cleared, decided, reply } => {
+                let _ = reply.send(state.submit(book, *cleared, decided).await);
             }
             BrokerMsg::Flatten { book, only, reason, reply } => {
                 let _ = reply.send(state.flatten(book, only.as_ref(), reason).await);
@@ -420,7 +423,7 @@ impl BrokerState {
         let limits = Arc::clone(&self.setup.limits);
         let instruments = Arc::clone(&self.setup.instruments);
         let custody = &self.account(BookKind::Real)?.custody;
-        let newest = custody.now();
+        let newest = custody.last_bar_at(&intent.symbol);
         let matter = Matter::of(custody, &instruments, raised, state)?;
         Ok(matter.recheck(intent, (now, newest), &limits))
     }
@@ -429,19 +432,31 @@ impl BrokerState {
         &mut self,
         book: BookKind,
         cleared: Cleared<OrderIntent>,
+        decided: Vec<Record>,
     ) -> Result<Result<(), Code>, CustodyError> {
+        let validity = cleared.validity();
+        let taken = self.take_in(book, cleared);
+        // Written down whatever became of it; with the order, where there is one.
+        let happened = taken.as_ref().ok().and_then(|taken| taken.as_ref().ok()).cloned();
+        let happened = happened.map(|happened| (book, happened)).into_iter().collect();
+        self.tell_and_send(decided, happened, Some(validity)).await;
+        self.publish();
+        Ok(taken?.map(drop))
+    }
+
+    /// Takes an order into the account, unless something stands in front of it at the fence.
+    fn take_in(
+        &mut self,
+        book: BookKind,
+        cleared: Cleared<OrderIntent>,
+    ) -> Result<Result<Vec<Happening>, Code>, CustodyError> {
         let (limits, fence) = (Arc::clone(&self.setup.limits), Arc::clone(&self.setup.fence));
         let account = self.account(book)?;
-        let now = account.custody.now();
-        let gate = fence.gate(cleared.item().symbol.as_str(), now);
-        if let Err(code) = cleared.check(gate) {
-            return Ok(Err(code));
+        let gate = fence.gate(cleared.item().symbol.as_str(), account.custody.now());
+        match cleared.check(gate) {
+            Ok(()) => account.custody.submit(cleared, &limits).map(Ok),
+            Err(code) => Ok(Err(code)),
         }
-        let validity = cleared.validity();
-        let happened = account.custody.submit(cleared, &limits)?;
-        self.tell_and_send(vec![(book, happened)], Some(validity)).await;
-        self.publish();
-        Ok(Ok(()))
     }
 
     async fn flatten(

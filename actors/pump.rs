@@ -53,6 +53,9 @@ pub enum PumpError {
     /// What was played again is not what stands in the log.
     #[error("what is played again is not what stands in the log: {0}")]
     Differs(Box<Difference>),
+    /// The market is not heard any more, and only a person can help.
+    #[error("the market is not heard any more: {0}")]
+    Feed(String),
     /// The root gave up.
     #[error("the council has fallen: {0}")]
     Fallen(String),

@@ -135,14 +135,15 @@ impl Matter {
 
     /// Looks again at an order that this matter has come to, `now`, with the account as it is now and
     /// the market as it was when the order was weighed: the gates, and the hard limits with the order in
-    /// the book. `newest` is when the last bar closed that the account has seen.
+    /// the book. `newest` is when the last bar of its symbol closed that the account has seen: those of
+    /// other symbols say nothing of its price.
     ///
     /// # Errors
     /// With the code of what stands against it.
     pub fn recheck(
         mut self,
         intent: &OrderIntent,
-        (now, newest): (Time, Time),
+        (now, newest): (Time, Option<Time>),
         limits: &Limits,
     ) -> Result<(), Code> {
         // An order of a bar that ended the session was meant for the next one all along: what counts is
@@ -153,7 +154,7 @@ impl Matter {
             self.market.session = session;
         }
         self.market.now = now;
-        self.market.last_bar_age = now.since(newest);
+        self.market.last_bar_age = newest.map_or(Duration::MAX, |newest| now.since(newest));
         let asked = match self.prepare(limits) {
             Prepared::Denied { code, .. } => return Err(code),
             Prepared::Ask(asked) => asked,

@@ -17,6 +17,7 @@ use conclave_domain::order::{ExitReason, OrderIntent};
 use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::reconcile::{InFlight, Statement, StatementError};
+use conclave_domain::record::Record;
 use conclave_domain::signal::Direction;
 use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
@@ -271,7 +272,9 @@ impl BrokerHandle {
         Ok(self.ask(|reply| BrokerMsg::GatherPosition { book, event, state, reply }).await??)
     }
 
-    /// Sends a cleared order; the inner error is the code of what stopped it at the fence.
+    /// Sends a cleared order; the inner error is the code of what stopped it at the fence. `decided` are
+    /// the records of what it was decided on, where they are not in the log yet: they go there with its
+    /// own.
     ///
     /// # Errors
     /// When the actor is gone or an account broke.
@@ -279,9 +282,10 @@ impl BrokerHandle {
         &self,
         book: BookKind,
         cleared: Cleared<OrderIntent>,
+        decided: Vec<Record>,
     ) -> Result<Result<(), Code>, BrokerError> {
         let cleared = Box::new(cleared);
-        Ok(self.ask(|reply| BrokerMsg::Submit { book, cleared, reply }).await??)
+        Ok(self.ask(|reply| BrokerMsg::Submit { book, cleared, decided, reply }).await??)
     }
 
     /// Closes positions: one symbol's or all, of one book or all.

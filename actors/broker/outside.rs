@@ -145,10 +145,8 @@ impl BrokerState {
     ) -> ByBook {
         let Some(outside) = self.setup.outside.clone() else { return Vec::new() };
         let audit = self.setup.audit.clone();
-        // Two calls, because a full disk keeps what has happened and refuses to promise anything.
-        let is_kept = audit.tell(records).is_ok();
-        let is_synced = tokio::time::timeout(PATIENCE, audit.sync()).await;
-        let is_written = is_kept && matches!(is_synced, Ok(Ok(_)));
+        let synced = tokio::time::timeout(PATIENCE, audit.tell_and_sync(records)).await;
+        let is_written = matches!(synced, Ok(Ok(_)));
         if !is_written {
             tracing::error!("orders could not be written down: exits leave, entries do not");
         }
@@ -246,7 +244,9 @@ impl BrokerState {
 /// The entry that is asked for, if it is one: cancellations and exits are none.
 fn entry(asked: &Outgoing) -> Option<&OrderIntent> {
     match asked {
-        Outgoing::Submit { intent } => Some(&**intent).filter(|it| it.purpose == Purpose::Entry),
+        Outgoing::Submit { intent, .. } => {
+            Some(&**intent).filter(|it| it.purpose == Purpose::Entry)
+        }
         Outgoing::Cancel { .. } => None,
     }
 }

@@ -33,13 +33,21 @@ impl BrokerState {
     /// Keeps the curve, writes steps 7 and 8, shows the books; what an account asks of a broker outside
     /// is handed over.
     pub(super) async fn tell(&mut self, happened: ByBook) {
-        self.tell_and_send(happened, None).await;
+        self.tell_and_send(Vec::new(), happened, None).await;
     }
 
     /// [`BrokerState::tell`], where an entry that was cleared is among what is asked: how long its
-    /// clearance holds.
-    pub(super) async fn tell_and_send(&mut self, happened: ByBook, validity: Option<Validity>) {
+    /// clearance holds. `decided` is what goes before, where it is not written down yet.
+    pub(super) async fn tell_and_send(
+        &mut self,
+        decided: Vec<Record>,
+        happened: ByBook,
+        validity: Option<Validity>,
+    ) {
         let mut told = self.told(happened);
+        if !decided.is_empty() {
+            told.records.splice(..0, decided);
+        }
         let mut asked = self.asked();
         while !asked.is_empty() {
             let denied = self.hand_over(told.records, asked, validity).await;

@@ -19,6 +19,7 @@ use conclave_domain::fixed::Money;
 use conclave_domain::mode::{By, Mode};
 use conclave_domain::order::{DecisionId, ExitReason};
 use conclave_domain::policy::caller::{Look, Word};
+use conclave_domain::record::Record;
 use conclave_domain::role::{AgentName, Team};
 use conclave_domain::signal::Direction;
 use conclave_domain::tally::Verdict;
@@ -30,7 +31,6 @@ use super::{DecideError, Office, book_of};
 use crate::consensus::{Member, Round, RoundRequest, hurried, open_round};
 use crate::inline::{Attend, critical};
 use crate::runtime::agent::{Cadence, ConsultError};
-use crate::runtime::ports::AuditError;
 use crate::runtime::shell::Answer;
 use crate::trading;
 
@@ -206,7 +206,6 @@ impl Office {
     ) -> Result<(Round, Vec<Advice>), DecideError> {
         let nth = self.rounds.fetch_add(1, Ordering::SeqCst) + 1;
         let names: Vec<AgentName> = self.agents.iter().map(|agent| agent.role.name).collect();
-        batch.consult(nth, &names, &asked.brief);
         let request = RoundRequest {
             decision: asked.base.decision.clone(),
             nth,
@@ -219,7 +218,10 @@ impl Office {
             recall: Arc::clone(&self.recall),
             interrupted: self.is_interrupted(&asked.base.decision, nth, asked.brief.as_of),
         };
-        let round = open_round(request, &self.safety).await?;
+        // What they are asked is written down while they think.
+        let noted = async { batch.consult(nth, &names, &asked.brief) };
+        let (round, ()) = tokio::join!(open_round(request, &self.safety), noted);
+        let round = round?;
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
         self.score.count(|stats| stats.on_round(&round.report, &advice));
@@ -297,30 +299,24 @@ impl Office {
         (book, raised): (BookKind, &Raised),
         of: Deliberated,
         conclusion: Conclusion,
-        mut batch: Batch,
+        batch: Batch,
     ) -> Result<(), DecideError> {
         let decision = of.asked.base.decision.clone();
         let mode = self.safety.standing().mode(Team::Trading);
         if book_of(mode) != book {
             // A person has changed the mode meanwhile: this was sized for the other account.
-            let code = Code::SafetyFenced;
-            batch.not_cleared(code);
-            self.score.denied(&decision, code, code.cause());
-            self.note(batch).await;
+            self.give_up(&decision, batch, Code::SafetyFenced).await;
             return Ok(());
         }
-        let mut refused = batch.clone();
-        batch.cleared(&conclusion, mode);
-        if let Err(error) = self.keep(book, mode, batch).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "entry given up");
-            let code = Code::SafetyStore;
-            // none of the batch is in the log. The verdict goes there as soon as there is room,
-            // with the end that it has come to.
-            refused.not_cleared(code);
-            self.score.denied(&decision, code, code.cause());
-            self.note(refused).await;
-            return Ok(());
-        }
+        let decided = match self.clear((book, mode), batch, &conclusion).await {
+            Ok(decided) => decided,
+            Err(refused) => {
+                // none of the batch is in the log. The verdict goes there as soon as there is room,
+                // with the end that it has come to.
+                self.give_up(&decision, refused, Code::SafetyStore).await;
+                return Ok(());
+            }
+        };
         let (voters, reasoning) = (of.round.report.voters_for(), reasoning(&of.advice));
         let intent = conclusion.order.intent;
         if mode == Mode::Supervised {
@@ -340,24 +336,46 @@ impl Office {
             of.round.acted.and_then(|acted| Cleared::by_verdict(acted, intent, validity).ok());
         let Some(cleared) = cleared else {
             self.score.denied(&decision, Code::RoundRefused, Code::RoundRefused.cause());
+            self.note_all(decided).await;
             return Ok(());
         };
         self.score.voted_for(&decision, voters);
-        if let Err(code) = self.broker.submit(book, cleared).await? {
+        if let Err(code) = self.broker.submit(book, cleared, decided).await? {
             self.score.denied(&decision, code, code.cause());
             self.score.forget(&decision);
         }
         Ok(())
     }
 
-    /// Brings the batch to the disk, or leaves it to whoever does so before the order leaves: one flush a
-    /// decision.
-    async fn keep(&self, book: BookKind, mode: Mode, batch: Batch) -> Result<(), AuditError> {
-        let records = batch.into_records();
+    /// Ends a decision whose order does not leave.
+    async fn give_up(&self, decision: &DecisionId, mut batch: Batch, code: Code) {
+        batch.not_cleared(code);
+        self.score.denied(decision, code, code.cause());
+        self.note(batch).await;
+    }
+
+    /// Clears the order: brings the batch to the disk, or returns its records where the broker does so
+    /// together with the order, before that leaves: one flush a decision. What cannot be written comes
+    /// back as it was.
+    async fn clear(
+        &self,
+        (book, mode): (BookKind, Mode),
+        mut batch: Batch,
+        conclusion: &Conclusion,
+    ) -> Result<Vec<Record>, Batch> {
         if mode != Mode::Supervised && self.broker.syncs_before_sending(book) {
-            return self.audit.note_all(records).await;
+            batch.cleared(conclusion, mode);
+            return Ok(batch.into_records());
         }
-        self.audit.append(records).await.map(drop)
+        let refused = batch.clone();
+        batch.cleared(conclusion, mode);
+        match self.audit.append(batch.into_records()).await {
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "entry given up");
+                Err(refused)
+            }
+        }
     }
 
     fn tell_hold(&self, decision: &DecisionId, round: &Round) {
@@ -453,7 +471,11 @@ impl Office {
 
     /// Writes what has no effect outside; it rides in the next durable batch.
     async fn note(&self, batch: Batch) {
-        if let Err(error) = self.audit.note_all(batch.into_records()).await {
+        self.note_all(batch.into_records()).await;
+    }
+
+    async fn note_all(&self, records: Vec<Record>) {
+        if let Err(error) = self.audit.note_all(records).await {
             tracing::error!(error = &error as &dyn std::error::Error, "decision not recorded");
         }
     }

@@ -7,10 +7,12 @@ use conclave_domain::deliberation::Conclusion;
 use conclave_domain::market::bar::Bar;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::Mode;
-use conclave_domain::order::DecisionId;
+use conclave_domain::order::{DecisionId, OrderIntent};
 use conclave_domain::record::{Record, Step};
 use conclave_domain::role::AgentName;
 use conclave_domain::signal::Signal;
+use conclave_domain::sizing::SizingTrace;
+use conclave_domain::synthesis::Composed;
 use conclave_domain::tally::RoundReport;
 use conclave_domain::time::Time;
 use serde::Serialize;
@@ -56,6 +58,21 @@ struct RoundBody<'a> {
     report: &'a RoundReport,
 }
 
+#[derive(Serialize)]
+struct ConsultBody<'a, B> {
+    round: u64,
+    asked: &'a [AgentName],
+    brief: &'a B,
+}
+
+#[derive(Serialize)]
+struct ClearedBody<'a> {
+    intent: &'a OrderIntent,
+    sizing: &'a SizingTrace,
+    terms: &'a Composed,
+    mode: Mode,
+}
+
 impl Batch {
     /// An empty batch. `at` is the market time of all its records.
     pub fn new(decision: DecisionId, at: Time) -> Self {
@@ -91,8 +108,8 @@ impl Batch {
     }
 
     /// Step 3.
-    pub fn consult(&mut self, round: u64, asked: &[AgentName], brief: &impl Serialize) {
-        self.push(Step::ConsultSent, &json!({"round": round, "asked": asked, "brief": brief}));
+    pub fn consult<B: Serialize>(&mut self, round: u64, asked: &[AgentName], brief: &B) {
+        self.push(Step::ConsultSent, &ConsultBody { round, asked, brief });
     }
 
     /// Step 4, one record per answer, and one more for each that asked for a forbidden action (F-1).
@@ -141,10 +158,8 @@ impl Batch {
     /// Step 6, when an order may leave.
     pub(super) fn cleared(&mut self, conclusion: &Conclusion, mode: Mode) {
         let Conclusion { order, settled } = conclusion;
-        let body = json!({
-            "intent": order.intent, "sizing": order.trace, "terms": settled.terms(), "mode": mode,
-        });
-        self.push(Step::OrderCleared, &body);
+        let (intent, sizing, terms) = (&order.intent, &order.trace, settled.terms());
+        self.push(Step::OrderCleared, &ClearedBody { intent, sizing, terms, mode });
     }
 
     /// Step 6, when none may.

@@ -239,13 +239,26 @@ impl State {
 }
 
 impl AuditSink for Comparing {
-    fn submit(&self, mut batch: Batch) {
-        // Answered outside of the lock: an answer may look at how far this has come.
-        match (self.compare(&mut batch), &self.then) {
-            (Fate::Acknowledged(committed), _) => batch.done.answer(Ok(committed)),
-            (Fate::Refused(error), _) => batch.done.answer(Err(error)),
-            (Fate::Through, Some(then)) => then.submit(batch),
-            (Fate::Through, None) => batch.done.answer(Err(AuditError::Closed)),
+    fn submit(&self, batch: Batch) {
+        self.submit_all(vec![batch]);
+    }
+
+    fn submit_all(&self, batches: Vec<Batch>) {
+        let mut through = Vec::with_capacity(batches.len());
+        for mut batch in batches {
+            // Answered outside of the lock: an answer may look at how far this has come.
+            match self.compare(&mut batch) {
+                Fate::Acknowledged(committed) => batch.done.answer(Ok(committed)),
+                Fate::Refused(error) => batch.done.answer(Err(error)),
+                Fate::Through => through.push(batch),
+            }
+        }
+        match &self.then {
+            Some(then) if !through.is_empty() => then.submit_all(through),
+            Some(_) => {}
+            None => {
+                through.into_iter().for_each(|batch| batch.done.answer(Err(AuditError::Closed)));
+            }
         }
     }
 }

@@ -69,6 +69,13 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
     /// error is answered. One of [`Safety::Written`] is kept and written before the next batch, so
     /// that no record of something that has happened is lost to a disk that was full for a while.
     fn submit(&self, batch: Batch);
+
+    /// Takes batches that come together, which may be written as one group.
+    fn submit_all(&self, batches: Vec<Batch>) {
+        for batch in batches {
+            self.submit(batch);
+        }
+    }
 }
 
 /// How safe a batch must be before it is answered.

@@ -21,7 +21,7 @@ impl MemoryRoute {
     /// The same in words: `buy market`, `sell stop`, `cancel`.
     pub fn words(&self) -> Vec<String> {
         let word = |asked: &Outgoing| match asked {
-            Outgoing::Submit { intent } => format!("{} {}", intent.side, intent.kind.name()),
+            Outgoing::Submit { intent, .. } => format!("{} {}", intent.side, intent.kind.name()),
             Outgoing::Cancel { .. } => "cancel".to_owned(),
         };
         self.sent().iter().map(word).collect()
@@ -34,7 +34,7 @@ impl MemoryRoute {
     #[expect(clippy::expect_used, reason = "a test that looks for an order has one")]
     pub fn last(&self) -> OrderIntent {
         let intent = |asked| match asked {
-            Outgoing::Submit { intent } => Some(*intent),
+            Outgoing::Submit { intent, .. } => Some(*intent),
             Outgoing::Cancel { .. } => None,
         };
         self.sent().into_iter().rev().find_map(intent).expect("an order")

@@ -6,7 +6,7 @@
 //! What is not ours is told apart by its id: ours begin with `cv-`. A leg that the broker named itself,
 //! or an order of a person, is none of ours and is only counted.
 
-use super::order::NewOrder;
+use super::order::{NewOrder, Replacement};
 use super::rules::{self, AssetFlags, Judged, Moment};
 use super::stream::TradeUpdate;
 use super::word::{OrderType, PositionIntent, UpdateEvent, VenueClass};
@@ -62,6 +62,12 @@ pub fn asked(intent: &OrderIntent, class: AssetClass) -> NewOrder {
     }
 }
 
+/// A stop as the broker is asked for it in the place of another one of its symbol and side.
+pub fn replacement(intent: &OrderIntent) -> Replacement {
+    let NewOrder { qty, stop_price, client_order_id, .. } = asked(intent, AssetClass::Equity);
+    Replacement { qty, stop_price, client_order_id, ..Replacement::default() }
+}
+
 /// Judges an intent by the broker's rules, before it is sent. An exit counts as one of a position of
 /// its own size, because custody asks for none that is larger; an entry as one of no position.
 ///
@@ -115,7 +121,8 @@ pub fn heard(update: &TradeUpdate, now: Time) -> Vec<Report> {
 pub fn is_doubtful(update: &TradeUpdate) -> bool {
     let is_ours = our_id(&update.order.client_order_id).is_some();
     match &update.event {
-        UpdateEvent::Restated => true,
+        // What was to take its place is no order, although the answer said so.
+        UpdateEvent::Restated | UpdateEvent::OrderReplaceRejected => true,
         event => event.is_fill() && !(is_ours && said(update).is_some()),
     }
 }
@@ -134,6 +141,7 @@ fn said(update: &TradeUpdate) -> Option<Said> {
             text: Code::BrokerRejected.cause().to_owned(),
         },
         UpdateEvent::OrderCancelRejected => Said::CancelRejected,
+        UpdateEvent::OrderReplaceRejected => Said::ReplaceRejected,
         // Corrections are found by a statement.
         _ => return None,
     })

@@ -40,6 +40,9 @@ pub enum Outgoing {
     Submit {
         /// The order.
         intent: Box<OrderIntent>,
+        /// The order that it takes the place of, in one step, so that one of the two stands throughout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Former>,
     },
     /// Cancel an order.
     Cancel {
@@ -50,6 +53,15 @@ pub enum Outgoing {
         /// The broker's id, once it has said one.
         venue_order_id: Option<String>,
     },
+}
+
+/// An order that another one is to take the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// Our id of it.
+    pub order: ClientOrderId,
+    /// The broker's id of it.
+    pub venue_order_id: String,
 }
 
 /// What the broker says of one order, from a stream or because it was asked. May come twice, late, and
@@ -92,6 +104,8 @@ pub enum Said {
     Canceled,
     /// Another order stands in its place.
     Replaced,
+    /// It did not put another in its place.
+    ReplaceRejected,
     /// Its time ran out.
     Expired,
     /// It did not take it.
@@ -277,14 +291,34 @@ impl AwayBroker {
     /// Asks for an order.
     pub fn submit(&mut self, intent: OrderIntent) {
         self.changes += 1;
-        self.outbox.push(Outgoing::Submit { intent: Box::new(intent) });
+        self.outbox.push(Outgoing::Submit { intent: Box::new(intent), replaces: None });
+    }
+
+    /// Has an order that waits to be asked for take the place of one that the broker has. `None` where
+    /// none waits under that id, or the broker has not said its own id of the former.
+    pub(crate) fn in_place_of(
+        &mut self,
+        order: &ClientOrderId,
+        former: &Order,
+        now: Time,
+    ) -> Option<OrderEvent> {
+        let waits = self.outbox.iter_mut().find_map(|it| match it {
+            Outgoing::Submit { intent, replaces } if intent.client_order_id == *order => {
+                Some(replaces)
+            }
+            _ => None,
+        })?;
+        let id = former.intent.client_order_id.clone();
+        let venue_order_id = former.venue_order_id()?.to_owned();
+        *waits = Some(Former { order: id.clone(), venue_order_id });
+        Some(OrderEvent { order: id, at: now, news: News::ReplaceRequested })
     }
 
     /// Asks for an order's cancellation. One that has not left yet is taken back at once.
     pub fn cancel(&mut self, order: &Order, now: Time) -> OrderEvent {
         let id = order.intent.client_order_id.clone();
         let waits = self.outbox.iter().position(
-            |it| matches!(it, Outgoing::Submit { intent } if intent.client_order_id == id),
+            |it| matches!(it, Outgoing::Submit { intent, .. } if intent.client_order_id == id),
         );
         let news = if let Some(index) = waits {
             self.outbox.remove(index);

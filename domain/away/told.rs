@@ -50,6 +50,7 @@ impl Told {
             Said::CancelRejected => News::CancelRejected,
             Said::Canceled => News::Canceled,
             Said::Replaced => News::Replaced,
+            Said::ReplaceRejected => News::ReplaceRejected,
             Said::Expired => News::Expired,
             Said::Rejected { code, text } => News::Rejected { code: *code, text: cut(text) },
             Said::Denied { code, text } => News::Denied { code: *code, text: cut(text) },

@@ -1,7 +1,8 @@
 //! An account at a broker outside: its news, its protective stops, its exits.
 //!
 //! - O-2: one intent, at most one live order: a position has at most one exit that may fill. Another one
-//!   is asked for only behind the news that the first is over, for what is left of the position.
+//!   is asked for only behind the news that the first is over, for what is left of the position, or in
+//!   the first one's place, which the broker does in one step.
 //! - O-4: exits are never blocked: nobody is asked here, and what is wanted stays wanted, at every bar,
 //!   until the position is gone.
 //!
@@ -44,6 +45,11 @@ pub struct Heard {
 struct Leaving {
     order: ClientOrderId,
     is_being_canceled: bool,
+    is_being_replaced: bool,
+    /// Whether the broker has said nothing of it yet.
+    is_unanswered: bool,
+    /// Whether the broker would take another one in its place.
+    is_replaceable: bool,
     is_market: bool,
     stop: Option<Price>,
     open: Qty,
@@ -99,12 +105,13 @@ impl Custody {
             }
         };
         let is_fill = matches!(event.news, News::Fill { .. });
+        let is_answer = !is_entry && matches!(event.news, News::Accepted { .. });
         self.take_in(vec![event], limits, happenings)?;
         let is = self.orders.get(&report.order).map_or(was, Order::status);
         let has_ended = is.is_final() && !was.is_final();
         // An exit that the broker did not take is not thrown at it again at once: the next bar does.
-        let was_awaited = was == Status::PendingCancel || is_entry;
-        Ok((is_fill || (has_ended && was_awaited)).then_some(symbol))
+        let was_awaited = matches!(was, Status::PendingCancel | Status::PendingReplace) || is_entry;
+        Ok((is_fill || is_answer || (has_ended && was_awaited)).then_some(symbol))
     }
 
     /// What is to be asked of the broker outside now, in order; handed out once.
@@ -266,6 +273,21 @@ impl Custody {
         if self.stands(&exits, &intent) {
             return Ok(());
         }
+        if wanted.is_none() {
+            match &exits[..] {
+                [one] if one.is_replaceable && one.side == side && replaces(&intent) => {
+                    let former = one.order.clone();
+                    return self.replace(&former, intent, &position, limits, happenings);
+                }
+                // It can be moved once the broker has it, and its news bring us here again.
+                [one] if one.is_unanswered && one.side == side && replaces(&intent) => {
+                    return Ok(());
+                }
+                // One of them stands. Where the former is left alone, it was not replaced.
+                [_, _, ..] if self.is_replacing(symbol) => return Ok(()),
+                _ => {}
+            }
+        }
         self.take_back(symbol, limits, happenings)?;
         // What the broker has is asked for only; its news brings us here again.
         if !self.exits_that_may_fill(symbol).is_empty() {
@@ -274,6 +296,47 @@ impl Custody {
         let intent = self.unused(intent);
         let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
         self.send(cleared, limits, happenings)
+    }
+
+    /// Asks for a protective stop in the place of the one that rests: the position has one throughout.
+    /// Where the broker refuses, the former is canceled at the next look, and a new one sent behind it.
+    fn replace(
+        &mut self,
+        former: &ClientOrderId,
+        intent: OrderIntent,
+        position: &Position,
+        limits: &Limits,
+        happenings: &mut Vec<Happening>,
+    ) -> Result<(), CustodyError> {
+        let intent = self.unused(intent);
+        let id = intent.client_order_id.clone();
+        let cleared = Cleared::by_exit(intent, position.direction, position.qty)?;
+        self.send(cleared, limits, happenings)?;
+        let Venue::Away(away) = &mut self.broker else { return Ok(()) };
+        let former = self.orders.get(former);
+        let event = former.and_then(|former| away.in_place_of(&id, former, self.now));
+        self.take_in(event.into_iter().collect(), limits, happenings)
+    }
+
+    /// Whether an order was to take the place of one that still stands.
+    pub(super) fn is_replacement(&self, order: &ClientOrderId) -> bool {
+        let order = self.orders.get(order).filter(|it| it.intent.purpose != Purpose::Entry);
+        order.is_some_and(|order| self.is_replacing(&order.intent.symbol))
+    }
+
+    /// Whether a stop of the symbol is about to take another one's place.
+    fn is_replacing(&self, symbol: &Symbol) -> bool {
+        self.exits_that_may_fill(symbol).iter().any(|it| it.is_being_replaced)
+    }
+
+    /// Whether the broker would take another order in the place of this one: a stop for whole shares that
+    /// it has taken and nothing was filled of.
+    fn is_replaceable(&self, order: &Order) -> bool {
+        let is_share = self.class_of(&order.intent.symbol) == Some(AssetClass::Equity);
+        is_share
+            && order.status() == Status::Accepted
+            && order.venue_order_id().is_some()
+            && replaces(&order.intent)
     }
 
     /// Whether the one exit that rests is what is wanted, or near enough.
@@ -329,6 +392,9 @@ impl Custody {
         let leaving = |order: &Order| Leaving {
             order: order.intent.client_order_id.clone(),
             is_being_canceled: order.status() == Status::PendingCancel,
+            is_being_replaced: order.status() == Status::PendingReplace,
+            is_unanswered: order.status() == Status::Submitted,
+            is_replaceable: self.is_replaceable(order),
             is_market: order.intent.kind == OrderKind::Market,
             stop: stop_of(order.intent.kind),
             open: order.open_qty(),
@@ -384,6 +450,13 @@ impl Custody {
 /// Whether an order is a protective stop that rests at a broker outside.
 const fn guards(intent: &OrderIntent) -> bool {
     matches!(intent.purpose, Purpose::Exit { .. }) && stop_of(intent.kind).is_some()
+}
+
+/// Whether an order may stand in another's place: a plain stop for whole units that stays.
+const fn replaces(intent: &OrderIntent) -> bool {
+    matches!(intent.kind, OrderKind::Stop { .. })
+        && matches!(intent.time_in_force, TimeInForce::Gtc)
+        && intent.qty.raw() % Qty::SCALE == 0
 }
 
 const fn stop_of(kind: OrderKind) -> Option<Price> {

@@ -187,6 +187,11 @@ impl Custody {
         self.now
     }
 
+    /// When the newest bar of a symbol closed that this account has seen.
+    pub fn last_bar_at(&self, symbol: &Symbol) -> Option<Time> {
+        self.broker.last(symbol).map(|bar| bar.close_time)
+    }
+
     /// Takes what is over out of memory: closed trades, and orders that no news is expected of. Nothing
     /// here needs them again; whoever takes them keeps them for the report.
     pub fn take_closed(&mut self) -> Closed {
@@ -384,6 +389,8 @@ impl Custody {
                     happenings.push(Happening::Filled { fill: fill.clone() });
                     happenings.extend(trades);
                 }
+                // Where the former stop stands, nothing that was wanted is missing.
+                News::Rejected { .. } if self.is_replacement(&event.order) => {}
                 News::Rejected { .. } => self.protections.on_rejection(&limits.risk),
                 News::Accepted { .. } => self.protections.on_acceptance(),
                 _ => {}

@@ -74,7 +74,15 @@ impl Custody {
     /// have filled meanwhile. What is said of others is not ours, and cash and positions hold what it did.
     fn news_in(&self, statement: &Statement) -> Vec<Report> {
         let news = |stated: &StatedOrder| match self.orders.get(&stated.order) {
-            Some(ours) if ours.is_live() => stated.reports(),
+            Some(ours) if ours.is_live() => {
+                let mut reports = stated.reports();
+                // Its order was for less, as one that took the place of a partly filled one may be.
+                if stated.state == StatedState::Filled && stated.filled < ours.intent.qty {
+                    let (order, at) = (stated.order.clone(), stated.at);
+                    reports.push(Report { order, at, said: Said::Canceled });
+                }
+                reports
+            }
             Some(ours) if matches!(ours.status(), Status::Canceled | Status::Expired) => {
                 let mut reports = stated.reports();
                 reports.retain(|report| matches!(report.said, Said::Total { .. }));

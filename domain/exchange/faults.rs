@@ -20,6 +20,8 @@ pub enum Place {
     Orders,
     /// Cancellations of one order.
     Cancels,
+    /// Replacements of one order.
+    Replaces,
     /// Requests to the trading side, whatever they are.
     Trading,
     /// Requests for market data.
@@ -34,9 +36,10 @@ pub enum Place {
 
 impl Place {
     /// Every place there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Orders,
         Self::Cancels,
+        Self::Replaces,
         Self::Trading,
         Self::Data,
         Self::Stream,
@@ -49,6 +52,7 @@ impl Place {
         match self {
             Self::Orders => "orders",
             Self::Cancels => "cancels",
+            Self::Replaces => "replaces",
             Self::Trading => "trading",
             Self::Data => "data",
             Self::Stream => "stream",
@@ -112,9 +116,7 @@ impl Fault {
             | Self::TooMany(_)
             | Self::Forbidden
             | Self::Unprocessable
-            | Self::Broken => {
-                matches!(place, Place::Orders | Place::Cancels | Place::Trading | Place::Data)
-            }
+            | Self::Broken => !matches!(place, Place::Stream | Place::Feed | Place::Clock),
             Self::Half => matches!(place, Place::Orders),
             Self::Late => matches!(place, Place::Cancels),
             Self::Twice | Self::Gap(_) => matches!(place, Place::Stream | Place::Feed),

@@ -68,9 +68,9 @@ impl PaperDay {
             && now.since(self.ended_at) <= Self::COUNTS_FOR
     }
 
-    /// Whether it has sent orders: advice sends none.
+    /// Whether it has sent orders: advice sends none, and neither does a day on which all was denied.
     pub fn has_acted(&self) -> bool {
-        self.mode != Mode::Advisory
+        self.mode != Mode::Advisory && self.orders > 0
     }
 }
 
@@ -164,9 +164,11 @@ mod tests {
             assert_eq!(it.counts(now), counts, "{venue} {ended_at}");
             assert_eq!(newest(std::slice::from_ref(&it), now).is_some(), counts);
         }
-        let acted = day("a", "paper", Mode::Supervised, now - HOUR);
+        let acted = PaperDay { orders: 3, ..day("a", "paper", Mode::Supervised, now - HOUR) };
         let advised = day("b", "paper", Mode::Advisory, now);
-        let days = [acted.clone(), advised];
+        let denied = day("c", "paper", Mode::Autonomous, now);
+        assert_eq!([&acted, &advised, &denied].map(PaperDay::has_acted), [true, false, false]);
+        let days = [acted.clone(), advised, denied];
         assert_eq!(newest(&days, now), Some(&acted), "one that has sent orders says more");
     }
 }

@@ -165,6 +165,9 @@ impl Gate {
             (&Method::DELETE, Place::Trading) if path.starts_with("/v2/orders/") => {
                 Some(Place::Cancels)
             }
+            (&Method::PATCH, Place::Trading) if path.starts_with("/v2/orders/") => {
+                Some(Place::Replaces)
+            }
             _ => None,
         };
         let special = special.and_then(|place| self.floor.occasion(place));

@@ -328,7 +328,11 @@ fn phase(server: Option<&Server>, what: &'static str) {
 fn stopped_short(council: &Council, error: PumpError) -> CliError {
     // Whatever a fallen council's part said first, the fall is what matters.
     let error = council.fallen().map_or(error, PumpError::Fallen);
-    CliError::new(ExitCode::Failure, "the run could not go on").caused_by(error)
+    let code = match error {
+        PumpError::Feed(_) => ExitCode::Broker,
+        _ => ExitCode::Failure,
+    };
+    CliError::new(code, "the run could not go on").caused_by(error)
 }
 
 /// Brings the log that was found to the disk.

@@ -56,6 +56,9 @@ fn is_order_leaving(world: &World, running: &Running<'_>, now: &str) -> bool {
 #[test]
 fn a_day_of_an_open_market_survives_a_hundred_kills() {
     let world = World::of(&[], 0);
+    // Stops that follow the price closely, so that replacements are on their way too.
+    world.variable("CONCLAVE__EXITS__BREAK_EVEN_AT", "0.001");
+    world.variable("CONCLAVE__EXITS__TRAILING", "0.005");
     let venue = Venue::open(&world, &[]);
     venue.until(DAY, "09:30:00");
     let mut running = world.serve("r", &trading("r", &["--mode", "autonomous"]));
@@ -107,5 +110,14 @@ fn assert_one_order_an_intent(world: &World, venue: &Venue) {
     for (decision, ids) in &entries {
         assert_eq!(ids.len(), 1, "{decision}: {ids:?}");
     }
+    let (mut taken, mut replaced) = (BTreeMap::new(), 0);
+    for update in Venue::updates(world) {
+        replaced += u32::from(update["event"] == "replaced");
+        *taken.entry(text(&update["order"]["client_order_id"])).or_insert(0) +=
+            u32::from(update["event"] == "new");
+    }
+    taken.retain(|id, _| id.starts_with("cv-"));
+    assert!(taken.values().all(|&times| times == 1), "O-2: taken more than once: {taken:?}");
+    assert!(replaced > 5, "{replaced} replacements");
     assert!(entries.len() > 5 && theirs.len() > 15, "{} entries", entries.len());
 }

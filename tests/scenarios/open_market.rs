@@ -1,7 +1,8 @@
 //! `run --broker alpaca` against `conclave exchange`: an open market, as a user has it.
 
+use crate::morning::morning;
 use crate::rig::{World, text};
-use crate::venue::{DAY, Venue, assert_agreed, trading};
+use crate::venue::{DAY, Venue, assert_agreed, number, trading};
 
 /// O-2: every order at the broker is one that stands in the log, and each id is there once.
 #[test]
@@ -70,6 +71,31 @@ fn a_run_takes_back_the_orders_that_a_former_run_has_left_behind() {
     world.verify("s");
 }
 
+/// Goal: O-4: a stop that moves leaves no gap: it takes the former one's place, and where the broker refuses
+/// that, the former is canceled and a new one sent behind it.
+/// Method: stops that follow the price closely, at an exchange that replaces and at one that refuses half of
+/// it.
+#[test]
+fn a_stop_that_moves_takes_the_place_of_the_former_one() {
+    let settings = [("EXITS__BREAK_EVEN_AT", "0.001"), ("EXITS__TRAILING", "0.005")];
+    for faults in [&[][..], &["replaces.422%0.5"]] {
+        let left = morning(&settings, |it| {
+            it.venue.plan(faults);
+            for _ in 0..90 {
+                it.minutes(1);
+                it.running.wait("a stop behind every position", |_| it.venue.is_protected());
+            }
+            it.venue.ask("DELETE", "/sandbox/faults", "");
+            it.minutes(2);
+        });
+        let replaced = left.updates.values().flatten().filter(|it| it["event"] == "replaced");
+        assert!(replaced.count() > 0, "{faults:?}: {:?}", left.updates.keys());
+        // A refused one leaves its former waiting for a replacement, until it is canceled.
+        let refused = left.news("rejected").len();
+        assert_eq!(refused > 0, !faults.is_empty(), "{}", left.log);
+    }
+}
+
 /// L-1: the brief of a decision knows the news that the broker told before its time, and none that came
 /// later.
 #[test]
@@ -99,4 +125,49 @@ fn a_brief_knows_the_news_of_the_market() {
         told.iter().filter_map(|record| record["body"]["brief"].get("news")).collect();
     assert!(!views.is_empty(), "{told:?}");
     assert!(views.iter().all(|view| view["items"] == 1), "{views:?}");
+}
+
+/// Half of a market is no market to trade in.
+#[test]
+fn a_stream_that_only_a_person_can_bring_back_ends_the_run_and_says_which() {
+    let (world, abroad) = (World::of(&[], 0), World::of(&[], 0));
+    // It knows the keys of others only.
+    let strange = Venue::open(&abroad, &[]);
+    let venue = Venue::open(&world, &[]);
+    venue.until(DAY, "09:30:00");
+    let stream = strange.url.replace("http:", "ws:");
+    world.variable("CONCLAVE__ALPACA__DATA_STREAM_URL", &stream);
+    let said = world.verb(&trading("r", &["--mode", "advisory", "--port", "0"]));
+    said.refuses(9, "the stream of bars");
+}
+
+/// What the market says and what has happened is looked at without a process.
+#[test]
+fn prices_and_what_has_happened_are_shown_by_the_command_line() {
+    let world = World::of(&[], 0);
+    let venue = Venue::open(&world, &[]);
+    venue.until(DAY, "10:00:00");
+    let order = r#"{"symbol":"CCC","qty":"3","side":"buy","type":"market","time_in_force":"day"}"#;
+    venue.ask("POST", "/v2/orders", order);
+    venue.tick();
+    let json = |args: &[&str]| {
+        let said = world.verb(&[&["alpaca"], args, &["--format", "json"]].concat());
+        serde_json::from_slice::<serde_json::Value>(&said.0.stdout).expect("a document")
+    };
+    let quotes = json(&["quotes", "AAA", "CCC"]);
+    assert_eq!(quotes["quotes"][1]["symbol"], "CCC", "{quotes}");
+    let bid = number(&quotes["quotes"][1]["quote"]["bp"]);
+    let ask = number(&quotes["quotes"][1]["quote"]["ap"]);
+    assert!(0.0 < bid && bid <= ask, "{quotes}");
+    let told = world.verb(&["alpaca", "quotes", "AAA"]);
+    assert!(String::from_utf8_lossy(&told.0.stdout).contains("s ago"));
+    world.verb(&["alpaca", "quotes", "NOPE"]).refuses(2, "NOPE is not known");
+    let happened = json(&["activities", "--days", "9999"]);
+    let fill = &happened["activities"][0];
+    assert_eq!(
+        (text(&fill["activity_type"]), text(&fill["symbol"])),
+        ("FILL".into(), "CCC".into())
+    );
+    let told = world.verb(&["alpaca", "activities", "--days", "9999"]);
+    assert!(String::from_utf8_lossy(&told.0.stdout).contains("CCC"));
 }

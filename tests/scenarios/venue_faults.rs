@@ -4,11 +4,16 @@
 //! Every morning here ends the same way, see `Morning::end`: both sides hold the same, a stop stands
 //! behind every position, no order was taken twice, and the chain verifies.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::morning::{morning, planned};
-use crate::rig::text;
+use crate::rig::{World, text, wait_for};
 use crate::venue::{is_agreed, number};
+
+/// How often it is looked for what takes minutes.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Remedy: adopt. O-2: the order that was not answered is found by its id and is not sent again.
 #[test]
@@ -129,19 +134,18 @@ fn a_storm_of_refusals_for_too_many_requests_is_waited_out() {
     }
 }
 
-/// Remedy: what nobody knows of is given up; where it arrives after all it is taken back, or what it
-/// has opened is found and protected. It is never sent as a second order.
-#[test]
-fn an_order_that_arrives_long_after_it_was_given_up_is_found() {
-    let settings = [
-        ("ALPACA__TIMEOUT", "200ms"),
-        ("ALPACA__DEADLINE", "1s"),
-        ("ALPACA__RECONCILE_EVERY", "1s"),
-    ];
-    let left = morning(&settings, |it| {
-        it.venue.plan(&["orders.stall@1x9:5s"]);
+/// What nobody knows of is given up; where it arrives after all it is taken back, or what it has opened is
+/// found and protected. It is never sent as a second order.
+fn late(settings: &[(&str, &str)], fault: &str, longest: Duration) {
+    let left = morning(settings, |it| {
+        it.venue.plan(&[fault]);
         it.minutes(10);
         it.asked("unknown", 1.0);
+        let mut waited = Duration::ZERO;
+        while it.venue.orders("all").is_empty() && waited < longest {
+            wait_for(LOOK);
+            waited += LOOK;
+        }
         it.running.wait("the late order", |_| !it.venue.orders("all").is_empty());
         it.settle();
         let id = text(&it.venue.orders("all")[0]["client_order_id"]);
@@ -154,4 +158,47 @@ fn an_order_that_arrives_long_after_it_was_given_up_is_found() {
     });
     let given_up = left.news("rejected");
     assert!(given_up.iter().any(|news| news["code"] == "broker.unknown"), "{given_up:?}");
+}
+
+/// Remedy: look, adopt or take back; patience is a second, so that the stall is five times as long.
+#[test]
+fn an_order_that_arrives_long_after_it_was_given_up_is_found() {
+    let settings = [
+        ("ALPACA__TIMEOUT", "200ms"),
+        ("ALPACA__DEADLINE", "1s"),
+        ("ALPACA__RECONCILE_EVERY", "1s"),
+    ];
+    late(&settings, "orders.stall@1x9:5s", Duration::ZERO);
+}
+
+/// Remedy: the same, with the settings as they come.
+#[test]
+fn a_stall_of_two_hundred_seconds_makes_no_second_order() {
+    late(&[], "orders.stall@1x9:200s", Duration::from_secs(210));
+}
+
+/// Remedy: no new risk until a person has looked, and as long as the clock is wrong.
+#[test]
+fn a_clock_that_is_wrong_stops_new_risk_until_a_person_has_looked() {
+    let entries = |world: &World| {
+        let submitted = world.steps("r", "order.submitted");
+        submitted.iter().filter(|it| it.to_string().contains("-entry")).count()
+    };
+    let left = morning(&[("ALPACA__RECONCILE_EVERY", "1s")], |it| {
+        it.until_held();
+        it.venue.plan(&["clock.skew:-90s"]);
+        it.until_state("reducing");
+        let before = entries(it.world);
+        it.minutes(40);
+        assert_eq!(entries(it.world), before, "no new risk");
+        it.running.verb(&["resume", "--yes", "--reason", "too early"]).succeeds();
+        it.until_state("reducing");
+        it.venue.ask("DELETE", "/sandbox/faults", "");
+        it.running.verb(&["resume", "--yes", "--reason", "the clock was set"]).succeeds();
+        it.until_state("active");
+        it.minutes(60);
+        it.until_state("active");
+        assert!(entries(it.world) > before, "it trades again");
+    });
+    assert!(left.log.contains("behind the bars that it has told"), "{}", left.log);
 }

@@ -336,7 +336,10 @@ async fn the_same_intent_twice_is_one_order() {
         let epoch = council.fence.epoch(intent.symbol.as_str());
         let validity = Validity { epoch, expires_at: Time::from_ms(i64::MAX) };
         let again = Cleared::by_person(person(), intent.clone(), validity);
-        assert_eq!(council.council.broker.submit(BookKind::Real, again).await, Ok(Ok(())));
+        assert_eq!(
+            council.council.broker.submit(BookKind::Real, again, Vec::new()).await,
+            Ok(Ok(()))
+        );
         assert_eq!(council.orders(BookKind::Real).len(), 1, "day {day}");
         council.day().await.unwrap();
     }
@@ -355,7 +358,10 @@ async fn an_intent_that_was_forgotten_is_refused_and_recorded() {
         let epoch = council.fence.epoch(intent.symbol.as_str());
         let validity = Validity { epoch, expires_at: Time::from_ms(i64::MAX) };
         let cleared = Cleared::by_person(person(), intent.clone(), validity);
-        assert_eq!(council.council.broker.submit(BookKind::Real, cleared).await, Ok(Ok(())));
+        assert_eq!(
+            council.council.broker.submit(BookKind::Real, cleared, Vec::new()).await,
+            Ok(Ok(()))
+        );
     };
     council.council.broker.cancel_entries().await.unwrap();
     let mut other = first.clone();

@@ -230,7 +230,7 @@ async fn a_log_that_refuses_or_hangs_keeps_entries_back_and_no_exit() {
         let broker = &abroad.desk.council.broker;
         let cleared = abroad.by_hand();
         let entry = cleared.item().clone();
-        assert_eq!(broker.submit(BookKind::Real, cleared).await, Ok(Ok(())));
+        assert_eq!(broker.submit(BookKind::Real, cleared, Vec::new()).await, Ok(Ok(())));
         let order = abroad.order(&entry).await;
         assert_eq!(order.refusal().map(|(code, _)| code), Some(Code::SafetyStore));
         assert_eq!(abroad.route.last(), stop, "no entry left");
@@ -259,7 +259,7 @@ async fn a_halt_while_an_entry_waits_for_the_disk_stops_it() {
         let cleared = abroad.by_hand();
         let entry = cleared.item().clone();
         abroad.desk.audit.stall();
-        let submitted = abroad.desk.council.broker.submit(BookKind::Real, cleared);
+        let submitted = abroad.desk.council.broker.submit(BookKind::Real, cleared, Vec::new());
         let intervened = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if what == "halt" {
@@ -317,7 +317,7 @@ async fn a_statement_that_differs_is_taken_over_and_stops_new_risk() {
     assert_eq!(book.position(&symbol).unwrap().qty, Qty::from_units(7).unwrap());
     assert_eq!(abroad.desk.log().bodies("book.adjusted").len(), 2);
     assert_eq!(abroad.route.words(), ["sell stop"], "O-4: what was adopted is guarded");
-    let answer = council.broker.submit(BookKind::Real, cleared).await;
+    let answer = council.broker.submit(BookKind::Real, cleared, Vec::new()).await;
     assert_eq!(answer, Ok(Err(Code::SafetyFenced)), "it was decided on other books");
     abroad.desk.stop().await;
 }

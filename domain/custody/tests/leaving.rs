@@ -79,3 +79,18 @@ fn an_exit_rests_once_per_position() {
     assert_eq!(closed(&gone), [(ExitReason::Stop, "90".to_owned())]);
     assert!(exits_sent(&gone).is_empty(), "{gone:?}");
 }
+
+/// O-1: a yes is weighed against the age of its own symbol's bar, whatever others have done since.
+#[test]
+fn the_newest_bar_of_a_symbol_is_its_own() {
+    let mut desk = Desk::new(free(FillAt::NextOpen));
+    let both = desk.custody.now();
+    let alone = bar(desk.day, flat("101"));
+    let chunk = Chunk::of_slice(vec![Tick { instrument: 1, bar: alone }]);
+    let limits = desk.limits.clone();
+    desk.custody.advance(&desk.instruments, &chunk, &[desk.pulse], 0..1, &limits).unwrap();
+    let newest = |nth| desk.custody.last_bar_at(&desk.symbol(nth));
+    assert_eq!((newest(0), newest(1)), (Some(both), Some(alone.close_time)));
+    assert_eq!(desk.custody.now(), alone.close_time);
+    assert_eq!(desk.custody.last_bar_at(&Symbol::new("ZZZ").unwrap()), None);
+}

@@ -16,6 +16,10 @@ use super::{Alpaca, AlpacaError};
 /// How long an order that nobody knows of is given to appear, before it is looked for once more.
 const SETTLES: Duration = Duration::from_millis(500);
 
+/// How long the replacement of an order is tried. The former stands meanwhile, and whoever wants it gone
+/// waits behind this.
+const REPLACES_WITHIN: Duration = Duration::from_secs(2);
+
 /// What is asked again although nobody knows what became of it.
 const AGAIN_TOO: &[Remedy] = &[Remedy::Retry, Remedy::WaitUntilReset, Remedy::Reconcile];
 
@@ -75,12 +79,13 @@ impl Alpaca {
         rules::form(order).map_err(AlpacaError::Denied)?;
         let is_urgent = matches!(leave, Leave::Always);
         let call = Call::new(Ask::Place, Method::POST, &["v2", "orders"]).body(order)?;
-        self.send_once((&call.urgent(is_urgent), leave), id, |found| found.is_what_was_asked(order))
-            .await
+        let within = self.settings.deadline;
+        let call = call.urgent(is_urgent);
+        self.send_once((&call, leave), (id, within), |found| found.is_what_was_asked(order)).await
     }
 
-    /// Asks for an order's replacement. The answer is a new order; whether the old one is gone is told
-    /// by the stream, or by asking for it.
+    /// Asks for an order's replacement, for two seconds at most. The answer is a new order; whether the
+    /// old one is gone is told by the stream, or by asking for it.
     ///
     /// # Errors
     /// As [`Alpaca::place`]. [`Remedy::Reconcile`] says also that the order cannot be replaced any
@@ -89,7 +94,9 @@ impl Alpaca {
         let new_id = change.client_order_id.as_deref().filter(|id| !id.is_empty());
         let new_id = new_id.ok_or(AlpacaError::NoId)?;
         let call = Call::one(Ask::Replace, Method::PATCH, &["v2", "orders"], id)?.body(change)?;
-        self.send_once((&call.urgent(true), Leave::Always), new_id, |found| {
+        let within = self.settings.deadline.min(REPLACES_WITHIN);
+        let call = call.urgent(true);
+        self.send_once((&call, Leave::Always), (new_id, within), |found| {
             found.replaces.as_deref() == Some(id)
         })
         .await
@@ -99,10 +106,10 @@ impl Alpaca {
     async fn send_once(
         &self,
         (call, leave): (&Call, Leave<'_>),
-        id: &str,
+        (id, within): (&str, Duration),
         is_ours: impl Fn(&Order) -> bool,
     ) -> Result<Placed, AlpacaError> {
-        let mut patience = Patience::new(self.settings.deadline, &[id]);
+        let mut patience = Patience::new(within, &[id]);
         // Whether an earlier copy may still arrive: then no refusal of a later one says that there is
         // no order. It may be what the first copy took that the second is refused for.
         let mut in_doubt = false;

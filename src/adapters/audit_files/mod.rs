@@ -85,7 +85,7 @@ pub struct CutTail {
 
 /// The log's writer. Dropping the last handle brings everything to the disk and waits for it.
 pub struct AuditFiles {
-    queue: Option<SyncSender<Batch>>,
+    queue: Option<SyncSender<Vec<Batch>>>,
     thread: Option<JoinHandle<()>>,
     floor: Arc<Floor>,
 }
@@ -205,12 +205,18 @@ fn open_stream(
 
 impl AuditSink for AuditFiles {
     fn submit(&self, batch: Batch) {
+        self.submit_all(vec![batch]);
+    }
+
+    fn submit_all(&self, batches: Vec<Batch>) {
         let Some(queue) = &self.queue else { return };
-        match queue.try_send(batch) {
+        match queue.try_send(batches) {
             Ok(()) => {}
-            Err(TrySendError::Full(batch)) => batch.done.answer(Err(AuditError::Busy)),
-            // The writer is gone; dropping the batch says so.
-            Err(TrySendError::Disconnected(batch)) => drop(batch),
+            Err(TrySendError::Full(batches)) => {
+                batches.into_iter().for_each(|batch| batch.done.answer(Err(AuditError::Busy)));
+            }
+            // The writer is gone; dropping the batches says so.
+            Err(TrySendError::Disconnected(batches)) => drop(batches),
         }
     }
 }

@@ -70,14 +70,14 @@ impl Writer {
     }
 
     /// Writes until every sender is gone, then brings everything to the disk.
-    pub(super) fn run(mut self, batches: &Receiver<Batch>) {
+    pub(super) fn run(mut self, batches: &Receiver<Vec<Batch>>) {
         while let Ok(first) = batches.recv() {
             let mut group = mem::take(&mut self.owed);
-            group.push(first);
+            group.extend(first);
             while group.len() < GROUP_MAX
-                && let Ok(batch) = batches.try_recv()
+                && let Ok(more) = batches.try_recv()
             {
-                group.push(batch);
+                group.extend(more);
             }
             self.commit(group);
         }
@@ -114,10 +114,10 @@ impl Writer {
         match self.write(&group, &mut lines) {
             Ok(parts) => match self.sync(safety) {
                 Ok(()) => {
-                    // After the sync, so that the head is never ahead of the log.
-                    self.tell_head();
                     self.answer(group, lines, parts);
-                    // After the answers, so that nobody waits for it.
+                    // After the answers, so that nobody waits for it; after the sync, so that the head is
+                    // never ahead of the log.
+                    self.tell_head();
                     let ledgers = [&mut self.decisions.ledger, &mut self.observations.ledger];
                     self.retention.run(ledgers);
                 }
@@ -196,7 +196,10 @@ impl Writer {
 
     fn answer(&self, group: Vec<Batch>, lines: Vec<Written>, parts: Vec<(Range<usize>, Anchor)>) {
         let mut lines = lines.into_iter();
-        for (batch, (range, head)) in group.into_iter().zip(parts) {
+        let (plain, written): (Vec<_>, Vec<_>) =
+            group.into_iter().zip(parts).partition(|(batch, _)| batch.records.is_empty());
+        // Whoever waits for a sync alone goes on while the others' lines are told to whoever watches.
+        for (batch, (range, head)) in plain.into_iter().chain(written) {
             let lines = lines.by_ref().take(range.len()).collect();
             batch.done.answer(Ok(Committed { lines, head, synced: self.synced }));
         }

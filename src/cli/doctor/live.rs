@@ -282,7 +282,9 @@ mod tests {
         use conclave_domain::time::Time;
         let day = |mode| {
             let (day, run) = ("2026-11-20".to_owned(), "r-1".to_owned());
-            PaperDay::new(day, run, PaperDay::VENUE, mode, Time::EPOCH)
+            let mut day = PaperDay::new(day, run, PaperDay::VENUE, mode, Time::EPOCH);
+            day.orders = 3;
+            day
         };
         let told = rehearsed(Some(&day(Mode::Supervised)));
         assert_eq!(told.state, State::Ok);

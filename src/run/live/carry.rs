@@ -14,7 +14,7 @@ use conclave_actors::broker::{BrokerHandle, Pass};
 use conclave_actors::runtime::ports::{Clock, OrderRoute};
 use conclave_domain::alpaca::rules::AssetFlags;
 use conclave_domain::alpaca::{Order, Remedy, ours};
-use conclave_domain::away::{Outgoing, Report, Said};
+use conclave_domain::away::{Former, Outgoing, Report, Said};
 use conclave_domain::code::Code;
 use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::Symbol;
@@ -87,7 +87,7 @@ impl Carrier {
         let mut work = JoinSet::new();
         while let Some(asked) = self.asked.recv().await {
             let symbol = match &asked.0 {
-                Outgoing::Submit { intent } => &intent.symbol,
+                Outgoing::Submit { intent, .. } => &intent.symbol,
                 Outgoing::Cancel { symbol, .. } => symbol,
             };
             let lane = lanes.entry(symbol.clone()).or_insert_with(|| {
@@ -105,7 +105,10 @@ impl Porter {
     async fn walk(self, mut waiting: UnboundedReceiver<Asked>, broker: BrokerHandle) {
         while let Some((asked, pass)) = waiting.recv().await {
             let reports = match asked {
-                Outgoing::Submit { intent } => self.submit(&intent, &pass).await,
+                Outgoing::Submit { intent, replaces: None } => self.submit(&intent, &pass).await,
+                Outgoing::Submit { intent, replaces: Some(former) } => {
+                    self.replace(&intent, &former).await
+                }
                 Outgoing::Cancel { order, venue_order_id, .. } => {
                     self.cancel(order, venue_order_id).await
                 }
@@ -148,6 +151,28 @@ impl Porter {
                 self.worry(intent.purpose != Purpose::Entry && never_left(&error));
                 tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "order refused");
                 vec![self.report(id, rejected(&error))]
+            }
+        }
+    }
+
+    /// Has a stop take the place of another one. Whether the former is gone its own news say; where this
+    /// one was not taken, the former stands, and the next bar looks at it.
+    async fn replace(&self, intent: &OrderIntent, former: &Former) -> Vec<Report> {
+        let id = &intent.client_order_id;
+        match self.alpaca.replace(&former.venue_order_id, &ours::replacement(intent)).await {
+            Ok(placed) => self.told(placed.order()),
+            Err(error) => {
+                self.worry(true);
+                tracing::warn!(order = %id, error = &error as &dyn std::error::Error, "stop not replaced");
+                if error.remedy() != Remedy::Reconcile {
+                    return vec![self.report(id, rejected(&error))];
+                }
+                // One look, because whoever wants out waits behind it; a statement finds out the rest.
+                match self.alpaca.order_by_client_id(id.as_str()).await {
+                    Ok(Some(order)) => self.told(&order),
+                    Ok(None) => self.unknown(id.clone()),
+                    Err(_) => Vec::new(),
+                }
             }
         }
     }

@@ -46,13 +46,13 @@ use self::feed::LiveFeed;
 use self::news::Ears;
 use self::past::History;
 use self::press::NewsDesk;
-use self::statement::Reader;
+use self::statement::{Reader, Skew};
 use super::clock::ReplayClock;
 use super::keep::Keeping;
 use super::money;
 use crate::adapters::alpaca_http::{Alpaca, AlpacaError, KEY_ID, Keys, SECRET_KEY, Venue};
 use crate::adapters::alpaca_stream::{
-    DataStream, Inbox, StreamSettings, follow_data, follow_orders,
+    DataStream, Inbox, StreamEnd, StreamSettings, follow_data, follow_orders,
 };
 use crate::adapters::clock::now;
 use crate::cli::error::{CliError, ExitCode};
@@ -93,6 +93,8 @@ struct Parts {
     played: Mutex<Vec<Chunk>>,
     /// Whoever has a reason to compare the account says so here.
     doubt: Arc<Notify>,
+    /// Why a stream is not followed any more, where only a person can help.
+    over: Mutex<Option<String>>,
     /// When the first of them opened, and the last closed.
     span: Mutex<Option<(Time, Time)>>,
 }
@@ -131,8 +133,8 @@ impl Live {
             }
             let (clock, local) = (alpaca.clock().await.map_err(refused)?, now());
             let at = clock.timestamp.time();
-            if let Some(skew) = statement::skew(alpaca.venue(), at, local) {
-                return Err(CliError::new(ExitCode::Failure, statement::told(skew)));
+            if let Some(skew) = Skew::of(alpaca.venue(), at, local, None) {
+                return Err(CliError::new(ExitCode::Failure, skew.to_string()));
             }
             let (mut assets, mut terms) = (BTreeMap::new(), AwayTerms::default());
             for symbol in symbols {
@@ -160,6 +162,7 @@ impl Live {
                 leaves_at_close: AtomicBool::new(false),
                 played: Mutex::default(),
                 doubt: Arc::default(),
+                over: Mutex::default(),
                 span: Mutex::default(),
             })))
         })
@@ -310,10 +313,8 @@ impl Live {
         let (out, heard) = tokio::sync::mpsc::channel(256);
         let mut work = JoinSet::new();
         work.spawn(carrier.carry(council.broker.clone()));
-        work.spawn(async move {
-            let end = follow_orders(stream, out).await;
-            tracing::warn!(?end, "the stream of orders is not followed any more");
-        });
+        let live = self.clone();
+        work.spawn(async move { live.ended("orders", follow_orders(stream, out).await) });
         let (every, doubt) = (parts.settings.reconcile_every, Arc::clone(&parts.doubt));
         work.spawn(Ears { reader, every, doubt }.hear(heard));
         work.spawn(desk.follow());
@@ -344,13 +345,27 @@ impl Live {
             let bars = of_class.map(|(symbol, _)| symbol.as_str().to_owned()).collect();
             let (inbox, listener) = Inbox::new(ROOM);
             let wanted = Channels { bars, ..Channels::default() };
+            let live = self.clone();
             work.spawn(async move {
-                let end = follow_data(settings, wanted, inbox).await;
-                tracing::warn!(?end, "a stream of bars is not followed any more");
+                live.ended("bars", follow_data(settings, wanted, inbox).await);
             });
             work.spawn(past::translate(listener, (class, parts.timeframe), out.clone()));
         }
         Ok(LiveFeed::new(heard, self.history(), instruments, (closed, clock)))
+    }
+
+    /// A stream has ended. One that only a person can bring back ends the run: half of a market, or an
+    /// account that is heard of twice an hour, is no market to trade in.
+    fn ended(&self, stream: &str, end: StreamEnd) {
+        tracing::warn!(stream, ?end, "a stream is not followed any more");
+        if let StreamEnd::Operator { why } = end {
+            let mut over = self.0.over.lock().unwrap_or_else(PoisonError::into_inner);
+            over.get_or_insert(format!("the stream of {stream}: {why}"));
+        }
+    }
+
+    fn over(&self) -> Option<String> {
+        self.0.over.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn stream(&self, key: &'static str, url: &str) -> Result<StreamSettings, CliError> {
@@ -398,7 +413,7 @@ pub(in crate::run) struct Joined {
 /// returns the bars played. Checkpoints are taken while nothing is played.
 ///
 /// # Errors
-/// When a station cannot go on, or the council has fallen.
+/// When a station cannot go on, the council has fallen, or a stream is over for good.
 pub(in crate::run) async fn play(
     mut joined: Joined,
     council: &Council,
@@ -408,7 +423,8 @@ pub(in crate::run) async fn play(
     let mut bars = 0;
     loop {
         stations.keep_if_due().await;
-        let Some(chunk) = wait(&mut joined.feed, council, stations, &mut stop).await? else {
+        let Joined { feed, live, .. } = &mut joined;
+        let Some(chunk) = wait((feed, live), council, stations, &mut stop).await? else {
             break;
         };
         joined.live.played(&chunk);
@@ -425,7 +441,7 @@ pub(in crate::run) async fn play(
 
 /// Waits for the next slice. What people do meanwhile is in a checkpoint soon.
 async fn wait(
-    feed: &mut LiveFeed<History>,
+    (feed, live): (&mut LiveFeed<History>, &Live),
     council: &Council,
     stations: &mut Keeping,
     stop: &mut watch::Receiver<bool>,
@@ -436,8 +452,14 @@ async fn wait(
         tokio::select! {
             biased;
             why = council.falls() => return Err(PumpError::Fallen(why)),
-            chunk = &mut next => return Ok(chunk),
+            chunk = &mut next => match live.over() {
+                Some(why) if chunk.is_none() => return Err(PumpError::Feed(why)),
+                _ => return Ok(chunk),
+            },
             () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Some(why) = live.over() {
+            return Err(PumpError::Feed(why));
         }
         metrics::gauge!("conclave_feed_age_seconds").set(began.elapsed().as_secs_f64());
         if council.hurry.is_wished() {

@@ -27,20 +27,44 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// How far our clock may be from the broker's.
 const SKEW_MAX: Duration = Duration::from_secs(2);
 
-/// By how much our clock is wrong, where that is more than is taken. An exchange on this machine has a
-/// time of its own, which says nothing about ours.
-pub(super) fn skew(venue: Venue, theirs: Time, ours: Time) -> Option<Duration> {
-    let apart = Duration::from_millis(theirs.ms().abs_diff(ours.ms()));
-    Some(apart).filter(|apart| venue != Venue::Here && SKEW_MAX < *apart)
+/// By how much a clock is wrong, where that is more than is taken: ours and the broker's, which differ, or
+/// that of an exchange on this machine, which has a time of its own and may not be behind the bars that it
+/// has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skew {
+    /// This machine's clock and the broker's are so far apart.
+    Apart(Duration),
+    /// The exchange's clock is so far behind its own bars.
+    Behind(Duration),
 }
 
-/// The same for people.
-pub(super) fn told(skew: Duration) -> String {
-    format!(
-        "this machine's clock is {} ms from the broker's, and may be {} ms: set it",
-        skew.as_millis(),
-        SKEW_MAX.as_millis()
-    )
+impl Skew {
+    /// What a statement or a start looks at. `told` is the close of the newest bar.
+    pub(super) fn of(venue: Venue, theirs: Time, ours: Time, told: Option<Time>) -> Option<Self> {
+        let wrong = |by: Duration| Some(by).filter(|by| SKEW_MAX < *by);
+        if venue == Venue::Here {
+            return wrong(told?.since(theirs)).map(Self::Behind);
+        }
+        wrong(Duration::from_millis(theirs.ms().abs_diff(ours.ms()))).map(Self::Apart)
+    }
+}
+
+impl std::fmt::Display for Skew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let most = SKEW_MAX.as_millis();
+        match self {
+            Self::Apart(by) => write!(
+                f,
+                "this machine's clock is {} ms from the broker's, and may be {most} ms: set it",
+                by.as_millis(),
+            ),
+            Self::Behind(by) => write!(
+                f,
+                "the exchange's clock is {} ms behind the bars that it has told, and may be {most} ms",
+                by.as_millis(),
+            ),
+        }
+    }
 }
 
 /// Who reads it.
@@ -85,16 +109,15 @@ impl Reader {
 
     /// No new risk is taken by a clock that is wrong: what is old would pass for new.
     async fn look_at_the_clock(&self) -> Result<(), String> {
-        let venue = self.alpaca.venue();
-        if venue == Venue::Here {
-            return Ok(());
-        }
+        // Before the question, because bars go on while it is answered.
+        let told = self.clock.market();
         let theirs = self.alpaca.clock().await.map_err(|error| error.to_string())?;
+        let theirs = theirs.timestamp.time();
         let standing = self.council.safety.standing().trading_state;
-        if let Some(skew) = skew(venue, theirs.timestamp.time(), now())
+        if let Some(skew) = Skew::of(self.alpaca.venue(), theirs, now(), Some(told))
             && standing == TradingState::Active
         {
-            let why = told(skew);
+            let why = skew.to_string();
             tracing::error!(why, "no new risk is taken until somebody has looked");
             let by = By::Rule("clock");
             // In force whatever this returns; safety tells the audit.
@@ -252,21 +275,30 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    /// Remedy of a clock that is wrong: no new risk, at any venue but one with a time of its own.
+    /// Remedy of a clock that is wrong: no new risk. A venue with a time of its own may be ahead of its
+    /// bars, because nothing trades at night, and never behind them.
     #[test]
-    fn a_clock_that_is_more_than_two_seconds_off_is_skewed_everywhere_but_here() {
+    fn a_clock_that_is_more_than_two_seconds_off_is_skewed() {
         let ours = Time::from_ms(1_700_000_000_000);
         let off = |ms: i64| Time::from_ms(ours.ms() + ms);
         for venue in [Venue::Paper, Venue::Live, Venue::Elsewhere] {
             for (ms, is_skewed) in
                 [(0, false), (2_000, false), (-2_000, false), (2_001, true), (-90_000, true)]
             {
-                assert_eq!(skew(venue, off(ms), ours).is_some(), is_skewed, "{venue:?} {ms}");
+                let skew = Skew::of(venue, off(ms), ours, None);
+                assert_eq!(skew.is_some(), is_skewed, "{venue:?} {ms}");
             }
         }
-        assert_eq!(skew(Venue::Here, off(90_000), ours), None);
-        let said = told(skew(Venue::Paper, off(-90_000), ours).unwrap_or_default());
-        assert!(said.contains("90000 ms") && said.contains("2000 ms"), "{said}");
-        assert!(skew(Venue::Paper, Time::from_ms(i64::MAX), Time::from_ms(i64::MIN)).is_some());
+        let here = |ms, told| Skew::of(Venue::Here, off(ms), Time::EPOCH, told);
+        for (ms, is_skewed) in [(90_000, false), (0, false), (-2_000, false), (-2_001, true)] {
+            assert_eq!(here(ms, Some(ours)).is_some(), is_skewed, "{ms}");
+        }
+        assert_eq!(here(-90_000, None), None, "it has told nothing yet");
+        for skew in [Skew::of(Venue::Paper, off(-90_000), ours, None), here(-90_000, Some(ours))] {
+            let said = skew.map(|skew| skew.to_string()).unwrap_or_default();
+            assert!(said.contains("90000 ms") && said.contains("2000 ms"), "{said}");
+        }
+        let (first, last) = (Time::from_ms(i64::MIN), Time::from_ms(i64::MAX));
+        assert!(Skew::of(Venue::Paper, last, first, None).is_some());
     }
 }

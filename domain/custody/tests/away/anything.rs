@@ -56,9 +56,10 @@ impl Floor {
     fn take(&mut self, outgoing: Vec<Outgoing>) {
         for asked in outgoing {
             match asked {
-                Outgoing::Submit { intent } => {
+                Outgoing::Submit { intent, replaces } => {
                     let id = intent.client_order_id.clone();
-                    if intent.side == Side::Sell {
+                    let state = replaces.map_or(StatedState::Open, |of| self.make_room(&of.order));
+                    if intent.side == Side::Sell && state == StatedState::Open {
                         let sold: i64 = self.selling().map(Standing::open).sum();
                         let left = self.position - sold;
                         assert!(intent.qty.raw() <= left, "O-2: oversold: {intent:?} of {left}");
@@ -67,9 +68,12 @@ impl Floor {
                         intent: *intent,
                         filled: Qty::ZERO,
                         worth: 0,
-                        state: StatedState::Open,
+                        state,
                         cancel_asked: false,
                     };
+                    if standing.state != StatedState::Open {
+                        self.unsaid.push(standing.stated(Time::EPOCH).reports());
+                    }
                     assert!(self.orders.insert(id, standing).is_none(), "O-2: sent twice");
                 }
                 Outgoing::Cancel { order, .. } => {
@@ -79,6 +83,18 @@ impl Floor {
                 }
             }
         }
+    }
+
+    /// Replaces an order, or does not: how the one stands that was to take its place.
+    fn make_room(&mut self, former: &ClientOrderId) -> StatedState {
+        let refuses = self.orders.len() % 3 == 0;
+        let former = self.orders.get_mut(former).unwrap();
+        if refuses || former.open() == 0 || former.filled.raw() > 0 {
+            return StatedState::Rejected { text: "not replaceable".to_owned() };
+        }
+        former.state = StatedState::Replaced;
+        self.unsaid.push(former.stated(Time::EPOCH).reports());
+        StatedState::Open
     }
 
     fn selling(&self) -> impl Iterator<Item = &Standing> {

@@ -31,7 +31,11 @@ impl Desk {
     fn asked(&mut self) -> Vec<String> {
         let outgoing = self.custody.take_outgoing();
         let word = |asked: &Outgoing| match asked {
-            Outgoing::Submit { intent } => said(intent),
+            Outgoing::Submit { intent, replaces: None } => said(intent),
+            Outgoing::Submit { intent, replaces: Some(former) } => {
+                let former = self.custody.orders().get(&former.order).unwrap();
+                format!("{} for {}", said(intent), said(&former.intent))
+            }
             Outgoing::Cancel { order, .. } => {
                 let order = self.custody.orders().get(order).unwrap();
                 format!("cancel {}", said(&order.intent))
@@ -101,27 +105,62 @@ fn said(intent: &OrderIntent) -> String {
 }
 
 /// O-4: behind an entry a stop rests at the broker, so that a process that is dead leaves nothing
-/// unprotected; it follows the rules.
+/// unprotected; it follows the rules, in one step, so that one stands throughout.
 #[test]
-fn the_stop_at_the_broker_follows_the_rules_once_the_former_one_is_gone() {
+fn the_stop_at_the_broker_follows_the_rules_in_place_of_the_former_one() {
     let (mut desk, stop) = Desk::guarded();
     desk.days(&[ohlc("100 101 99 100")]);
     assert_eq!(desk.asked(), [""; 0], "it stands where it should");
     // 2 % of gain: from here the stop stands at the entry.
     desk.days(&[ohlc("101 103 101 102")]);
     desk.days(&[ohlc("102 103 101 102")]);
-    assert_eq!(desk.asked(), ["cancel sell 10 stop 92"]);
-    desk.days(&[ohlc("102 103 101 102")]);
-    assert_eq!(desk.asked(), [""; 0], "asked once");
-    desk.hear_of(&stop, Said::Canceled);
-    assert_eq!(desk.asked(), ["sell 10 stop 100"]);
+    assert_eq!(desk.asked(), ["sell 10 stop 100 for sell 10 stop 92"]);
     let second = desk.last_open();
     assert_ne!(second, stop);
+    desk.days(&[ohlc("102 103 101 102")]);
+    assert_eq!(desk.asked(), [""; 0], "asked once");
     desk.accept(&second);
+    desk.days(&[ohlc("102 103 101 102")]);
+    assert_eq!(desk.asked(), [""; 0], "the broker has said nothing of the former yet");
+    desk.hear_of(&stop, Said::Replaced);
+    assert_eq!(desk.asked(), [""; 0]);
     desk.hear_of(&second, Said::Expired);
     assert_eq!(desk.asked(), [""; 0], "what ends by itself waits for the next bar");
     desk.days(&[ohlc("102 103 101 102")]);
     assert_eq!(desk.asked(), ["sell 10 stop 100"]);
+}
+
+/// O-2, O-4: where the broker replaces nothing, the former stop is canceled at the next bar, and a new one
+/// sent behind it.
+#[test]
+fn a_stop_that_is_not_replaced_is_canceled_and_sent_anew() {
+    let (mut desk, stop) = Desk::guarded();
+    desk.days(&[ohlc("101 103 101 102"), ohlc("102 103 101 102")]);
+    assert_eq!(desk.asked(), ["sell 10 stop 100 for sell 10 stop 92"]);
+    let text = "not replaceable".to_owned();
+    let second = desk.last_open();
+    desk.hear_of(&second, Said::Rejected { code: Code::BrokerRejected, text });
+    assert_eq!(desk.asked(), [""; 0], "not thrown at it again at once");
+    desk.days(&[ohlc("102 103 101 102")]);
+    assert_eq!(desk.asked(), ["cancel sell 10 stop 92"]);
+    desk.hear_of(&stop, Said::Canceled);
+    assert_eq!(desk.asked(), ["sell 10 stop 100"]);
+}
+
+/// O-4: whoever wants out while a stop is being replaced has both taken back.
+#[test]
+fn an_exit_takes_back_the_stop_and_the_one_that_is_to_replace_it() {
+    let (mut desk, stop) = Desk::guarded();
+    let symbol = desk.symbol(0);
+    desk.days(&[ohlc("101 103 101 102"), ohlc("102 103 101 102")]);
+    desk.asked();
+    let second = desk.last_open();
+    desk.flatten(Some(&symbol), ExitReason::Person);
+    assert_eq!(desk.asked(), ["cancel sell 10 stop 92", "cancel sell 10 stop 100"]);
+    desk.hear_of(&stop, Said::Replaced);
+    assert_eq!(desk.asked(), [""; 0], "the other may fill");
+    desk.hear_of(&second, Said::Canceled);
+    assert_eq!(desk.asked(), ["sell 10 market"]);
 }
 
 /// O-2: an exit by rule goes out behind the news that the stop is gone, for what is left then.
@@ -219,11 +258,13 @@ fn an_entry_that_fills_in_parts_is_guarded_from_the_next_bar_on() {
     let stop = desk.last_open();
     desk.accept(&stop);
     desk.fill(&id, "1", "100", "4");
-    assert_eq!(desk.asked(), ["cancel sell 3 stop 92"]);
-    desk.hear_of(&stop, Said::Canceled);
-    assert_eq!(desk.asked(), [""; 0], "the entry is still being filled");
+    assert_eq!(desk.asked(), ["sell 4 stop 92 for sell 3 stop 92"]);
+    let second = desk.last_open();
+    desk.accept(&second);
+    desk.hear_of(&stop, Said::Replaced);
+    assert_eq!(desk.asked(), [""; 0]);
     desk.hear_of(&id, Said::Expired);
-    assert_eq!(desk.asked(), ["sell 4 stop 92"]);
+    assert_eq!(desk.asked(), [""; 0], "it is guarded already");
 }
 
 #[test]
@@ -242,7 +283,7 @@ fn coins_are_guarded_by_a_stop_with_a_limit_and_fractions_for_the_day() {
     let sent: Vec<(String, TimeInForce)> = outgoing
         .iter()
         .filter_map(|asked| match asked {
-            Outgoing::Submit { intent } => Some((said(intent), intent.time_in_force)),
+            Outgoing::Submit { intent, .. } => Some((said(intent), intent.time_in_force)),
             Outgoing::Cancel { .. } => None,
         })
         .collect();

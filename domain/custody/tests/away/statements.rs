@@ -158,9 +158,9 @@ fn what_was_done_by_hand_is_taken_over_and_guarded() {
     assert_eq!(told.adjustments.len(), 4, "cash and three positions: {told:?}");
     assert!(told.happenings.iter().any(|it| matches!(it, Happening::Adjusted { .. })));
     // The stop of ten is too large for four; the other one is new; nobody touches ZZZ.
-    assert_eq!(desk.asked(), ["cancel sell 10 stop 92", "buy 5 stop 115"]);
-    desk.hear_of(&stop, Said::Canceled);
-    assert_eq!(desk.asked(), ["sell 4 stop 92"]);
+    assert_eq!(desk.asked(), ["sell 4 stop 92 for sell 10 stop 92", "buy 5 stop 115"]);
+    desk.hear_of(&stop, Said::Replaced);
+    assert_eq!(desk.asked(), [""; 0]);
     let again = Statement { changes: desk.statement().changes, ..desk.statement() };
     let again = Statement { positions: statement.positions.clone(), ..again };
     let again = Statement { cash: statement.cash, equity: None, ..again };
