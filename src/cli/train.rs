@@ -44,6 +44,10 @@ pub struct TrainArgs {
     /// the terminal, autonomous moves it; autonomous when not given.
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// Listens on this port of `http.host` while it trains, 0 for any: `status`, `agents`, `rounds`,
+    /// `approvals`, `budgets`, `mode`, `halt` and `resume` with `--store` and its directory.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
 }
 
 /// The other verbs of `train`.

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
 use outside::Outside;
-pub(super) use views::audit_state;
+pub(super) use views::{absent, audit_state, clip};
 
 /// What a desk is made of.
 #[derive(Clone)]

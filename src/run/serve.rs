@@ -44,7 +44,7 @@ use crate::http::rate::{Rate, RateLimits};
 use crate::http::{self, Shared};
 
 /// The environment variable with an operator's token.
-const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
+pub(super) const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
 
 /// Events that wait for the disk before anybody sees them; a watcher skips those beyond.
 const FEED_MAX: usize = 4_096;
@@ -224,7 +224,7 @@ pub(super) async fn probe(config: &Config, named: bool) -> Result<(), CliError> 
 
 /// The default port may be taken by another run of ours: then any free one does. A port that a
 /// person named is taken or refused.
-async fn bind_or_choose(
+pub(super) async fn bind_or_choose(
     address: std::net::SocketAddr,
     token_given: bool,
     named: bool,
@@ -240,7 +240,7 @@ async fn bind_or_choose(
 }
 
 /// Writes where the process listens, and the token that only its owner may read.
-fn announce(dir: &Path, url: &str, token: &Token) -> Result<(), CliError> {
+pub(super) fn announce(dir: &Path, url: &str, token: &Token) -> Result<(), CliError> {
     use std::io::Write as _;
     let station = Station { url: url.to_owned(), pid: std::process::id() };
     let text = serde_json::to_string(&station)
@@ -256,7 +256,7 @@ fn announce(dir: &Path, url: &str, token: &Token) -> Result<(), CliError> {
 }
 
 /// The thread beside the bars: HTTP, the events of the log, and the post, until it is ended.
-fn beside(
+pub(super) fn beside(
     listener: Option<std::net::TcpListener>,
     shared: Shared,
     (audit, post): (AuditHandle, Option<Post>),

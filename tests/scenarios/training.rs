@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::models::{KEY, ROOM};
 use crate::provider::{Plan, Provider};
-use crate::rig::{Said, World, text, wait_for};
+use crate::rig::{Running, Said, World, text, wait_for};
 
 /// `train` over the world's market.
 fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -191,4 +191,57 @@ fn a_comparison_trains_both_arms_and_says_what_they_show() {
     assert_eq!(outcome["verdict"] == "no_treatment", applied == 0, "{words}");
     assert_eq!(words.starts_with("no treatment"), applied == 0, "{words}");
     world.verify("ab/seed-1-agents");
+}
+
+/// The decisions that wait for a person.
+fn waiting(running: &Running<'_>) -> Vec<String> {
+    let view = running.get("approvals").unwrap_or_default();
+    let items = view["approvals"].as_array().cloned().unwrap_or_default();
+    items.iter().map(|item| text(&item["decision"])).collect()
+}
+
+/// T-3 and O-3: in supervised mode a lever waits for a person's answer, which may come over HTTP; a halt
+/// stops the levers and not the training.
+#[test]
+fn a_run_that_listens_is_answered_and_halted_and_trains_to_its_end() {
+    let world = World::new();
+    let sizes = ["--steps", "400000", "--mode", "supervised", "--out", "w"];
+    let mut running = world.serve("w", &args(&sizes));
+    running.wait("a question", |running| !waiting(running).is_empty());
+    let status = running.get("status").expect("a status");
+    assert_eq!(
+        (text(&status["job"]), text(&status["mode"])),
+        ("training".into(), "supervised".into())
+    );
+    assert!(
+        status["steps"].as_u64() > Some(0) && status["validation"]["cycle"].is_u64(),
+        "{status:#}"
+    );
+    assert!(status["agents"].to_string().contains("risk_analyst"), "{status:#}");
+    let first = waiting(&running).remove(0);
+    let stranger = running.http("POST", &format!("/api/v1/approvals/{first}/approve"), None, "{}");
+    assert_eq!(stranger.expect("an answer").0, 401, "without the token nobody answers");
+    running.verb(&["approvals", "approve", &first]).succeeds();
+    running.verb(&["approvals", "approve", &first]).refuses(5, &first);
+    let halted = running.verb(&["halt"]);
+    let said = String::from_utf8_lossy(&halted.succeeds().0.stdout).into_owned();
+    assert!(said.contains("no lever of an agent moves any more"), "{said}");
+    assert_eq!(running.get("status").expect("a status")["trading_state"]["state"], "halted");
+    assert_ne!(running.verb(&["flatten"]).code(), Some(0), "there is nothing to close");
+    // What only protects is asked about all the same; the run waits for the answer.
+    while running.get("status").is_some() {
+        for decision in waiting(&running) {
+            running.verb(&["approvals", "deny", &decision]);
+        }
+        wait_for(Duration::from_millis(20));
+    }
+    assert!(running.ended().success());
+    world.verify("w");
+    let answers = world.steps("w", "approval.answered");
+    assert_eq!(answers[0]["body"]["approved"], true, "{:#}", answers[0]);
+    assert_eq!(answers[0]["decision"], first.as_str());
+    assert_eq!(document(&world, "w")["ending"], "done");
+    assert!(!world.path("w").join("station.json").exists());
+    let alone = args(&["--agents", "off", "--port", "0", "--out", "x"]);
+    world.verb(&alone).refuses(2, "agents guide");
 }

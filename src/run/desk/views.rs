@@ -202,10 +202,10 @@ fn item(pending: &Pending) -> Value {
 }
 
 /// A text from outside, short and on one line.
-pub(super) fn clip(text: &str) -> String {
+pub(in crate::run) fn clip(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
-pub(super) fn absent() -> Refusal {
+pub(in crate::run) fn absent() -> Refusal {
     Refusal::Unavailable("safety does not answer; it is restarted by itself".to_owned())
 }

@@ -174,6 +174,7 @@ fn run<T: Trainers>(
         watch: experiment.watch.clone(),
         header,
         earlier: experiment.earlier,
+        listen: None,
     };
     let mut ended = train(trainers, &plan)?;
     if experiment.watch.is_stopped() {

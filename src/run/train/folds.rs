@@ -37,6 +37,7 @@ pub(super) fn walk<T: Trainers>(folds: &[T], plan: &Plan<'_>) -> Result<Vec<Riva
             watch: Watch { stop: stop.clone(), ..Watch::default() },
             header: plan.header.clone(),
             earlier: &[],
+            listen: None,
         };
         let mut ended = train(*fold, &own)?;
         if own.watch.is_stopped() {

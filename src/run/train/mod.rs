@@ -2,11 +2,14 @@
 
 mod ab;
 mod advice;
+mod desk;
 mod folds;
 mod history;
+mod listen;
 mod logs;
 mod one;
 mod person;
+mod questions;
 mod recipe;
 mod shown;
 mod team;
@@ -20,6 +23,7 @@ use std::sync::atomic::Ordering;
 use conclave_actors::runtime::agent::Entry;
 use conclave_actors::training::TEAM;
 use conclave_actors::training::run::Ending;
+use conclave_actors::training::run::port::Approver;
 use conclave_domain::brief::training::EarlierAdvice;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::Symbol;
@@ -39,7 +43,9 @@ use crate::cli::progress::Progress;
 use crate::cli::train::{AbArgs, SizeArgs, TrainArgs};
 use crate::config::{Config, Loaded};
 use crate::report::training::{self as report};
+use listen::Listen;
 use one::{Ended, Plan, train};
+use questions::Questions;
 use recipe::{TrainRecipe, Wanted};
 use shown::{Told, tell};
 use trainers::{Judgement, Trainers};
@@ -184,9 +190,11 @@ pub fn run(
     let _ = logging::configure(&ready.loaded.config.log.level);
     let trainers = ready.trainers()?;
     let folds = LocalTrainers::folds(&ready.bars, ready.terms(), args.folds)?;
-    let approver = person::at_the_terminal(args.mode)?;
+    let approver = person::at_the_terminal(args.mode, args.port.is_some())?;
+    let listen = listen(args, &ready, approver.clone())?;
     let bar = Arc::new(Progress::steps(ready.recipe.steps));
     let watch = shown::watch(&bar);
+    let watch = listen.as_ref().map_or(watch.clone(), |listen| listen.seen.noting(&watch));
     let _signals = person::stops(&watch)?;
     let plan = Plan {
         config: &ready.loaded.config,
@@ -196,9 +204,13 @@ pub fn run(
         id: &ready.id,
         resume: args.resume.is_some(),
         mode: args.mode.or_else(|| args.resume.is_none().then_some(Mode::Autonomous)),
-        approver,
-        watch: watch.clone(),
+        approver: match &listen {
+            Some(listen) => Some(Arc::clone(&listen.questions) as Arc<dyn Approver>),
+            None => approver,
+        },
+        watch,
         header: ready.header("train"),
+        listen: listen.as_ref(),
         earlier: &ready.earlier,
     };
     if args.resume.is_none() {
@@ -220,6 +232,24 @@ pub fn run(
     }
     tell(&told, &ready.dir, format, out)?;
     farewell(&ended.driven.ending, &ready.dir)
+}
+
+/// The HTTP side, where one is asked for.
+///
+/// # Errors
+/// Where nobody guides the run: then there is nothing to be told and nobody to be asked.
+fn listen(
+    args: &TrainArgs,
+    ready: &Ready,
+    terminal: Option<Arc<dyn Approver>>,
+) -> Result<Option<Listen>, CliError> {
+    let Some(port) = args.port else { return Ok(None) };
+    if ready.names.is_empty() {
+        let text =
+            "--port is for a run that agents guide: this one has no lever that could be halted";
+        return Err(CliError::new(ExitCode::Usage, text));
+    }
+    Listen::on(port, ready.recipe.steps, Questions::new(terminal)).map(Some)
 }
 
 /// Writes what the run leaves.

@@ -25,6 +25,7 @@ use tokio::runtime::{Handle, Runtime};
 use super::super::world::{self, Opened};
 use super::super::{runtime, spend};
 use super::history::History;
+use super::listen::Listen;
 use super::team::Team;
 use super::trainers::{Resumed, Trainers, Watch};
 use crate::adapters::clock::SystemClock;
@@ -59,6 +60,8 @@ pub(super) struct Plan<'a> {
     pub(super) header: Value,
     /// What its agents are told of earlier runs.
     pub(super) earlier: &'a [EarlierAdvice],
+    /// Where it listens, if it does.
+    pub(super) listen: Option<&'a Listen>,
 }
 
 /// A run that has ended.
@@ -217,8 +220,21 @@ fn guided<P: TrainerPort + 'static>(
             approval_expiry: plan.config.approvals.expiry,
         };
         let council = TrainingRun::start(setup, world).await;
-        let council = council.map_err(|error| failed(&error))?;
-        let driven = lead(plan, &council, trainer, &history).await;
+        let council = Arc::new(council.map_err(|error| failed(&error))?);
+        let open = match plan.listen {
+            Some(listen) => listen.open(plan, &council).await.map(Some),
+            None => Ok(None),
+        };
+        let driven = match open {
+            Ok(open) => {
+                let driven = lead(plan, &council, trainer, &history).await;
+                if let Some(open) = open {
+                    open.close().await;
+                }
+                driven
+            }
+            Err(error) => Err(error),
+        };
         let guide = council.guidance.guide();
         council.stop().await;
         let (trainer, driven) = driven?;

@@ -55,15 +55,19 @@ impl fmt::Debug for AtTheTerminal {
     }
 }
 
-/// Whoever answers in supervised mode; nobody in the others.
+/// Whoever answers in supervised mode at the terminal; nobody where there is none.
 ///
 /// # Errors
-/// With exit code 2 where supervised mode is wanted and nobody sits at a terminal.
-pub(super) fn at_the_terminal(mode: Option<Mode>) -> Result<Option<Arc<dyn Approver>>, CliError> {
+/// With exit code 2 where supervised mode is wanted, nobody sits at a terminal, and the run does not
+/// listen elsewhere.
+pub(super) fn at_the_terminal(
+    mode: Option<Mode>,
+    listens: bool,
+) -> Result<Option<Arc<dyn Approver>>, CliError> {
     let is_there = std::io::stdin().is_terminal();
-    if !is_there && mode == Some(Mode::Supervised) {
-        let text = "supervised training asks at the terminal, and there is none: use advisory or \
-                    autonomous";
+    if !is_there && !listens && mode == Some(Mode::Supervised) {
+        let text = "supervised training asks at the terminal, and there is none: have it listen with \
+                    --port, or use advisory or autonomous";
         return Err(CliError::new(ExitCode::Usage, text));
     }
     if !is_there {

@@ -1,0 +1,116 @@
+//! The HTTP side of a training run, where one is asked for: the same server, token and rate as of `run`,
+//! on a thread and a runtime of its own, so that training never holds up an answer.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use conclave_actors::training::run::TrainingRun;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::oneshot;
+
+use super::super::serve::{self, TOKEN_ENV};
+use super::desk::{Seen, TrainDesk};
+use super::one::Plan;
+use super::questions::Questions;
+use crate::adapters::clock::now;
+use crate::adapters::control_http::STATION_FILE;
+use crate::catalogue;
+use crate::cli::error::{CliError, ExitCode};
+use crate::http::Shared;
+use crate::http::auth::Token;
+use crate::http::events::Hub;
+use crate::http::rate::{Rate, RateLimits};
+
+/// Where a run listens, and what is shown there.
+#[derive(Debug)]
+pub(super) struct Listen {
+    port: u16,
+    steps: u64,
+    metrics: PrometheusHandle,
+    /// What was last seen of it.
+    pub(super) seen: Arc<Seen>,
+    /// What waits for a person.
+    pub(super) questions: Arc<Questions>,
+}
+
+impl Listen {
+    /// On a port, 0 for any, for a run of so many steps.
+    ///
+    /// # Errors
+    /// When the process has its metrics already.
+    pub(super) fn on(port: u16, steps: u64, questions: Questions) -> Result<Self, CliError> {
+        let metrics = catalogue::install();
+        let metrics =
+            metrics.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+        let (seen, questions) = (Arc::default(), Arc::new(questions));
+        Ok(Self { port, steps, metrics, seen, questions })
+    }
+
+    /// Begins to listen, and says where in the run's directory.
+    ///
+    /// # Errors
+    /// When the port is taken, or the address is exposed without a token.
+    pub(super) async fn open(
+        &self,
+        plan: &Plan<'_>,
+        council: &Arc<TrainingRun>,
+    ) -> Result<Open, CliError> {
+        let failed = |error: std::io::Error| CliError::new(ExitCode::Failure, error.to_string());
+        let settings = &plan.config.http;
+        let given = std::env::var(TOKEN_ENV).ok().filter(|token| !token.is_empty());
+        let address = SocketAddr::new(settings.host, self.port);
+        let bound = serve::bind_or_choose(address, given.is_some(), true).await?;
+        let listener = bound.into_std().map_err(failed)?;
+        let token = match given {
+            Some(token) => Token::new(&token),
+            None => Token::fresh().map_err(failed)?,
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        serve::announce(plan.dir, &format!("http://{address}"), &token)?;
+        tracing::info!(%address, "serving");
+        let desk = TrainDesk {
+            council: Arc::clone(council),
+            dir: plan.dir.to_owned(),
+            run_id: plan.id.to_owned(),
+            steps: self.steps,
+            seen: Arc::clone(&self.seen),
+            questions: Arc::clone(&self.questions),
+            metrics: self.metrics.clone(),
+            started_at: now(),
+        };
+        let (burst, per_second) = (settings.burst, settings.requests_per_second);
+        let shared = Shared {
+            desk: Arc::new(desk),
+            hub: Arc::new(Hub::default()),
+            token,
+            guard_reads: !settings.host.is_loopback(),
+            rate: Rate::new(RateLimits { burst, per_second }),
+        };
+        let audit = council.audit.clone();
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("http".to_owned());
+        let work = move || serve::beside(Some(listener), shared, (audit, None), ended);
+        let thread = thread.spawn(work).map_err(failed)?;
+        Ok(Open { end, thread, station: plan.dir.join(STATION_FILE) })
+    }
+}
+
+/// A run that listens.
+#[derive(Debug)]
+pub(super) struct Open {
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    station: PathBuf,
+}
+
+impl Open {
+    /// Listens no more.
+    pub(super) async fn close(self) {
+        let _ = self.end.send(());
+        let _ = std::fs::remove_file(self.station);
+        let thread = self.thread;
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
