@@ -16,6 +16,7 @@ mod policy;
 mod provider;
 mod rig;
 mod scenarios;
+mod selection;
 mod telegram;
 mod tidy;
 mod venue;

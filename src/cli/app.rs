@@ -11,7 +11,7 @@ use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
     agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, exchange, logging,
-    metrics, replay, report, scorecard, status, train, watch,
+    metrics, replay, report, scorecard, select, status, train, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -77,6 +77,8 @@ pub enum Verb {
     Backtest(Box<backtest::BacktestArgs>),
     /// Trains a policy, guided by the training team; `train ab` compares it with nobody's guidance.
     Train(Box<train::TrainArgs>),
+    /// Which symbols are worth trading: filters, eight metrics, a list that is spread, and every reason.
+    Select(Box<select::SelectArgs>),
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
@@ -140,6 +142,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         }
         Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
         Verb::Train(args) => train::run(&args, file.as_deref(), format, out),
+        Verb::Select(args) => select::run(&args, file.as_deref(), format, out),
         Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Exchange(args) => {
             accepted(file.as_deref())?;

@@ -20,6 +20,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod scorecard;
+pub mod select;
 pub mod status;
 pub mod train;
 pub mod watch;

@@ -31,6 +31,7 @@ mod page;
 pub mod picture;
 mod sample;
 pub mod scorecard;
+pub mod selection;
 mod summary;
 mod tables;
 pub mod training;

@@ -26,6 +26,7 @@ pub(crate) mod repeat;
 mod resume;
 pub mod rounds;
 pub(crate) mod scorecard;
+pub mod select;
 mod serve;
 mod session;
 pub(crate) mod spend;

@@ -1,0 +1,171 @@
+//! `select`: which symbols are worth trading, and why each other is not.
+
+mod explain;
+mod show;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use conclave_domain::brief::selection::Constraints;
+use conclave_domain::market::symbol::Symbol;
+use conclave_domain::selection::score::default_weights;
+use conclave_domain::time::Time;
+
+use super::config;
+use super::error::{CliError, ExitCode};
+use super::format::{Format, write_json};
+use crate::report::ReportError;
+use crate::report::selection::{self, SelectionReport};
+use crate::run::select::{Source, Synthetic, Universe, cores, load, rank};
+
+/// `select`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Without --data or --synthetic it selects from the embedded bars. Every symbol goes through \
+    the hard filters of its class, which the table of assets states; those that pass are scored by eight \
+    metrics, and the list is taken by score such that no pair correlates above 0.60, none are of one \
+    issuer, and no sector has more than two fifths. The list is checked once more at the end. \
+    Exit codes: 0 a list, 5 a symbol that is not there, 8 data that are no universe, or no symbol that passes."
+)]
+pub struct SelectArgs {
+    /// The symbols to select from; all that there are when not given.
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',')]
+    pub symbols: Vec<Symbol>,
+    /// CSV files of bars, or a directory of them with assets.csv and splits.csv beside; a file's stem is
+    /// its symbol.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// The table of assets (symbol,class,sector,name): class and sector are never guessed.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub assets: Option<PathBuf>,
+    /// The table of splits (symbol,date,ratio).
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub splits: Option<PathBuf>,
+    /// As many shares of the synthetic market.
+    #[arg(long, value_name = "N", conflicts_with = "data")]
+    pub synthetic: Option<usize>,
+    /// Coins beside the synthetic shares.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "synthetic")]
+    pub coins: usize,
+    /// Bars of each synthetic symbol.
+    #[arg(long, value_name = "N", default_value_t = 1_500, requires = "synthetic")]
+    pub bars: usize,
+    /// Seed of the synthetic symbols.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic")]
+    pub seed: u64,
+    /// Synthetic series whose nature is known, in the place of a market: a column says what each truly is.
+    #[arg(long, requires = "synthetic", conflicts_with = "coins")]
+    pub labelled: bool,
+    /// Symbols on the list at most.
+    #[arg(long, value_name = "K", default_value = "5", value_parser = count)]
+    pub count: usize,
+    /// Only what was known then, such as 2012-06-29T20:00:00Z; the close of the last bar when not given.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Time>,
+    /// Everything that is known of one symbol, and why it is on the list or not.
+    #[arg(long, value_name = "SYMBOL")]
+    pub explain: Option<Symbol>,
+    /// Threads; as many as there are cores when not given.
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub threads: Option<usize>,
+    /// Directory for report.html and selection.json.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// The most symbols of a list, and threads.
+const COUNT_MAX: usize = 1_000;
+
+fn count(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    let wanted = || format!("a number from 1 to {COUNT_MAX} is wanted");
+    number.filter(|number| (1..=COUNT_MAX).contains(number)).ok_or_else(wanted)
+}
+
+impl SelectArgs {
+    fn source(&self) -> Source {
+        if let Some(symbols) = self.synthetic {
+            let Self { coins, bars, seed, labelled, .. } = *self;
+            return Source::Synthetic(Synthetic { symbols, coins, bars, seed, labelled });
+        }
+        if self.data.is_empty() {
+            return Source::Embedded;
+        }
+        let (paths, assets, splits) = (&self.data, &self.assets, &self.splits);
+        Source::Files { paths: paths.clone(), assets: assets.clone(), splits: splits.clone() }
+    }
+
+    /// Where the symbols come from, in words.
+    fn source_in_words(&self) -> String {
+        match (self.synthetic, self.labelled) {
+            (Some(_), true) => format!("series of a known nature, seed {}", self.seed),
+            (Some(_), false) => format!("the synthetic market, seed {}", self.seed),
+            (None, _) if self.data.is_empty() => "the bars that ship with Conclave".to_owned(),
+            _ => "bars from files".to_owned(),
+        }
+    }
+}
+
+/// Selects, prints and writes.
+///
+/// # Errors
+/// [`ExitCode::NotFound`] for a symbol that is not there, [`ExitCode::Data`] when there is no universe or
+/// no symbol passes, [`ExitCode::Failure`] when nothing can be written.
+pub fn run(
+    args: &SelectArgs,
+    file: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    config::load(file, &[])?;
+    let universe = load(&args.source(), &args.symbols, args.as_of)?;
+    let report = selected(args, universe)?;
+    if let Some(symbol) = &args.explain {
+        explain::check(&report, symbol)?;
+    }
+    if let Some(dir) = &args.out {
+        selection::write(&report, dir).map_err(unwritten)?;
+    }
+    match (&args.explain, format) {
+        (Some(symbol), Format::Text) => explain::print(&report, symbol, out)?,
+        (Some(symbol), _) => write_json(&explain::document(&report, symbol), format, out)?,
+        (None, Format::Text) => show::print(&report, args.out.as_deref(), out)?,
+        (None, _) => write_json(&report, format, out)?,
+    }
+    if report.selected.symbols().is_empty() {
+        let text = "no symbol passes all filters: the table of filters says where they went";
+        return Err(CliError::new(ExitCode::Data, text));
+    }
+    Ok(())
+}
+
+/// From a universe to the list that was checked last.
+fn selected(args: &SelectArgs, universe: Universe) -> Result<SelectionReport, CliError> {
+    let nothing = || CliError::new(ExitCode::Data, "there is no bar to select by");
+    let as_of = args.as_of.or_else(|| universe.end()).ok_or_else(nothing)?;
+    let threads = args.threads.unwrap_or_else(cores);
+    let rules = Constraints::default();
+    let scored = rank(&universe, as_of, &rules, default_weights(), threads)
+        .map_err(|error| CliError::new(ExitCode::Config, error.to_string()))?;
+    let diverse = scored.diverse(args.count);
+    let list = scored
+        .selected(diverse.list.clone())
+        .map_err(|error| CliError::new(ExitCode::Denied, error.to_string()))?;
+    let mut report =
+        SelectionReport::of(&scored, &diverse, list, args.count, args.explain.as_ref());
+    report.source = args.source_in_words();
+    report.universe += universe.first_look.refused.len();
+    report.filters.splice(0..0, universe.first_look.reports);
+    report.first_look = universe.first_look.refused;
+    report.truth =
+        universe.truth.into_iter().map(|(symbol, truth)| (symbol, truth.to_owned())).collect();
+    Ok(report)
+}
+
+fn unwritten(error: ReportError) -> CliError {
+    CliError::new(ExitCode::Failure, "the report cannot be written").caused_by(error)
+}

@@ -1,0 +1,176 @@
+//! `report.html` of a selection; no script, nothing fetched, every text escaped.
+
+use conclave_domain::brief::selection::{Candidate, Metric};
+use conclave_domain::ratio::Ratio;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::super::chart::Failure;
+use super::{SelectionReport, heat};
+
+/// Excluded symbols that are listed with their reasons; the JSON has all.
+const EXCLUDED_MAX: usize = 200;
+
+/// The whole page.
+pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
+    let map = heat::map(report)?;
+    let (picked, asked) = (report.selected.symbols().len(), report.count);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'";
+                title { "Conclave: selection at " (report.as_of) }
+                style { (PreEscaped(include_str!("../report.css"))) }
+            }
+            body {
+                h1 { "Conclave select" }
+                p { (picked) " of " (report.universe) " symbols, as of " (report.as_of) "; " (report.source) }
+                @if picked < asked {
+                    div.notes {
+                        p { (asked) " were asked for; no more fit together. Each of the others has its reason below." }
+                    }
+                }
+                (regime(report))
+                h2 { "Scores" }
+                div.wide { (scores(report)) }
+                p.dim { "A bar is a metric's part of the score, from nothing to full; the figure beside it is the metric itself." }
+                @if let Some(map) = &map {
+                    h2 { "Correlations" }
+                    figure {
+                        (PreEscaped(map))
+                        figcaption { "Of daily log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
+                    }
+                }
+                (weights(report))
+                (filters(report))
+                (exclusions(report))
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn regime(report: &SelectionReport) -> Markup {
+    let regime = &report.regime;
+    let tiles = [
+        ("bull", regime.bull),
+        ("bear", regime.bear),
+        ("sideways", regime.sideways),
+        ("crash", regime.crash),
+    ];
+    html! {
+        div.tiles {
+            @for (name, share) in tiles {
+                div.tile { b { (percent(share)) } span { (name) } }
+            }
+        }
+    }
+}
+
+/// The list first, then the best beside it.
+fn scores(report: &SelectionReport) -> Markup {
+    let shown = report.shown();
+    html! {
+        table {
+            tr {
+                th { "symbol" } th { "score" } th { "place" } th { "sector" }
+                @if !report.truth.is_empty() { th { "truly" } }
+                @for metric in Metric::ALL { th { (metric.name().replace('_', " ")) } }
+                th { "beside the list because" }
+            }
+            @for symbol in shown {
+                @if let Some(candidate) = report.candidate(symbol) { (row(report, candidate)) }
+            }
+        }
+    }
+}
+
+fn row(report: &SelectionReport, candidate: &Candidate) -> Markup {
+    let is_on = report.selected.symbols().contains(&candidate.symbol);
+    html! {
+        tr {
+            td { @if is_on { b { (candidate.symbol) } } @else { (candidate.symbol) } }
+            td { @if let Some(score) = candidate.score { (format!("{:.3}", score.get())) } }
+            td { @if let Some(rank) = candidate.rank { (rank) } }
+            td.text { (candidate.sector) }
+            @if !report.truth.is_empty() {
+                td.text { (report.truth.get(&candidate.symbol).map_or("", String::as_str)) }
+            }
+            @for metric in Metric::ALL { (cell(candidate, metric)) }
+            td.text { (report.passed_over.get(&candidate.symbol).map_or("", String::as_str)) }
+        }
+    }
+}
+
+/// A metric: its part as a bar, its value, and what its estimator says on hovering.
+fn cell(candidate: &Candidate, metric: Metric) -> Markup {
+    let Some(found) = candidate.metrics.get(&metric) else { return html! { td {} } };
+    let part = found.part.map_or(0.0, Ratio::get);
+    html! {
+        td title=(found.diagnostic) {
+            svg viewBox="0 0 60 8" role="img" style="width:4rem;height:.5rem;margin-left:auto" {
+                rect width="60" height="8" fill="currentColor" opacity="0.12" {}
+                rect width=(format!("{:.1}", 60.0 * part)) height="8" fill="#2f81d2" {}
+            }
+            @if let Some(value) = found.value { (format!("{:.3}", value.get())) } @else { "n/a" }
+        }
+    }
+}
+
+fn weights(report: &SelectionReport) -> Markup {
+    html! {
+        h2 { "Weights" }
+        div.wide { table.words {
+            tr { th { "metric" } th { "weight" } th { "default" } }
+            @for (metric, weight) in &report.weights {
+                tr {
+                    td { (metric.name().replace('_', " ")) }
+                    td { (format!("{:.3}", weight.get())) }
+                    td { (format!("{:.3}", metric.default_weight().get())) }
+                }
+            }
+        } }
+    }
+}
+
+fn filters(report: &SelectionReport) -> Markup {
+    html! {
+        h2 { "Filters" }
+        div.wide { table.words {
+            caption { "In the order in which they are applied; a symbol counts up to the first that refuses it." }
+            tr { th { "filter" } th { "class" } th { "seen" } th { "passed" } }
+            @for line in &report.filters {
+                tr {
+                    td { (line.filter) } td { (line.class.name()) }
+                    td { (line.seen) } td { (line.passed) }
+                }
+            }
+        } }
+    }
+}
+
+fn exclusions(report: &SelectionReport) -> Markup {
+    let excluded = report.candidates.iter().filter(|known| !known.excluded.is_empty());
+    let measured = excluded.map(|known| (&known.symbol, &known.excluded));
+    let all: Vec<_> = measured.chain(&report.first_look).collect();
+    let more = all.len().saturating_sub(EXCLUDED_MAX);
+    html! {
+        @if !all.is_empty() {
+            h2 { "Excluded" }
+            div.wide { table.words {
+                tr { th { "symbol" } th { "why" } }
+                @for (symbol, reasons) in all.iter().take(EXCLUDED_MAX) {
+                    tr { td { (symbol) } td.text { (reasons.join("; ")) } }
+                }
+            } }
+            @if more > 0 { p.dim { (more) " more are in selection.json." } }
+        }
+    }
+}
+
+fn percent(share: Ratio) -> String {
+    format!("{:.1} %", share.get() * 100.0)
+}

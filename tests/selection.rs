@@ -1,0 +1,81 @@
+//! `select` through the built binary: the list, the reasons, the files and the exit codes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn select(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("CONCLAVE")) {
+        command.env_remove(name);
+    }
+    command.current_dir(dir).arg("select").args(args).output().expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Goal: out of a market on the disk with coins, a list that satisfies its own correlations and sectors, as
+/// a stranger would check it from the JSON alone. Method: `data synth`, then `select` on its directory.
+#[test]
+fn a_market_on_the_disk_is_selected_from_and_the_document_proves_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let synth = Command::new(env!("CARGO_BIN_EXE_conclave"))
+        .current_dir(dir.path())
+        .args(["data", "synth", "--out", "market", "--symbols", "18", "--bars", "700"])
+        .output()
+        .expect("the binary starts");
+    assert!(synth.status.success(), "{}", text(&synth.stderr));
+    let args = ["--data", "market", "--format", "json", "--out", "report", "--count", "6"];
+    let output = select(dir.path(), &args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(document["universe"], 18);
+    let list: Vec<&str> =
+        document["selected"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert!(!list.is_empty() && list.len() <= 6, "{list:?}");
+    let sector = |symbol: &str| {
+        let all = document["candidates"].as_array().expect("candidates");
+        let found = all.iter().find(|known| known["symbol"] == symbol).expect("a candidate");
+        assert_eq!(found["excluded"].as_array().map(Vec::len), Some(0), "{found}");
+        found["sector"].as_str().expect("a sector").to_owned()
+    };
+    for (at, a) in list.iter().enumerate() {
+        let same = list.iter().filter(|b| sector(b) == sector(a)).count();
+        assert!(same <= (list.len() * 2 / 5).max(1), "{same} of {}", sector(a));
+        for b in &list[at + 1..] {
+            let pairs = document["correlations"].as_array().expect("pairs");
+            let is_it = |pair: &&Value| {
+                (pair["a"] == **a && pair["b"] == **b) || (pair["a"] == **b && pair["b"] == **a)
+            };
+            let found = pairs.iter().find(is_it).and_then(|pair| pair["correlation"].as_f64());
+            assert!(found.is_some_and(|found| found <= 0.60), "{a} and {b}: {found:?}");
+        }
+    }
+    let page = fs::read_to_string(dir.path().join("report/report.html")).expect("a report");
+    assert!(page.contains("Correlations") && list.iter().all(|symbol| page.contains(symbol)));
+    assert!(dir.path().join("report/selection.json").is_file());
+}
+
+#[test]
+fn what_cannot_be_selected_from_has_an_exit_code_and_says_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (args, code, part) in [
+        (&["--synthetic", "4", "--bars", "60"][..], 8, "no symbol passes all filters"),
+        (&["--data", "nowhere.csv"], 8, "nowhere is in no table of assets"),
+        (&["--explain", "NONE"], 5, "NONE, which is not in the universe"),
+        (&["--count", "0"], 2, "a number from 1 to 1000"),
+        (&["--synthetic", "9", "--data", "x.csv"], 2, "cannot be used with"),
+    ] {
+        let output = select(dir.path(), args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(part), "{args:?}: {}", text(&output.stderr));
+    }
+    let output = select(dir.path(), &["--explain", "MSFT"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("not on the list: at most 1 of technology"));
+}
