@@ -58,6 +58,8 @@ pub struct Line {
     pub calibration: Option<Calibration>,
     /// What its model cost, USD.
     pub cost_usd: Money,
+    /// What it was worth less what it cost, USD; `None` where its worth is not known.
+    pub after_cost_usd: Option<Money>,
 }
 
 /// Two agents together.
@@ -241,6 +243,7 @@ fn line(role: &Role, runs: &[RunFacts], worth: Option<Worth>) -> Result<Line, Fi
         0 => Worth { finding: Finding::NeverConsulted, ..worth },
         _ => worth,
     });
+    let after_cost_usd = worth.as_ref().map(|it| it.total_usd.minus(cost_usd)).transpose()?;
     Ok(Line {
         agent,
         team: role.team,
@@ -251,5 +254,6 @@ fn line(role: &Role, runs: &[RunFacts], worth: Option<Worth>) -> Result<Line, Fi
         clamps,
         calibration: Calibration::of(&forecasts),
         cost_usd,
+        after_cost_usd,
     })
 }

@@ -119,8 +119,34 @@ pub struct Without {
     pub frozen: BTreeSet<AgentName>,
 }
 
+/// One veto and what it was worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VetoWorth {
+    /// Against what.
+    pub decision: DecisionId,
+    /// Hard or soft.
+    pub kind: VetoKind,
+    /// Why.
+    pub code: Code,
+    /// What the trade would have lost where the agent was muted, USD; `None` where there was none.
+    pub value: Option<Money>,
+}
+
+/// One clamp and what it was worth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClampWorth {
+    /// On what it was said.
+    pub decision: DecisionId,
+    /// What was said and what was used.
+    pub clamp: Clamp,
+    /// What the decision's trades came to, USD; `None` where there was none.
+    pub pnl: Option<Money>,
+    /// What of that is the bound's, to first order, USD; `None` where it cannot be told.
+    pub value: Option<Money>,
+}
+
 /// What vetoes were worth: what the trades that they prevented would have come to, with the sign turned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VetoValue {
     /// Decisions that were vetoed.
     pub vetoes: u64,
@@ -132,10 +158,12 @@ pub struct VetoValue {
     pub losses_prevented: u64,
     /// What the prevented trades would have lost, less what they would have won, USD.
     pub value: Money,
+    /// Each of them, in the order of the log.
+    pub each: Vec<VetoWorth>,
 }
 
 /// What clamps were worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ClampValue {
     /// Numbers that were clamped.
     pub clamps: u64,
@@ -147,6 +175,8 @@ pub struct ClampValue {
     pub sized: u64,
     /// What bounding those factors was worth to first order, before caps and lots, USD.
     pub value: Money,
+    /// Each of them, in the order of the log.
+    pub each: Vec<ClampWorth>,
 }
 
 /// The factor on size: the one number whose profit is known for another value, to first order.
@@ -194,10 +224,15 @@ impl RunFacts {
             // Where an appeal was heard there was a trade after all, and nothing was prevented.
             let was = self.outcomes.contains_key(&veto.decision);
             let would = without.and_then(|it| it.outcomes.get(&veto.decision));
-            let Some(ended) = would.filter(|_| !was) else { continue };
-            value.prevented += 1;
-            value.losses_prevented += u64::from(!ended.won());
-            value.value = value.value.minus(ended.pnl)?;
+            let prevented = would.filter(|_| !was).copied();
+            if let Some(ended) = prevented {
+                value.prevented += 1;
+                value.losses_prevented += u64::from(!ended.won());
+                value.value = value.value.minus(ended.pnl)?;
+            }
+            let Veto { decision, kind, code, .. } = veto.clone();
+            let spared = prevented.map(|ended| ended.pnl.negated());
+            value.each.push(VetoWorth { decision, kind, code, value: spared });
         }
         Ok(value)
     }
@@ -210,18 +245,30 @@ impl RunFacts {
         let mut value = ClampValue::default();
         for forced in self.forced.iter().filter(|forced| forced.agent == agent) {
             value.clamps += 1;
-            let Some(ended) = self.outcomes.get(&forced.decision) else { continue };
-            value.traded += 1;
-            value.pnl = value.pnl.plus(ended.pnl)?;
-            let Clamp { parameter, raw, clamped, .. } = &forced.clamp;
-            let spared = 1.0 - raw.get() / clamped.get();
-            if let Some(spared) = Ratio::new(spared).ok().filter(|_| parameter == SIZE) {
-                value.sized += 1;
-                value.value = value.value.plus(ended.pnl.scaled(spared)?)?;
+            let ended = self.outcomes.get(&forced.decision);
+            let worth = ended.map_or(Ok(None), |ended| sized(&forced.clamp, ended.pnl))?;
+            if let Some(ended) = ended {
+                value.traded += 1;
+                value.pnl = value.pnl.plus(ended.pnl)?;
             }
+            if let Some(worth) = worth {
+                value.sized += 1;
+                value.value = value.value.plus(worth)?;
+            }
+            let Forced { decision, clamp, .. } = forced.clone();
+            let pnl = ended.map(|ended| ended.pnl);
+            value.each.push(ClampWorth { decision, clamp, pnl, value: worth });
         }
         Ok(value)
     }
+}
+
+/// What bounding a factor on size was worth to first order, where the trades of its decision came to
+/// `pnl`: profit goes with size. `None` for any other number.
+fn sized(clamp: &Clamp, pnl: Money) -> Result<Option<Money>, FixedError> {
+    let spared = Ratio::new(1.0 - clamp.raw.get() / clamp.clamped.get());
+    let spared = spared.ok().filter(|_| clamp.parameter == SIZE);
+    spared.map(|spared| pnl.scaled(spared)).transpose()
 }
 
 impl VetoValue {
@@ -229,13 +276,15 @@ impl VetoValue {
     ///
     /// # Errors
     /// When a sum is beyond what money holds.
-    pub fn plus(self, other: Self) -> Result<Self, FixedError> {
+    pub fn plus(mut self, other: Self) -> Result<Self, FixedError> {
+        self.each.extend(other.each);
         Ok(Self {
             vetoes: self.vetoes + other.vetoes,
             hard: self.hard + other.hard,
             prevented: self.prevented + other.prevented,
             losses_prevented: self.losses_prevented + other.losses_prevented,
             value: self.value.plus(other.value)?,
+            each: self.each,
         })
     }
 }
@@ -245,13 +294,15 @@ impl ClampValue {
     ///
     /// # Errors
     /// When a sum is beyond what money holds.
-    pub fn plus(self, other: Self) -> Result<Self, FixedError> {
+    pub fn plus(mut self, other: Self) -> Result<Self, FixedError> {
+        self.each.extend(other.each);
         Ok(Self {
             clamps: self.clamps + other.clamps,
             traded: self.traded + other.traded,
             pnl: self.pnl.plus(other.pnl)?,
             sized: self.sized + other.sized,
             value: self.value.plus(other.value)?,
+            each: self.each,
         })
     }
 }

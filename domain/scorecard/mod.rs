@@ -22,7 +22,8 @@ pub use calibration::{BINS, Bin, Calibration, Forecast};
 pub use card::{Card, FAMILY_ERROR, Line, Pair, Worth, card};
 pub use curve::{Curve, Differences, pooled};
 pub use facts::{
-    ClampValue, Ended, Forced, Opinion, Outcomes, RunFacts, Veto, VetoValue, Without, outcomes,
+    ClampValue, ClampWorth, Ended, Forced, Opinion, Outcomes, RunFacts, Veto, VetoValue, VetoWorth,
+    Without, outcomes,
 };
 pub use words::{Finding, pair_sentence, sentence};
 

@@ -229,6 +229,20 @@ fn many_runs_say_more_than_one() {
 }
 
 #[test]
+fn what_a_model_cost_is_taken_off_what_its_agent_was_worth() {
+    let mut run = planted(3, 100);
+    run.costs.insert(GOOD, money(1.25));
+    let card = card(&[GOOD, COIN].map(role), &[run], 1).unwrap();
+    let of = |name| card.lines.iter().find(|line| line.agent == name).unwrap();
+    let (paid, free) = (of(GOOD), of(COIN));
+    let total = |line: &Line| line.worth.as_ref().unwrap().total_usd;
+    assert_eq!(paid.after_cost_usd, Some(total(paid).minus(money(1.25)).unwrap()));
+    assert!(sentence(paid).contains("its model cost 1.2500 dollars"), "{}", sentence(paid));
+    assert_eq!(free.after_cost_usd, Some(total(free)));
+    assert!(!sentence(free).contains("cost"));
+}
+
+#[test]
 fn a_pair_is_more_or_less_than_its_members() {
     let mut run = planted(2, 200);
     let with = |run: &RunFacts, agent| run.without(&BTreeSet::from([agent])).unwrap().clone();
@@ -318,6 +332,8 @@ fn a_veto_is_worth_what_it_prevented_and_is_counted_once_however_often_it_was_ap
     let value = facts.vetoes_of(GOOD).unwrap();
     assert_eq!((value.vetoes, value.hard, value.prevented, value.losses_prevented), (4, 1, 2, 1));
     assert_eq!(value.value, money(150.0));
+    let each: Vec<_> = value.each.iter().map(|it| it.value).collect();
+    assert_eq!(each, [Some(money(250.0)), Some(money(-100.0)), None, None]);
     assert_eq!(facts.vetoes_of(COIN).unwrap(), VetoValue::default());
 }
 
@@ -343,6 +359,9 @@ fn a_clamped_size_is_worth_what_the_rest_of_it_would_have_lost() {
     let value = facts.clamps_of(GOOD).unwrap();
     assert_eq!((value.clamps, value.traded, value.sized), (3, 2, 1));
     assert_eq!((value.pnl, value.value), (money(-70.0), money(50.0)));
+    let each: Vec<_> = value.each.iter().map(|it| (it.pnl, it.value)).collect();
+    let (lost, won) = (Some(money(-100.0)), Some(money(30.0)));
+    assert_eq!(each, [(lost, Some(money(50.0))), (won, None), (None, None)]);
 }
 
 #[test]

@@ -55,8 +55,16 @@ pub fn sentence(line: &Line) -> String {
         Finding::ChangedNothing => {
             format!("{agent}: changed nothing; the account is the same without it")
         }
-        _ => format!("{agent}: {}; {}", worth.finding.words(), figures(worth)),
+        _ => format!("{agent}: {}; {}{}", worth.finding.words(), figures(worth), cost(line)),
     }
+}
+
+fn cost(line: &Line) -> String {
+    if line.cost_usd.is_zero() {
+        return String::new();
+    }
+    let after = line.after_cost_usd.map_or_else(|| "n/a".to_owned(), |it| format!("{it:.2}"));
+    format!("; its model cost {:.4} dollars, which leaves {after}", line.cost_usd)
 }
 
 /// Two agents in a sentence.

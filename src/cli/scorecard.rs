@@ -18,6 +18,7 @@ use crate::catalogue;
 use crate::report::scorecard::{Counted, ScorecardReport, write};
 use crate::run::repeat::{Scored, Source};
 use crate::run::scorecard::{gather, roster};
+use crate::run::train::is_of_training;
 
 /// `scorecard`
 #[derive(Args, Clone, Debug)]
@@ -45,8 +46,7 @@ pub fn run(args: &ScorecardArgs, format: Format, out: &mut dyn Write) -> Result<
         refuse_a_run(dir)?;
     }
     let dirs: Vec<PathBuf> = args.runs.iter().map(|run| run_dir(run)).collect::<Result<_, _>>()?;
-    let sources: Vec<Source> =
-        dirs.iter().map(|dir| Source::open(dir)).collect::<Result<_, _>>()?;
+    let sources: Vec<Source> = dirs.iter().map(|dir| open(dir)).collect::<Result<_, _>>()?;
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let scored = gather(&sources, args.grid, &metrics)?;
@@ -64,6 +64,21 @@ pub fn run(args: &ScorecardArgs, format: Format, out: &mut dyn Write) -> Result<
         writeln!(out, "\nreport of the scorecard: {}/report.html", dir.display())?;
     }
     Ok(())
+}
+
+/// Opens a run; of a training run it says who knows what its agents are worth.
+fn open(dir: &Path) -> Result<Source, CliError> {
+    Source::open(dir).map_err(|error| {
+        if !is_of_training(dir) {
+            return error;
+        }
+        let text = format!(
+            "{} is a training run: `train ab` says what its agents are worth, its report.html what \
+             became of their advice",
+            dir.display()
+        );
+        CliError::new(ExitCode::Usage, text)
+    })
 }
 
 fn told(dirs: &[PathBuf], scored: Vec<Scored>, seed: u64) -> Result<ScorecardReport, CliError> {

@@ -201,6 +201,7 @@ fn three_arms_tell_what_was_asked_what_it_cost_and_what_it_changed() {
     for store in ["model", "recorded"] {
         tells_what_models_changed(&world, store, (&by_rules, &by_model));
     }
+    tells_what_its_agents_were_worth(&world, &by_model);
     assert_eq!(provider.asked().len(), asked, "nobody was asked");
 }
 
@@ -224,6 +225,32 @@ fn tells_what_models_changed(world: &World, store: &str, (by_rules, by_model): (
     let end = figures.iter().find(|it| it["figure"] == "end equity").expect("a figure");
     assert_eq!(end["what_if"], by_rules["end_equity"]);
     assert_eq!(end["was"], by_model["end_equity"]);
+}
+
+/// A scorecard of models is an approximation and says so; it asks and pays nobody, and what each agent
+/// cost is what the run paid for it.
+fn tells_what_its_agents_were_worth(world: &World, by_model: &Value) {
+    let shown = stdout(&world.verb(&["scorecard", "model", "--format", "json"]));
+    let card: Value = serde_json::from_str(&shown).expect("json");
+    let note = text(&card["notes"][0]);
+    assert!(note.starts_with("approximate: "), "{note}");
+    let lines = card["lines"].as_array().expect("lines");
+    assert_eq!(lines.len(), 5);
+    for line in lines {
+        let (name, frozen) = (text(&line["agent"]), &line["worth"]["frozen"]);
+        assert!(note.contains(&name), "{note}");
+        assert_eq!(frozen.as_array().map(Vec::len), Some(4), "the others are frozen: {line:#}");
+        let cost: f64 = text(&line["cost_usd"]).parse().expect("an amount");
+        let paid = row(by_model, &name)["cost_usd"].as_f64().expect("a cost");
+        assert!(cost > 0.0 && (cost - paid).abs() < 1e-9, "{name}: {cost} {paid}");
+    }
+    let words = card["words"].as_array().expect("words");
+    assert!(
+        words
+            .iter()
+            .all(|it| text(it).contains("its model cost") || text(it).contains("changed nothing")),
+        "{words:?}"
+    );
 }
 
 /// How long one consultation may take in all, under chaos; no limit of the rounds is shorter.

@@ -111,5 +111,8 @@ fn a_card_says_what_the_report_and_the_what_ifs_say() {
         |card: &Value| line(card, "position_sizer")["worth"]["per_run"].as_f64().expect("a share");
     assert!((per_run(&twice) - per_run(&single)).abs() < 1e-12);
     assert_eq!((&twice["runs"], &single["runs"]), (&2.into(), &1.into()));
+    fs::create_dir(world.path("t")).expect("a directory");
+    fs::write(world.path("t").join("train.json"), "{}").expect("a file");
+    world.verb(&["scorecard", "t"]).refuses(2, "is a training run: `train ab` says");
     world.verb(&["scorecard", "nowhere"]).refuses(5, "is no run's directory");
 }

@@ -1,5 +1,6 @@
 //! `report.html` of a scorecard; no script, nothing fetched, every text escaped.
 
+use conclave_domain::fixed::Money;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::scorecard::{Calibration, Line, Worth};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -7,6 +8,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::super::chart::Failure;
 use super::ScorecardReport;
 use super::chart::{Row, forest, reliability};
+
+/// Rows of the tables of single vetoes and clamps; the document has them all.
+const SHOWN: usize = 20;
 
 /// The whole page.
 pub(super) fn html(report: &ScorecardReport) -> Result<String, Failure> {
@@ -49,6 +53,8 @@ pub(super) fn html(report: &ScorecardReport) -> Result<String, Failure> {
                     }
                 }
                 (agents(&card.lines))
+                (vetoes(&card.lines))
+                (clamps(&card.lines))
                 (reliabilities(&diagrams))
                 (runs(report))
             }
@@ -113,6 +119,69 @@ fn agents(lines: &[Line]) -> Markup {
         } }
         p.dim { "Worth and cost in dollars. A veto is worth what its trade would have lost where the agent was muted; what else then came otherwise is in the worth of the agent. Of clamps only those of a size have a worth, to first order: profit goes with size. Agreement is with the verdict of a round." }
     }
+}
+
+/// The vetoes that were worth most, either way.
+fn vetoes(lines: &[Line]) -> Markup {
+    let mut all: Vec<_> = lines
+        .iter()
+        .flat_map(|line| line.vetoes.each.iter().map(|it| (line.agent, it)))
+        .filter(|it| it.1.value.is_some())
+        .collect();
+    all.sort_by_key(|(_, it)| std::cmp::Reverse(it.value.map(Money::abs)));
+    html! {
+        @if !all.is_empty() {
+            h2 { "Vetoes" }
+            div.wide { table.words {
+                caption { "What their trades would have lost: the " (all.len().min(SHOWN)) " largest of " (all.len()) ", in dollars" }
+                tr { th { "decision" } th { "agent" } th { "why" } th { "worth" } }
+                @for (agent, it) in all.iter().take(SHOWN) {
+                    tr {
+                        td { (it.decision) }
+                        td { (agent) }
+                        td { code { (it.code.as_str()) } }
+                        td { (money(it.value)) }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// The clamps whose trades came to most, either way.
+fn clamps(lines: &[Line]) -> Markup {
+    let mut all: Vec<_> = lines
+        .iter()
+        .flat_map(|line| line.clamps.each.iter().map(|it| (line.agent, it)))
+        .filter(|it| it.1.pnl.is_some())
+        .collect();
+    all.sort_by_key(|(_, it)| {
+        std::cmp::Reverse((it.value.map(Money::abs), it.pnl.map(Money::abs)))
+    });
+    html! {
+        @if !all.is_empty() {
+            h2 { "Clamps" }
+            div.wide { table.words {
+                caption { "Numbers that were out of bounds, and what their trades came to: the " (all.len().min(SHOWN)) " largest of " (all.len()) ", in dollars" }
+                tr { th { "decision" } th { "agent" } th { "number" } th { "said" } th { "used" } th { "trades" } th { "worth" } }
+                @for (agent, it) in all.iter().take(SHOWN) {
+                    tr {
+                        td { (it.decision) }
+                        td { (agent) }
+                        td { (it.clamp.parameter) }
+                        td { (format!("{:.3}", it.clamp.raw.get())) }
+                        td { (format!("{:.3}", it.clamp.clamped.get())) }
+                        td { (money(it.pnl)) }
+                        td { (money(it.value)) }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn money(value: Option<Money>) -> String {
+    value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.2}"))
 }
 
 fn dollars(worth: Option<&Worth>) -> String {

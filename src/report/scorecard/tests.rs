@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use conclave_actors::trading;
 use conclave_domain::advice::Vote;
+use conclave_domain::bounds::{Clamp, Edge};
 use conclave_domain::fixed::Money;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::DecisionId;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, Role};
-use conclave_domain::scorecard::{Curve, Ended, Opinion, RunFacts, Without, card};
+use conclave_domain::scorecard::{Curve, Ended, Forced, Opinion, RunFacts, Without, card};
 use conclave_domain::stats::AgentStats;
 use conclave_domain::time::Time;
 
@@ -48,6 +49,16 @@ fn facts(frozen: &[AgentName]) -> RunFacts {
             decision: decision.clone(),
             vote: Vote::For,
             confidence,
+        }],
+        forced: vec![Forced {
+            agent: "position_sizer",
+            decision: decision.clone(),
+            clamp: Clamp {
+                parameter: "size_multiplier".to_owned(),
+                raw: Ratio::of(3.0),
+                clamped: Ratio::of(2.0),
+                edge: Edge::Max,
+            },
         }],
         outcomes: BTreeMap::from([(decision, Ended { pnl: Money::from_units(3).unwrap() })]),
         curve: curve(|day| day % 3),

@@ -31,6 +31,7 @@ use conclave_domain::mode::Mode;
 use conclave_domain::role::AgentName;
 use serde_json::{Value, json};
 
+pub(crate) use recipe::is_of_training;
 pub use team::AgentChoice;
 
 use super::fresh_id;

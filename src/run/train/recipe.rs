@@ -17,6 +17,11 @@ use crate::config::Loaded;
 const FILE: &str = "train.json";
 const SCHEMA: &str = "train/1";
 
+/// Whether a training run lies in `dir`.
+pub(crate) fn is_of_training(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
 /// What a training run was made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
