@@ -4,6 +4,7 @@ use conclave_domain::advice::{Advice, Objection};
 use conclave_domain::brief::trading::GateResult;
 use conclave_domain::code::Code;
 use conclave_domain::deliberation::Conclusion;
+use conclave_domain::fixed::Money;
 use conclave_domain::market::bar::Bar;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::Mode;
@@ -28,6 +29,8 @@ use crate::runtime::shell::Answer;
 pub struct Batch {
     decision: DecisionId,
     at: Time,
+    /// What it begins with, until the first record behind it is written: by then somebody thinks.
+    opening: Option<(Signal, Bar)>,
     records: Vec<Record>,
 }
 
@@ -49,6 +52,12 @@ struct AdviceBody<'a> {
     /// Why no model was asked, where rules answered in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<Code>,
+}
+
+#[derive(Serialize)]
+struct AdviceFields {
+    cost: Money,
+    latency_us: u64,
 }
 
 #[derive(Serialize)]
@@ -76,16 +85,29 @@ struct ClearedBody<'a> {
 impl Batch {
     /// An empty batch. `at` is the market time of all its records.
     pub fn new(decision: DecisionId, at: Time) -> Self {
-        Self { decision, at, records: Vec::with_capacity(12) }
+        Self { decision, at, opening: None, records: Vec::with_capacity(12) }
     }
 
     /// What is written.
-    pub fn into_records(self) -> Vec<Record> {
+    pub fn into_records(mut self) -> Vec<Record> {
+        self.open();
         self.records
     }
 
     /// Adds the record of one step.
     pub(crate) fn push(&mut self, step: Step, body: &impl Serialize) {
+        self.open();
+        self.add(step, body);
+    }
+
+    fn open(&mut self) {
+        if let Some((signal, bar)) = self.opening.take() {
+            self.add(Step::BarReceived, &BarBody { symbol: &signal.symbol, bar: &bar });
+            self.add(Step::SignalRaised, &signal);
+        }
+    }
+
+    fn add(&mut self, step: Step, body: &impl Serialize) {
         tracing::debug!(step = step.name(), "step done");
         match record(step, Some(&self.decision), self.at, body) {
             Ok(record) => self.records.push(record),
@@ -98,8 +120,7 @@ impl Batch {
 
     /// Steps 1 and 2.
     pub(super) fn signal(&mut self, signal: &Signal, bar: &Bar) {
-        self.push(Step::BarReceived, &BarBody { symbol: &signal.symbol, bar });
-        self.push(Step::SignalRaised, signal);
+        self.opening = Some((signal.clone(), *bar));
     }
 
     /// A candidate that the gates stopped.
@@ -114,6 +135,7 @@ impl Batch {
 
     /// Step 4, one record per answer, and one more for each that asked for a forbidden action (F-1).
     pub fn answers(&mut self, answers: &[Answer]) {
+        self.open();
         for answer in answers {
             tracing::debug!(step = Step::AdviceClamped.name(), agent = answer.agent, "step done");
             let body = AdviceBody {
@@ -125,10 +147,8 @@ impl Batch {
                 refused: answer.refused,
             };
             let made = record(Step::AdviceClamped, Some(&self.decision), self.at, &body);
-            let fields = json!({
-                "latency_us": u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX),
-                "cost": answer.cost,
-            });
+            let latency_us = u64::try_from(answer.latency.as_micros()).unwrap_or(u64::MAX);
+            let fields = AdviceFields { cost: answer.cost, latency_us };
             match made.and_then(|made| volatile(made, &fields)) {
                 Ok(record) => self.records.push(record),
                 Err(error) => {
