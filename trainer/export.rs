@@ -61,7 +61,7 @@ pub fn read_policy(path: &Path) -> Result<Trained, SessionError> {
     let wrong = |error: &dyn std::fmt::Display| SessionError::Story(error.to_string());
     let layout = Layout::new(&checkpoint.shape).map_err(|error| wrong(&error))?;
     let state = checkpoint.state;
-    let steps = state.counters.steps * story.config.envs as u64;
+    let steps = state.counters.steps.saturating_mul(story.config.envs as u64);
     let net = ActorCritic { layout, parameters: state.parameters };
     let policy =
         policy(&net, story.config.actions, &normalisation).map_err(|error| wrong(&error))?;

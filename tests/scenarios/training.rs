@@ -125,11 +125,18 @@ fn train_by_models(world: &World, run: &str) {
     world.verify(run);
 }
 
-/// G-3: models are asked under permits, and what they cost is on record.
+/// What a change of an earlier run came to, as that run has left it.
+const EARLIER: &str = r#"{"schema":"advice/1","version":"0.1.0","run":"before","data_hash":"00","symbols":["AAA"],"seed":9,"steps":60000,"cycle":15,"agent":"hyperparameter_tuner","change":{"lever":"entropy","value":1.2},"helped":true,"fitness_change":0.03125}"#;
+
+/// G-3: models are asked under permits, and what they cost is on record. They are told what earlier runs
+/// have shown.
 #[test]
 fn models_guide_a_run_and_their_key_stands_nowhere() {
     let (provider, world) = with_models(Plan::default());
+    fs::write(world.path("advice.jsonl"), format!("{EARLIER}\n")).expect("a file");
     train_by_models(&world, "m");
+    let tape = world.file("m", "tape.jsonl");
+    assert!(tape.contains("earlier_runs") && tape.contains("0.03125"), "in the prompt");
     let asked = provider.asked();
     assert!(asked.iter().any(|asked| asked.agent == "risk_analyst"), "{asked:?}");
     assert!(asked.iter().all(|asked| asked.authorization == format!("Bearer {KEY}")));

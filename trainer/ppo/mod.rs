@@ -197,7 +197,7 @@ impl<E: VecEnv> Ppo<E> {
 
     /// Environment steps taken, over all environments.
     pub fn taken(&self) -> u64 {
-        self.steps * self.env.envs() as u64
+        self.steps.saturating_mul(self.env.envs() as u64)
     }
 
     /// Iterations that have updated the policy: its version.

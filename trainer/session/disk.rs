@@ -13,7 +13,7 @@ use std::sync::Arc;
 use conclave_domain::bounds::BoundsTable;
 use conclave_domain::brief::training::{UpdateStats, Validation};
 use conclave_domain::policy::normalisation::Normalisation;
-use conclave_domain::policy::observation::columns;
+use conclave_domain::policy::observation::{MARKET, columns};
 use conclave_domain::policy::reward::PARTS;
 use conclave_domain::policy::verdict::Population;
 use conclave_domain::ratio::Ratio;
@@ -145,6 +145,7 @@ impl Session {
         let (story, normalisation) = belongs(&last)?;
         same("data", &last.about.data_hash, data.hash())?;
         same("configurations", &last.about.config_hash, &story.config.hash())?;
+        sound(&last, &story)?;
         let view = View::new(data, normalisation);
         let mut session = Self::with_view(story.config.clone(), view, bounds)?;
         session.ppo.restore(&last.state)?;
@@ -164,6 +165,22 @@ impl Session {
         session.folder = Some(folder.to_owned());
         Ok(session)
     }
+}
+
+/// Whether a story can be one of this run: what it says is not believed before memory is taken for it.
+fn sound(last: &Checkpoint, story: &Story) -> Result<(), SessionError> {
+    let of_config = (&story.config.ppo.hidden, story.config.actions.count());
+    if of_config != (&last.shape.hidden, last.shape.actions) {
+        return Err(SessionError::Story("its networks are not those of its settings".to_owned()));
+    }
+    let mut dropped = story.dropped.clone();
+    dropped.sort_unstable();
+    dropped.dedup();
+    let is_known = dropped.last().is_none_or(|last| *last < MARKET);
+    if dropped.len() != story.dropped.len() || !is_known {
+        return Err(SessionError::Story("it has dropped columns that there are not".to_owned()));
+    }
+    Ok(())
 }
 
 /// The best validation that the last checkpoint knows, wherever a kill has left it; it is put in its place.

@@ -207,7 +207,7 @@ impl Session {
     /// Whether a validation is due: after each of so many equal parts of the run's steps, and at its
     /// end.
     pub fn is_boundary(&self) -> bool {
-        let due = u128::from(self.config.ppo.total_steps) * u128::from(self.cycle + 1);
+        let due = u128::from(self.config.ppo.total_steps) * (u128::from(self.cycle) + 1);
         let due = due / u128::from(self.config.validations.max(1));
         self.is_done() || u128::from(self.steps()) >= due
     }
@@ -290,7 +290,7 @@ impl Session {
     pub fn validate(&mut self, at: Time) -> Result<Validation, SessionError> {
         let report = self.report()?;
         self.parts = self.ppo.env_mut().take_tally();
-        self.cycle += 1;
+        self.cycle = self.cycle.saturating_add(1);
         let validation = report.validation(at, self.cycle, self.steps(), self.parts.reward_mean());
         if self.validations.len() == REMEMBERED {
             self.validations.remove(0);

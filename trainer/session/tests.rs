@@ -8,6 +8,7 @@ use conclave_domain::market::series::Series;
 use conclave_domain::policy::action::ActionSet;
 
 use super::*;
+use crate::checkpoint::Checkpoint;
 use crate::testing::{World, series};
 
 /// A short run over a world; its networks are small, so that a test costs little.
@@ -203,6 +204,46 @@ fn a_checkpoint_trades_as_the_run_that_wrote_it() {
     std::fs::write(folder.path().join("empty"), b"").unwrap();
     assert!(export::read_policy(&folder.path().join("empty")).is_err());
     assert!(export::read_policy(&folder.path().join("nowhere")).is_err());
+}
+
+/// Goal: a checkpoint that somebody else has made ends nothing but its own reading. Method: figures that
+/// no run leaves, each under a hash that is right.
+#[test]
+fn a_hostile_story_is_refused_or_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = session(config(1_024));
+    run.keep_in(folder.path().to_owned());
+    run.write_last().unwrap();
+    let last = folder.path().join(LAST);
+    let good = Checkpoint::read(&last).unwrap();
+    let resumed = |change: &dyn Fn(&mut Checkpoint)| {
+        let mut hostile = good.clone();
+        change(&mut hostile);
+        hostile.about.config_hash =
+            serde_json::from_value::<TrainConfig>(hostile.about.extra["config"].clone())
+                .map_or_else(|_| String::new(), |config| config.hash());
+        hostile.write(&last).unwrap();
+        let _ = export::read_policy(&last);
+        let data = data(World::PLANTED, 1_200, 7);
+        Session::resume(folder.path(), data, BoundsTable::default())
+    };
+    let refused = |change: &dyn Fn(&mut Checkpoint)| resumed(change).unwrap_err().to_string();
+    let wide = |it: &mut Checkpoint| {
+        it.about.extra["config"]["ppo"]["hidden"] = serde_json::json!([65_536, 65_536]);
+    };
+    assert!(refused(&wide).contains("networks are not those"), "{}", refused(&wide));
+    for columns in [serde_json::json!([28]), serde_json::json!([1, 1])] {
+        let told = refused(&|it| it.about.extra["dropped"] = columns.clone());
+        assert!(told.contains("dropped columns"), "{told}");
+    }
+    let mut old = resumed(&|it| {
+        it.state.counters.steps = u64::MAX;
+        it.about.extra["cycle"] = serde_json::json!(u32::MAX);
+    })
+    .unwrap();
+    assert!(old.is_done() && old.is_boundary());
+    assert_eq!(old.validate(Time::EPOCH).unwrap().cycle, u32::MAX);
+    old.standing();
 }
 
 #[test]
