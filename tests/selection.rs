@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::rig::World;
+use crate::venue::Venue;
+
 fn select(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
     let ours = std::env::vars_os().map(|(name, _)| name);
@@ -78,4 +81,48 @@ fn what_cannot_be_selected_from_has_an_exit_code_and_says_why() {
     let output = select(dir.path(), &["--explain", "MSFT"]);
     assert!(output.status.success());
     assert!(text(&output.stdout).contains("not on the list: at most 1 of technology"));
+}
+
+/// Goal: a universe from a venue that speaks Alpaca's language: assets, a first look by snapshots, days, a
+/// list, as of the venue's own time. Method: the local exchange with the bars that ship, in June of 2012.
+#[test]
+fn a_venue_is_selected_from_by_its_assets_snapshots_and_days() {
+    let world = World::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let mut files = Vec::new();
+    for name in ["AAPL", "FB", "GOOG", "IBM", "MSFT"] {
+        let file = format!("{name}.csv");
+        fs::copy(data.join(&file), world.path(&file)).expect("a copy");
+        files.push(file);
+    }
+    for table in ["assets.csv", "splits.csv"] {
+        fs::copy(data.join(table), world.path(table)).expect("a copy");
+    }
+    let tables = ["--assets", "assets.csv", "--splits", "splits.csv"];
+    let venue = Venue::of(&world, "2012-06-29", &files, &tables);
+    let said = world.verb(&["select", "--alpaca", "--assets", "assets.csv", "--format", "json"]);
+    said.succeeds();
+    let document: Value = serde_json::from_slice(&said.0.stdout).expect("one document");
+    assert_eq!(document["universe"], 5);
+    assert!(document["as_of"].as_str().expect("a time").starts_with("2012-06-29T"), "{document}");
+    let candidates = document["candidates"].as_array().expect("candidates");
+    for candidate in candidates {
+        let last = candidate["last_bar_at"].as_str().expect("a time");
+        assert!(last.starts_with("2012-06-28T20:00"), "{last}: this day is still open");
+    }
+    let find = |symbol: &str| {
+        let found = candidates.iter().find(|known| known["symbol"] == symbol);
+        found.expect("a candidate").clone()
+    };
+    assert_eq!(find("IBM")["sector"], "technology");
+    assert_eq!(find("FB")["excluded"][0], "bars: 29 bars, 500 needed");
+    let seen = |filter: &str| {
+        let all = document["filters"].as_array().expect("filters");
+        all.iter().find(|line| line["filter"] == filter).expect("a filter")["seen"].clone()
+    };
+    assert_eq!((seen("tradable"), seen("most_traded")), (Value::from(5), Value::from(5)));
+    let said = world.verb(&["select", "--alpaca", "--keep", "1", "--explain", "FB"]);
+    assert!(text(&said.0.stdout).starts_with("FB: excluded: most_traded: place "));
+    world.verb(&["select", "--alpaca", "--symbols", "NONE"]).refuses(5, "Alpaca does not list");
+    drop(venue);
 }

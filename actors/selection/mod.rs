@@ -52,3 +52,6 @@ pub(crate) mod sample {
         SelectionBrief { step: SelectionStep::Vote, ..checking() }
     }
 }
+
+#[cfg(test)]
+mod tests;

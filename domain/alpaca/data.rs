@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Stamp, maybe_plain, or_default, plain};
-use crate::fixed::{Price, Qty, Volume};
+use crate::fixed::{Money, Price, Qty, Volume, div_half_even};
+use crate::market::asset::Asset;
 use crate::market::bar::{self, Timeframe};
 use crate::market::calendar::Calendar;
 use crate::market::symbol::AssetClass;
+use crate::selection::prefilter::Glance;
 
 /// A bar's length in the words of the data API.
 pub const fn timeframe_word(timeframe: Timeframe) -> &'static str {
@@ -115,6 +117,42 @@ pub struct Trade {
     /// How much.
     #[serde(rename = "s", with = "plain")]
     pub size: Qty,
+}
+
+/// What is known of a symbol at a glance: one of `GET /v2/stocks/snapshots`. Every part may be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Snapshot {
+    /// The last trade.
+    pub latest_trade: Option<Trade>,
+    /// The bar of this day, or of the last one.
+    pub daily_bar: Option<Bar>,
+    /// The bar of the day before that.
+    pub prev_daily_bar: Option<Bar>,
+}
+
+impl Snapshot {
+    /// The last price that is known.
+    pub fn price(&self) -> Option<Price> {
+        let closed = || self.daily_bar.or(self.prev_daily_bar).map(|bar| bar.close);
+        let price = self.latest_trade.map(|trade| trade.price).or_else(closed);
+        price.filter(|price| price.raw() > 0)
+    }
+
+    /// What was traded on the last day that is whole for certain: its volume at its mean price, or at its
+    /// close where the venue tells no mean. `None` where there was none, or no amount holds it.
+    pub fn day_value(&self) -> Option<Money> {
+        let bar = self.prev_daily_bar.or(self.daily_bar)?;
+        let price = bar.mean.filter(|mean| mean.raw() > 0).unwrap_or(bar.close);
+        let product = i128::from(price.raw()) * i128::from(bar.volume.raw());
+        let raw = div_half_even(product, i128::from(Volume::SCALE));
+        i64::try_from(raw).ok().filter(|&raw| raw > 0).map(Money::from_raw)
+    }
+
+    /// As selection looks at it.
+    pub fn glance(&self, asset: Asset, tradable: bool) -> Glance {
+        Glance { asset, tradable, price: self.price(), day_value: self.day_value() }
+    }
 }
 
 /// A text of strangers: it goes through `domain/news` before anything reads it.

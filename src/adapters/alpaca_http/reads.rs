@@ -15,6 +15,8 @@ use super::line::{Call, Line, Reply};
 use super::patience::Patience;
 use super::{Alpaca, AlpacaError};
 
+/// Shares whose snapshots are asked for at once: their names fit into an address.
+const SNAPSHOTS_A_CALL: usize = 400;
 /// What a question is asked again for.
 const AGAIN: &[Remedy] = &[Remedy::Retry, Remedy::WaitUntilReset];
 
@@ -61,6 +63,41 @@ impl Alpaca {
     pub async fn asset(&self, symbol: &str) -> Result<Option<Asset>, AlpacaError> {
         let call = Call::one(Ask::Read, Method::GET, &["v2", "assets"], symbol)?;
         maybe(self.ask(&self.trading, &call).await)
+    }
+
+    /// Everything of a class that the venue lists and that is not delisted.
+    ///
+    /// # Errors
+    /// As [`Alpaca::account`].
+    pub async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, AlpacaError> {
+        let word = match class {
+            AssetClass::Equity => "us_equity",
+            AssetClass::Crypto => "crypto",
+        };
+        let call =
+            Call::get(&["v2", "assets"]).query("status", "active").query("asset_class", word);
+        self.ask(&self.trading, &call).await
+    }
+
+    /// Shares at a glance, by symbol; one of which the venue knows nothing is left out.
+    ///
+    /// # Errors
+    /// As [`Alpaca::account`].
+    pub async fn snapshots(
+        &self,
+        symbols: &[&str],
+    ) -> Result<BTreeMap<String, data::Snapshot>, AlpacaError> {
+        let mut all = BTreeMap::new();
+        for part in symbols.chunks(SNAPSHOTS_A_CALL) {
+            let call = Call::get(&["v2", "stocks", "snapshots"])
+                .query("symbols", part.join(","))
+                .query("feed", &self.settings.feed);
+            let found: BTreeMap<String, Option<data::Snapshot>> =
+                self.ask(&self.data, &call).await?;
+            let known = found.into_iter().filter_map(|(symbol, it)| Some((symbol, it?)));
+            all.extend(known);
+        }
+        Ok(all)
     }
 
     /// An order by the broker's id of it; `None` where there is none.

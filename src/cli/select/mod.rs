@@ -15,17 +15,19 @@ use conclave_domain::market::symbol::Symbol;
 use conclave_domain::selection::score::default_weights;
 use conclave_domain::time::Time;
 
-use super::config;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use super::{alpaca, config};
+use crate::config::AlpacaSettings;
+use crate::data;
 use crate::report::ReportError;
 use crate::report::selection::{self, SelectionReport};
-use crate::run::select::{Source, Synthetic, Universe, cores, load, rank};
+use crate::run::select::{Source, Synthetic, Universe, cores, from_alpaca, load, rank};
 
 /// `select`
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Without --data or --synthetic it selects from the embedded bars. Every symbol goes through \
+    after_help = "Without --data, --synthetic or --alpaca it selects from the embedded bars. Every symbol goes through \
     the hard filters of its class, which the table of assets states; those that pass are scored by eight \
     metrics, and the list is taken by score such that no pair correlates above 0.60, none are of one \
     issuer, and no sector has more than two fifths. The list is checked once more at the end. \
@@ -40,11 +42,18 @@ pub struct SelectArgs {
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// The table of assets (symbol,class,sector,name): class and sector are never guessed.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
     pub assets: Option<PathBuf>,
     /// The table of splits (symbol,date,ratio).
     #[arg(long, value_name = "FILE", requires = "data")]
     pub splits: Option<PathBuf>,
+    /// All shares that Alpaca lists, as of its own time: a first look by snapshots, then the days of the most
+    /// traded. Keys as for `alpaca`; sectors come from --assets, what is not in it is of one sector `unknown`.
+    #[arg(long, conflicts_with_all = ["data", "synthetic", "as_of"])]
+    pub alpaca: bool,
+    /// Shares of Alpaca whose days are read, the most traded first.
+    #[arg(long, value_name = "N", default_value = "500", value_parser = kept, requires = "alpaca")]
+    pub keep: usize,
     /// As many shares of the synthetic market.
     #[arg(long, value_name = "N", conflicts_with = "data")]
     pub synthetic: Option<usize>,
@@ -80,6 +89,15 @@ pub struct SelectArgs {
 /// The most symbols of a list, and threads.
 const COUNT_MAX: usize = 1_000;
 
+/// The most shares whose days are read.
+const KEPT_MAX: usize = 5_000;
+
+fn kept(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    let wanted = || format!("a number from 1 to {KEPT_MAX} is wanted");
+    number.filter(|number| (1..=KEPT_MAX).contains(number)).ok_or_else(wanted)
+}
+
 fn count(text: &str) -> Result<usize, String> {
     let number: Option<usize> = text.parse().ok();
     let wanted = || format!("a number from 1 to {COUNT_MAX} is wanted");
@@ -101,6 +119,9 @@ impl SelectArgs {
 
     /// Where the symbols come from, in words.
     fn source_in_words(&self) -> String {
+        if self.alpaca {
+            return format!("shares that Alpaca lists, at most {} of them", self.keep);
+        }
         match (self.synthetic, self.labelled) {
             (Some(_), true) => format!("series of a known nature, seed {}", self.seed),
             (Some(_), false) => format!("the synthetic market, seed {}", self.seed),
@@ -121,9 +142,16 @@ pub fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    config::load(file, &[])?;
-    let universe = load(&args.source(), &args.symbols, args.as_of)?;
-    let report = selected(args, universe)?;
+    let loaded = config::load(file, &[])?;
+    let (universe, as_of) = if args.alpaca {
+        of_alpaca(args, &loaded.config.alpaca)?
+    } else {
+        let universe = load(&args.source(), &args.symbols, args.as_of)?;
+        let end = args.as_of.or_else(|| universe.end());
+        (universe, end)
+    };
+    let nothing = || CliError::new(ExitCode::Data, "there is no bar to select by");
+    let report = selected(args, universe, as_of.ok_or_else(nothing)?)?;
     if let Some(symbol) = &args.explain {
         explain::check(&report, symbol)?;
     }
@@ -143,10 +171,39 @@ pub fn run(
     Ok(())
 }
 
+/// The universe of Alpaca, and the venue's time.
+fn of_alpaca(
+    args: &SelectArgs,
+    settings: &AlpacaSettings,
+) -> Result<(Universe, Option<Time>), CliError> {
+    let table = match &args.assets {
+        Some(path) => data::read_assets_file(path)?,
+        None => Vec::new(),
+    };
+    let venue = alpaca::connect(settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
+    let rules = Constraints::default();
+    let asked = from_alpaca(&venue, &table, &args.symbols, &rules, args.keep);
+    let (universe, now) = runtime.block_on(asked)?;
+    let known = |symbol: &&Symbol| {
+        universe.first_look.refused.contains_key(*symbol)
+            || universe.listed.iter().any(|it| it.asset.symbol == **symbol)
+    };
+    if let Some(symbol) = args.symbols.iter().find(|symbol| !known(symbol)) {
+        let text = format!("--symbols names {symbol}, which Alpaca does not list");
+        return Err(CliError::new(ExitCode::NotFound, text));
+    }
+    Ok((universe, Some(now)))
+}
+
 /// From a universe to the list that was checked last.
-fn selected(args: &SelectArgs, universe: Universe) -> Result<SelectionReport, CliError> {
-    let nothing = || CliError::new(ExitCode::Data, "there is no bar to select by");
-    let as_of = args.as_of.or_else(|| universe.end()).ok_or_else(nothing)?;
+fn selected(
+    args: &SelectArgs,
+    universe: Universe,
+    as_of: Time,
+) -> Result<SelectionReport, CliError> {
     let threads = args.threads.unwrap_or_else(cores);
     let rules = Constraints::default();
     let scored = rank(&universe, as_of, &rules, default_weights(), threads)

@@ -3,6 +3,7 @@
 //! What is decided lies in `domain/selection`, which is pure; here is only who does which part of it. The
 //! result does not depend on the number of threads.
 
+mod alpaca;
 mod spread;
 mod universe;
 
@@ -15,6 +16,7 @@ use conclave_domain::selection::score::{Weights, WeightsError};
 use conclave_domain::selection::{Filtered, Scored};
 use conclave_domain::time::Time;
 
+pub use alpaca::from_alpaca;
 pub use spread::{cores, spread};
 pub use universe::{Listed, Source, Synthetic, Universe, load};
 

@@ -165,3 +165,38 @@ async fn pages_are_put_together_and_a_list_that_goes_in_circles_ends() {
     let error = alpaca.bars(&query("LOOP")).await.unwrap_err();
     assert!(matches!(error, AlpacaError::TooMuch { .. }), "{error}");
 }
+
+/// Goal: what is missing of a snapshot is missing, and many symbols are asked for in parts.
+#[tokio::test]
+async fn snapshots_are_read_as_the_documents_show_them_in_parts() {
+    let (alpaca, fake, _served) = venue().await;
+    let body = r#"{"AAPL":{"dailyBar":{"c":155.9,"h":156.1,"l":154.0,"n":500000,"o":154.2,
+        "t":"2022-04-01T04:00:00Z","v":60000000,"vw":155.2},
+        "latestQuote":{"ap":0,"as":0,"ax":"V","bp":155.5,"bs":2,"bx":"V","c":["R"],
+        "t":"2022-04-01T20:00:00.123456789Z","z":"C"},
+        "latestTrade":{"c":["@"],"i":1,"p":155.71,"s":100,"t":"2022-04-01T19:59:59.9Z","x":"V","z":"C"},
+        "minuteBar":{"c":1,"h":1,"l":1,"n":1,"o":1,"t":"2022-04-01T19:59:00Z","v":1,"vw":1},
+        "prevDailyBar":{"c":174.61,"h":178.0,"l":174.4,"n":1,"o":177.8,"t":"2022-03-31T04:00:00Z",
+        "v":10,"vw":175.5}},
+        "BARE":{"latestTrade":null},"GONE":null}"#;
+    fake.answers("/v2/stocks/snapshots", 200, body);
+    let names: Vec<String> = (0..401).map(|nth| format!("S{nth}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = alpaca.snapshots(&names).await.unwrap();
+    assert_eq!(fake.count("GET /v2/stocks/snapshots"), 2);
+    assert_eq!(found.len(), 2);
+    let apple = found["AAPL"];
+    assert_eq!(apple.price().unwrap().to_string(), "155.71");
+    // Ten shares at their mean price: the day that is whole, not the one that goes on.
+    assert_eq!(apple.day_value().unwrap().to_string(), "1755");
+    assert_eq!((found["BARE"].price(), found["BARE"].day_value()), (None, None));
+    assert!(alpaca.snapshots(&[]).await.unwrap().is_empty());
+    fake.answers(
+        "/v2/assets",
+        200,
+        r#"[{"id":"a","class":"us_equity","symbol":"AAPL","name":null}]"#,
+    );
+    let assets = alpaca.assets(AssetClass::Equity).await.unwrap();
+    assert_eq!((assets.len(), assets[0].tradable), (1, false));
+    assert_eq!(fake.count("GET /v2/assets?status=active&asset_class=us_equity"), 1);
+}
