@@ -113,3 +113,54 @@ pub fn rank(candidates: &mut [Candidate], weights: &Weights) -> Result<(), Weigh
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_the_table() {
+        for (metric, points) in [
+            (Metric::HurstShort, [(0.5, 0.0), (0.575, 0.5), (0.425, 0.5), (0.65, 1.0), (0.1, 1.0)]),
+            (Metric::HurstLong, [(0.5, 0.0), (0.53, 0.2), (0.35, 1.0), (0.95, 1.0), (-0.2, 1.0)]),
+            (Metric::HalfLife, [(0.5, 0.25), (2.0, 1.0), (30.0, 1.0), (250.0, 0.0), (900.0, 0.0)]),
+            (
+                Metric::GarchPersistence,
+                [(0.0, 1.0), (0.9, 1.0), (0.95, 0.5), (1.0, 0.0), (1.2, 0.0)],
+            ),
+            (
+                Metric::RegimePersistence,
+                [(0.5, 0.0), (0.75, 0.5), (0.9, 0.8), (1.0, 1.0), (0.2, 0.0)],
+            ),
+            (
+                Metric::Autocorrelation,
+                [(0.0, 0.0), (0.03, 0.2), (-0.03, 0.2), (0.15, 1.0), (-0.9, 1.0)],
+            ),
+            (Metric::Sharpe, [(-3.0, 0.0), (-1.0, 0.0), (0.5, 0.5), (2.0, 1.0), (9.0, 1.0)]),
+            (Metric::Drawdown, [(0.0, 1.0), (0.1, 0.8), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)]),
+        ] {
+            for (value, expected) in points {
+                let found = part(metric, Ratio::of(value)).get();
+                assert!((found - expected).abs() < 1e-9, "{metric:?} {value}: {found}");
+            }
+        }
+        // Half of the way from 30 to 250 by the logarithm.
+        let middle = (30.0_f64 * 250.0).sqrt();
+        assert!((part(Metric::HalfLife, Ratio::of(middle)).get() - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_value_has_a_part_outside_of_zero_to_one() {
+        for metric in Metric::ALL {
+            for value in [f64::MIN, -1.0, -0.0, 0.0, f64::MIN_POSITIVE, 1.0, 1e9, f64::MAX] {
+                let found = part(metric, Ratio::of(value)).get();
+                assert!((0.0..=1.0).contains(&found), "{metric:?} {value}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn default_weights_are_weights() {
+        assert_eq!(check_weights(&default_weights()), Ok(()));
+    }
+}

@@ -1,9 +1,11 @@
 //! Tests of the whole way: what is put into a universe is found, and what is picked is what should be.
 
-use super::{Listed, end_of, market, natures, scored};
+use super::{Listed, end_of, filtered, market, natures, scored};
 use crate::brief::selection::{Constraints, Metric};
 use crate::market::synth::labelled::Nature;
 use crate::ratio::Ratio;
+use crate::selection::correlation::correlation;
+use crate::selection::series::History;
 use crate::selection::{Filtered, Scored};
 
 /// Five natures in turn, as many of each as there are sectors.
@@ -89,4 +91,39 @@ fn an_empty_universe_and_a_universe_of_nothing_make_an_empty_list() {
     let scored = scored(&short, &rules);
     assert!(scored.ranked().is_empty() && scored.diverse(5).list.is_empty());
     assert!(scored.candidates().iter().all(|known| !known.excluded.is_empty()));
+}
+
+/// Goal: a coin's weekends do not keep it from being compared with a share. Method: both of the synthetic
+/// market; every day of the share is one of the coin.
+#[test]
+fn a_coin_and_a_share_are_compared_by_date() {
+    let listed = market(1, 1, 700, 2);
+    let [share, coin] = [0, 1].map(|at| {
+        let series = &listed[at].1;
+        History::of(series, series.bars[699].close_time).unwrap().closes
+    });
+    let last = coin.keys()[699];
+    let common = share.keys().iter().filter(|key| **key <= last);
+    assert!(common.clone().count() > 450);
+    assert!(common.clone().all(|key| coin.keys().binary_search(key).is_ok()));
+    let columns: Vec<_> =
+        filtered(&listed, &Constraints { stale_days_max: 999, ..Constraints::default() }).columns();
+    for (at, (_, one)) in columns.iter().enumerate() {
+        for (_, other) in &columns[at + 1..] {
+            // They have nothing to do with each other.
+            assert!(correlation(one, other).unwrap().get().abs() < 0.25);
+        }
+    }
+}
+
+#[test]
+fn of_a_symbol_that_is_there_twice_the_first_counts() {
+    let mut listed = natures(&[Nature::Walk; 3], 700, 1);
+    let first = listed[0].clone();
+    listed[2].0.symbol = first.0.symbol.clone();
+    listed[2].1.symbol = first.0.symbol.clone();
+    let scored = scored(&listed, &Constraints::default());
+    assert_eq!(scored.candidates().len(), 2);
+    let price = scored.candidate(&first.0.symbol).unwrap().price;
+    assert_eq!(price, first.1.bars[699].close);
 }

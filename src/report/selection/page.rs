@@ -41,7 +41,7 @@ pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
                     h2 { "Correlations" }
                     figure {
                         (PreEscaped(map))
-                        figcaption { "Of daily log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
+                        figcaption { "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
                     }
                 }
                 (weights(report))
