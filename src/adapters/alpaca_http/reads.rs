@@ -17,6 +17,8 @@ use super::{Alpaca, AlpacaError};
 
 /// Shares whose snapshots are asked for at once: their names fit into an address.
 const SNAPSHOTS_A_CALL: usize = 400;
+/// Refusals of snapshots after which it is not for single names.
+const REFUSALS_MAX: usize = 200;
 /// What a question is asked again for.
 const AGAIN: &[Remedy] = &[Remedy::Retry, Remedy::WaitUntilReset];
 
@@ -79,25 +81,44 @@ impl Alpaca {
         self.ask(&self.trading, &call).await
     }
 
-    /// Shares at a glance, by symbol; one of which the venue knows nothing is left out.
+    /// Shares at a glance, by symbol; one of which the venue knows nothing is left out. A name that the
+    /// data side does not take, though the trading side lists it, costs its part halves until it is alone.
     ///
     /// # Errors
-    /// As [`Alpaca::account`].
+    /// As [`Alpaca::account`], and where more than some are not taken.
     pub async fn snapshots(
         &self,
         symbols: &[&str],
     ) -> Result<BTreeMap<String, data::Snapshot>, AlpacaError> {
         let mut all = BTreeMap::new();
-        for part in symbols.chunks(SNAPSHOTS_A_CALL) {
-            let call = Call::get(&["v2", "stocks", "snapshots"])
-                .query("symbols", part.join(","))
-                .query("feed", &self.settings.feed);
-            let found: BTreeMap<String, Option<data::Snapshot>> =
-                self.ask(&self.data, &call).await?;
-            let known = found.into_iter().filter_map(|(symbol, it)| Some((symbol, it?)));
-            all.extend(known);
+        let mut parts: Vec<&[&str]> = symbols.chunks(SNAPSHOTS_A_CALL).rev().collect();
+        let mut refusals = 0;
+        while let Some(part) = parts.pop() {
+            match self.snapshots_of(part).await {
+                Ok(found) => {
+                    all.extend(found.into_iter().filter_map(|(symbol, it)| Some((symbol, it?))));
+                }
+                Err(error) if is_refused(&error) && refusals < REFUSALS_MAX => {
+                    refusals += 1;
+                    if part.len() > 1 {
+                        let (one, other) = part.split_at(part.len() / 2);
+                        parts.extend([other, one]);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(all)
+    }
+
+    async fn snapshots_of(
+        &self,
+        part: &[&str],
+    ) -> Result<BTreeMap<String, Option<data::Snapshot>>, AlpacaError> {
+        let call = Call::get(&["v2", "stocks", "snapshots"])
+            .query("symbols", part.join(","))
+            .query("feed", &self.settings.feed);
+        self.ask(&self.data, &call).await
     }
 
     /// An order by the broker's id of it; `None` where there is none.
@@ -237,4 +258,10 @@ fn maybe<T>(answer: Result<T, AlpacaError>) -> Result<Option<T>, AlpacaError> {
         Err(error) if error.trouble() == Some(&Trouble::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the venue understood who asks and refused what is asked.
+fn is_refused(error: &AlpacaError) -> bool {
+    matches!(error.trouble(), Some(Trouble::BadRequest { status: 400 | 422, .. }))
+        || matches!(error.trouble(), Some(Trouble::NotPossible { .. }))
 }

@@ -200,3 +200,32 @@ async fn snapshots_are_read_as_the_documents_show_them_in_parts() {
     assert_eq!((assets.len(), assets[0].tradable), (1, false));
     assert_eq!(fake.count("GET /v2/assets?status=active&asset_class=us_equity"), 1);
 }
+
+/// Takes no name that ends with `X`.
+async fn picky_snapshots(Query(query): Query<Vec<(String, String)>>) -> Response<Body> {
+    let symbols = query.iter().find(|(key, _)| key == "symbols").map(|(_, it)| it.as_str());
+    let symbols: Vec<&str> = symbols.unwrap().split(',').collect();
+    if symbols.iter().any(|symbol| symbol.ends_with('X')) {
+        return reply(400, r#"{"message":"invalid symbol"}"#.to_owned());
+    }
+    let all: serde_json::Map<String, Value> =
+        symbols.iter().map(|symbol| ((*symbol).to_owned(), json!({}))).collect();
+    reply(200, Value::Object(all).to_string())
+}
+
+#[tokio::test]
+async fn a_name_that_the_data_side_does_not_take_costs_nobody_else() {
+    let router = Router::new().route("/v2/stocks/snapshots", get(picky_snapshots));
+    let (base, _served) = serve(router).await;
+    let slow = AlpacaSettings { timeout: Duration::from_secs(8), ..settings(&base) };
+    let alpaca = Alpaca::new(slow, &keys()).unwrap();
+    let names = |end: fn(usize) -> &'static str| {
+        (0..500).map(|nth| format!("S{nth}{}", end(nth))).collect::<Vec<String>>()
+    };
+    let few = names(|nth| if nth == 7 || nth == 450 { "X" } else { "" });
+    let found = alpaca.snapshots(&few.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(found.unwrap().len(), 498);
+    let all = names(|_| "X");
+    let refused = alpaca.snapshots(&all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert!(matches!(refused.unwrap_err().trouble(), Some(Trouble::BadRequest { .. })));
+}
