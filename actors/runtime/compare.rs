@@ -257,7 +257,9 @@ impl AuditSink for Comparing {
             Some(then) if !through.is_empty() => then.submit_all(through),
             Some(_) => {}
             None => {
-                through.into_iter().for_each(|batch| batch.done.answer(Err(AuditError::Closed)));
+                for batch in through {
+                    batch.done.answer(Err(AuditError::Closed));
+                }
             }
         }
     }

@@ -44,16 +44,20 @@ pub struct Heard {
 /// An exit that may fill, as far as another one looks at it.
 struct Leaving {
     order: ClientOrderId,
-    is_being_canceled: bool,
-    is_being_replaced: bool,
-    /// Whether the broker has said nothing of it yet.
-    is_unanswered: bool,
+    /// Submitted is one of which the broker has said nothing yet.
+    status: Status,
     /// Whether the broker would take another one in its place.
     is_replaceable: bool,
     is_market: bool,
     stop: Option<Price>,
     open: Qty,
     side: Side,
+}
+
+impl Leaving {
+    fn is_being_canceled(&self) -> bool {
+        self.status == Status::PendingCancel
+    }
 }
 
 impl Custody {
@@ -260,7 +264,7 @@ impl Custody {
         let wanted = away.wants_out(symbol);
         let side = Side::closing(position.direction);
         let exits = self.exits_that_may_fill(symbol);
-        if exits.iter().any(|it| it.is_market && it.side == side && !it.is_being_canceled) {
+        if exits.iter().any(|it| it.is_market && it.side == side && !it.is_being_canceled()) {
             return Ok(());
         }
         let intent = match wanted {
@@ -280,7 +284,9 @@ impl Custody {
                     return self.replace(&former, intent, &position, limits, happenings);
                 }
                 // It can be moved once the broker has it, and its news bring us here again.
-                [one] if one.is_unanswered && one.side == side && replaces(&intent) => {
+                [one]
+                    if one.status == Status::Submitted && one.side == side && replaces(&intent) =>
+                {
                     return Ok(());
                 }
                 // One of them stands. Where the former is left alone, it was not replaced.
@@ -326,7 +332,7 @@ impl Custody {
 
     /// Whether a stop of the symbol is about to take another one's place.
     fn is_replacing(&self, symbol: &Symbol) -> bool {
-        self.exits_that_may_fill(symbol).iter().any(|it| it.is_being_replaced)
+        self.exits_that_may_fill(symbol).iter().any(|it| it.status == Status::PendingReplace)
     }
 
     /// Whether the broker would take another order in the place of this one: a stop for whole shares that
@@ -345,7 +351,7 @@ impl Custody {
         let ([rests], Some(stop)) = (exits, stop_of(wanted.kind)) else { return false };
         let Some(at) = rests.stop else { return false };
         let off = (at.to_f64() - stop.to_f64()).abs();
-        !rests.is_being_canceled
+        !rests.is_being_canceled()
             && rests.side == wanted.side
             && rests.open == wanted.qty
             && off <= away.terms().stop_slack.get() * stop.to_f64()
@@ -391,9 +397,7 @@ impl Custody {
         let exits = exits.filter(|order| order.intent.purpose != Purpose::Entry);
         let leaving = |order: &Order| Leaving {
             order: order.intent.client_order_id.clone(),
-            is_being_canceled: order.status() == Status::PendingCancel,
-            is_being_replaced: order.status() == Status::PendingReplace,
-            is_unanswered: order.status() == Status::Submitted,
+            status: order.status(),
             is_replaceable: self.is_replaceable(order),
             is_market: order.intent.kind == OrderKind::Market,
             stop: stop_of(order.intent.kind),
@@ -411,7 +415,7 @@ impl Custody {
         happenings: &mut Vec<Happening>,
     ) -> Result<(), CustodyError> {
         for exit in self.exits_that_may_fill(symbol) {
-            if !exit.is_being_canceled {
+            if !exit.is_being_canceled() {
                 let events = self.cancel(&exit.order);
                 self.take_in(events, limits, happenings)?;
             }

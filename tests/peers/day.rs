@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::peers::exchange::Judge;
 use crate::peers::models::missing;
-use crate::rig::{World, request};
+use crate::rig::{Running, World, request};
 use crate::venue::{DAY, Venue, assert_agreed, trading};
 
 /// Minutes of a session.
@@ -35,17 +35,7 @@ fn a_day_of_a_run_violates_the_brokers_specification_in_neither_direction() {
     venue.until(DAY, "09:30:00");
     let args = trading("r", &["--mode", "autonomous", "--until-close"]);
     let mut running = world.serve("r", &args);
-    for minute in 0..MINUTES - 1 {
-        venue.minute(&mut running);
-        if minute % 60 == 30 {
-            for what in ["account", "positions", "orders"] {
-                world.verb(&["alpaca", what]).succeeds();
-            }
-            world.verb(&["alpaca", "orders", "--days", "5"]).succeeds();
-            world.verb(&["alpaca", "activities", "--days", "5"]).succeeds();
-            world.verb(&["alpaca", "quotes", "AAA", "BBB"]).succeeds();
-        }
-    }
+    play(&world, &venue, &mut running);
     running.wait("a stop behind every position", |_| venue.is_protected());
     assert_agreed(&venue, &running);
     venue.ask("POST", "/sandbox/step", "{\"seconds\":60}");
@@ -85,4 +75,19 @@ fn a_day_of_a_run_violates_the_brokers_specification_in_neither_direction() {
     // Whoever finds nothing must be able to find something.
     request(&asked.url, ("GET", "/v2/orders?limit=many"), &[], "");
     assert!(!asked.verdict().violations.is_empty(), "the judge sees nothing");
+}
+
+/// Plays all minutes but the last; a person looks at the account now and then.
+fn play(world: &World, venue: &Venue, running: &mut Running<'_>) {
+    for minute in 0..MINUTES - 1 {
+        venue.minute(running);
+        if minute % 60 == 30 {
+            for what in ["account", "positions", "orders"] {
+                world.verb(&["alpaca", what]).succeeds();
+            }
+            world.verb(&["alpaca", "orders", "--days", "5"]).succeeds();
+            world.verb(&["alpaca", "activities", "--days", "5"]).succeeds();
+            world.verb(&["alpaca", "quotes", "AAA", "BBB"]).succeeds();
+        }
+    }
 }

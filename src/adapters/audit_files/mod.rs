@@ -213,7 +213,9 @@ impl AuditSink for AuditFiles {
         match queue.try_send(batches) {
             Ok(()) => {}
             Err(TrySendError::Full(batches)) => {
-                batches.into_iter().for_each(|batch| batch.done.answer(Err(AuditError::Busy)));
+                for batch in batches {
+                    batch.done.answer(Err(AuditError::Busy));
+                }
             }
             // The writer is gone; dropping the batches says so.
             Err(TrySendError::Disconnected(batches)) => drop(batches),

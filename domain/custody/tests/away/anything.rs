@@ -87,7 +87,7 @@ impl Floor {
 
     /// Replaces an order, or does not: how the one stands that was to take its place.
     fn make_room(&mut self, former: &ClientOrderId) -> StatedState {
-        let refuses = self.orders.len() % 3 == 0;
+        let refuses = self.orders.len().is_multiple_of(3);
         let former = self.orders.get_mut(former).unwrap();
         if refuses || former.open() == 0 || former.filled.raw() > 0 {
             return StatedState::Rejected { text: "not replaceable".to_owned() };
