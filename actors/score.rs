@@ -11,7 +11,9 @@ use conclave_domain::brief::trading::TrackRecord;
 use conclave_domain::code::Code;
 use conclave_domain::order::DecisionId;
 use conclave_domain::role::AgentName;
+use conclave_domain::scorecard::Past;
 use conclave_domain::stats::{AgentStats, Stats};
+use conclave_domain::time::Time;
 
 pub use stored::StoredScore;
 
@@ -24,6 +26,7 @@ struct Counted {
     stats: Stats,
     voted_for: BTreeMap<DecisionId, Vec<AgentName>>,
     last_refusal: Option<Refused>,
+    past: Arc<Past>,
 }
 
 /// The last decision that came to nothing, and why.
@@ -88,6 +91,20 @@ impl Score {
     pub fn track_record(&self, agent: &str) -> TrackRecord {
         let counted = self.lock();
         counted.stats.agents.get(agent).map(AgentStats::track_record).unwrap_or_default()
+    }
+
+    /// What earlier runs tell of the agents; it is asked for with the moment of a brief.
+    pub fn remember(&self, past: Arc<Past>) {
+        self.lock().past = past;
+    }
+
+    /// An agent's record as a brief of this moment may show it: this run's so far, and what was known of
+    /// earlier runs before then.
+    pub fn track_record_at(&self, agent: &str, moment: Time) -> TrackRecord {
+        let counted = self.lock();
+        let earlier = counted.past.before(agent, moment);
+        let own = counted.stats.agents.get(agent);
+        own.map_or_else(|| earlier.track_record(), |own| own.plus(&earlier).track_record())
     }
 
     /// Decisions whose votes wait for a trade.

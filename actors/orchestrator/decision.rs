@@ -260,7 +260,7 @@ impl Office {
         let agents = self.agents.iter().filter(|agent| which(agent.role.name));
         agents
             .map(|agent| {
-                let track_record = self.score.track_record(agent.role.name);
+                let track_record = self.score.track_record_at(agent.role.name, brief.as_of);
                 let brief = TradingBrief { track_record, ..brief.clone() };
                 Member { agent: agent.clone(), brief: Arc::new(brief) }
             })

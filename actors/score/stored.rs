@@ -72,7 +72,8 @@ impl Score {
             appeals: stored.appeals,
         };
         let voted_for = stored.voted_for.into_iter().map(|(of, by)| (of, voters(by))).collect();
-        let counted = Counted { stats, voted_for, last_refusal: stored.last_refusal };
+        let last_refusal = stored.last_refusal;
+        let counted = Counted { stats, voted_for, last_refusal, past: Arc::default() };
         Self(Arc::new(Mutex::new(counted)))
     }
 }

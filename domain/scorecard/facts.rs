@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::calibration::Forecast;
 use super::curve::Curve;
+use super::past::{End, Word};
 use crate::advice::{VetoKind, Vote};
 use crate::book::Trade;
 use crate::bounds::Clamp;
@@ -15,6 +16,7 @@ use crate::order::DecisionId;
 use crate::ratio::Ratio;
 use crate::role::AgentName;
 use crate::stats::AgentStats;
+use crate::time::Time;
 
 /// What an agent thought of an entry. An abstention is no opinion.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,8 @@ pub struct Forced {
 pub struct Ended {
     /// Profit or loss after fees, USD.
     pub pnl: Money,
+    /// When the last of them was closed.
+    pub at: Time,
 }
 
 impl Ended {
@@ -78,8 +82,10 @@ pub fn outcomes<'a>(trades: impl IntoIterator<Item = &'a Trade>) -> Result<Outco
     let mut all = Outcomes::new();
     for trade in trades {
         let Some(decision) = &trade.decision else { continue };
-        let ended = all.entry(decision.clone()).or_insert(Ended { pnl: Money::ZERO });
+        let ended =
+            all.entry(decision.clone()).or_insert(Ended { pnl: Money::ZERO, at: trade.exit_time });
         ended.pnl = ended.pnl.plus(trade.pnl)?;
+        ended.at = ended.at.max(trade.exit_time);
     }
     Ok(all)
 }
@@ -91,6 +97,8 @@ pub struct RunFacts {
     pub agents: BTreeMap<AgentName, AgentStats>,
     /// What was thought of entries.
     pub opinions: Vec<Opinion>,
+    /// Every consultation in a round, with the decision that it was about.
+    pub asked: Vec<(DecisionId, Word)>,
     /// What was vetoed.
     pub vetoes: Vec<Veto>,
     /// What was clamped.
@@ -186,6 +194,21 @@ impl RunFacts {
     /// The repetition in which exactly these agents were muted.
     pub fn without(&self, muted: &BTreeSet<AgentName>) -> Option<&Without> {
         self.without.iter().find(|without| without.muted == *muted)
+    }
+
+    /// What a later run may be told of this one: every consultation in a round, and how the trades ended that its
+    /// agent had voted for.
+    pub fn words(&self) -> impl Iterator<Item = Word> + '_ {
+        let supported = self.opinions.iter().filter(|it| it.vote == Vote::For);
+        let supported: BTreeSet<(&str, &DecisionId)> =
+            supported.map(|it| (it.agent, &it.decision)).collect();
+        self.asked.iter().map(move |(decision, word)| {
+            // Of a decision that was appealed, the round that acted.
+            let is_for = word.agreed && supported.contains(&(word.agent.as_str(), decision));
+            let ended = self.outcomes.get(decision).filter(|_| is_for);
+            let ended = ended.map(|it| End { at: it.at, won: it.won() });
+            Word { ended, ..word.clone() }
+        })
     }
 
     /// What one agent said would become of trades, beside what became of them. Where the decision led to

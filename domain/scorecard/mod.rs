@@ -15,6 +15,7 @@ mod calibration;
 mod card;
 mod curve;
 mod facts;
+mod past;
 mod words;
 
 pub use bootstrap::{Interval, RESAMPLES, interval_of_sum};
@@ -25,6 +26,7 @@ pub use facts::{
     ClampValue, ClampWorth, Ended, Forced, Opinion, Outcomes, RunFacts, Veto, VetoValue, VetoWorth,
     Without, outcomes,
 };
+pub use past::{End, Past, Word};
 pub use words::{Finding, pair_sentence, sentence};
 
 #[cfg(test)]

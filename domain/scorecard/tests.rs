@@ -33,6 +33,10 @@ fn money(dollars: f64) -> Money {
     Money::from_f64(dollars).unwrap()
 }
 
+fn ended(pnl: Money) -> Ended {
+    Ended { pnl, at: at(90) }
+}
+
 fn at(day: usize) -> Time {
     Time::from_ms(DAY_MS * i64::try_from(day).unwrap())
 }
@@ -78,7 +82,7 @@ fn planted(seed: u64, days: usize) -> RunFacts {
             let confidence = Ratio::of(0.9);
             facts.opinions.push(Opinion { agent, decision: decision(day), vote, confidence });
         }
-        facts.outcomes.insert(decision(day), Ended { pnl: money(pnl * whole) });
+        facts.outcomes.insert(decision(day), ended(money(pnl * whole)));
     }
     facts.curve = curve(&gains);
     for (agent, gains) in without {
@@ -314,7 +318,7 @@ fn a_veto_is_worth_what_it_prevented_and_is_counted_once_however_often_it_was_ap
         Veto { agent: GOOD, decision: decision(day), kind, code }
     };
     let prevented = [(1, -250.0), (2, 100.0), (3, 7.0)];
-    let outcomes = prevented.map(|(day, pnl)| (decision(day), Ended { pnl: money(pnl) }));
+    let outcomes = prevented.map(|(day, pnl)| (decision(day), ended(money(pnl))));
     let muted = BTreeSet::from([GOOD]);
     let facts = RunFacts {
         vetoes: vec![
@@ -325,7 +329,7 @@ fn a_veto_is_worth_what_it_prevented_and_is_counted_once_however_often_it_was_ap
             veto(4, VetoKind::Hard),
         ],
         // The third was appealed, and traded after all.
-        outcomes: Outcomes::from([(decision(3), Ended { pnl: money(7.0) })]),
+        outcomes: Outcomes::from([(decision(3), ended(money(7.0)))]),
         without: vec![Without { muted, outcomes: outcomes.into(), ..Without::default() }],
         ..RunFacts::default()
     };
@@ -351,8 +355,8 @@ fn a_clamped_size_is_worth_what_the_rest_of_it_would_have_lost() {
             forced(3, "size_multiplier", 9.0, 2.0),
         ],
         outcomes: Outcomes::from([
-            (decision(1), Ended { pnl: money(-100.0) }),
-            (decision(2), Ended { pnl: money(30.0) }),
+            (decision(1), ended(money(-100.0))),
+            (decision(2), ended(money(30.0))),
         ]),
         ..RunFacts::default()
     };
@@ -371,10 +375,10 @@ fn what_a_vote_against_would_have_led_to_is_known_from_the_repetition() {
         Opinion { agent: GOOD, decision: decision(day), vote, confidence }
     };
     let muted = BTreeSet::from([GOOD]);
-    let would = Outcomes::from([(decision(2), Ended { pnl: money(-5.0) })]);
+    let would = Outcomes::from([(decision(2), ended(money(-5.0)))]);
     let facts = RunFacts {
         opinions: vec![opinion(1, Vote::For), opinion(2, Vote::Against), opinion(3, Vote::For)],
-        outcomes: Outcomes::from([(decision(1), Ended { pnl: money(5.0) })]),
+        outcomes: Outcomes::from([(decision(1), ended(money(5.0)))]),
         without: vec![Without { muted, outcomes: would, ..Without::default() }],
         ..RunFacts::default()
     };
@@ -382,4 +386,33 @@ fn what_a_vote_against_would_have_led_to_is_known_from_the_repetition() {
     let said: Vec<_> =
         forecasts.iter().map(|it| (it.wins.get(), it.won, it.is_counterfactual)).collect();
     assert_eq!(said, [(0.7, true, false), (1.0 - 0.7, false, true)]);
+}
+
+fn word(agent: &str, day: usize, agreed: bool, ended: Option<(usize, bool)>) -> Word {
+    let ended = ended.map(|(day, won)| End { at: at(day), won });
+    Word { agent: agent.to_owned(), at: at(day), answered: true, agreed, ended }
+}
+
+/// L-1: what is said or ends at a brief's moment is not known in it.
+#[test]
+fn the_past_is_cut_before_the_moment_that_asks_for_it() {
+    let past = Past::of(vec![
+        word(GOOD, 5, true, Some((9, true))),
+        word(GOOD, 1, true, Some((20, false))),
+        word(COIN, 2, false, None),
+        Word { answered: false, ..word(GOOD, 7, false, None) },
+    ]);
+    for (day, consulted, answered, agreed, settled, won) in [
+        (1, 0, 0, 0, 0, 0),
+        (2, 1, 1, 1, 0, 0),
+        (9, 3, 2, 2, 0, 0),
+        (10, 3, 2, 2, 1, 1),
+        (21, 3, 2, 2, 2, 1),
+    ] {
+        let known = past.before(GOOD, at(day));
+        let counts = (known.consulted, known.answered, known.agreed, known.settled, known.won);
+        assert_eq!(counts, (consulted, answered, agreed, settled, won), "day {day}");
+    }
+    assert_eq!(past.before(HARMFUL, at(99)), AgentStats::default());
+    assert_eq!(Past::of(Vec::new()).before(GOOD, at(99)), AgentStats::default());
 }

@@ -18,6 +18,7 @@ use crate::catalogue;
 use crate::report::scorecard::{Counted, ScorecardReport, write};
 use crate::run::repeat::{Scored, Source};
 use crate::run::scorecard::{gather, roster};
+use crate::run::track;
 use crate::run::train::is_of_training;
 
 /// `scorecard`
@@ -32,6 +33,10 @@ pub struct ScorecardArgs {
     /// Seed of the drawn intervals.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Also writes what the agents did into this file: `run --track FILE` tells them of it, cut at the
+    /// moment of each brief.
+    #[arg(long, value_name = "FILE")]
+    pub track: Option<PathBuf>,
     /// Directory for the report with its charts.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -50,6 +55,13 @@ pub fn run(args: &ScorecardArgs, format: Format, out: &mut dyn Write) -> Result<
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let scored = gather(&sources, args.grid, &metrics)?;
+    if let Some(file) = &args.track {
+        let words = scored.iter().flat_map(|run| run.facts.words()).collect();
+        std::fs::write(file, track::text(words)?).map_err(|error| {
+            let text = format!("{} could not be written", file.display());
+            CliError::new(ExitCode::Failure, text).caused_by(error)
+        })?;
+    }
     let report = told(&dirs, scored, args.seed)?;
     if format == Format::Text {
         tell(&report, out)?;

@@ -47,6 +47,10 @@ pub struct RunArgs {
     /// that goes on goes on with the policy that it was begun with.
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "strategy")]
     pub policy: Option<PathBuf>,
+    /// What the agents are told of themselves from earlier runs: a file of `scorecard --track`. A brief
+    /// holds of it what was known before its own moment.
+    #[arg(long, value_name = "FILE")]
+    pub track: Option<PathBuf>,
     /// What it may trade.
     #[command(flatten)]
     pub terms: PolicyTerms,

@@ -33,6 +33,7 @@ pub(crate) mod spend;
 mod start;
 mod starts;
 mod stopping;
+pub(crate) mod track;
 pub mod train;
 mod way;
 mod world;

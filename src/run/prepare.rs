@@ -20,6 +20,7 @@ use conclave_domain::market::digest::SessionDigest;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::tape::{Instrument, Tape};
 use conclave_domain::role::{AgentName, Team};
+use conclave_domain::scorecard::Past;
 use conclave_domain::sim_broker::{FillAt, SimConfig};
 use conclave_domain::strategy::{Source, StrategyConfig};
 use conclave_domain::time::Time;
@@ -29,11 +30,9 @@ use super::args::RunArgs;
 use super::bars::{one_timeframe, series};
 use super::live::Live;
 use super::money::{self, Terms};
-use super::news;
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
-use crate::adapters::lock::MoneyKind;
-use crate::adapters::policy_file;
-use crate::adapters::spend_ledger::SpendFile;
+use super::{news, track};
+use crate::adapters::{lock::MoneyKind, policy_file, spend_ledger::SpendFile};
 use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
@@ -59,6 +58,8 @@ pub(crate) struct Prepared {
     pub(super) faults: FaultPlan,
     /// The news, read by rules.
     pub(super) news: NewsSetup,
+    /// What its agents are told of earlier runs.
+    pub(super) past: Arc<Past>,
     /// What it was prepared from; a back-test has none and leaves none.
     pub(super) recipe: Option<Recipe>,
     /// What its agents are expected to be asked and to cost; nothing where no agent asks a model.
@@ -111,6 +112,7 @@ impl Prepared {
             agents,
             faults: FaultPlan::default(),
             news: NewsSetup::default(),
+            past: Arc::default(),
             recipe: None,
             expected: Vec::new(),
             shelf: None,
@@ -154,6 +156,7 @@ impl Prepared {
         let symbols = prepared.instruments.iter().map(|instrument| instrument.symbol.clone());
         prepared.news.press = news::press(recipe.news.as_ref(), symbols)?;
         prepared.data_hash = news::data_hash(prepared.data_hash, recipe.news.as_ref());
+        prepared.past = track::past(recipe.track.as_ref())?;
         recipe.config_hash.clone_from(&prepared.config_hash);
         recipe.data_hash.clone_from(&prepared.data_hash);
         prepared.recipe = Some(recipe);

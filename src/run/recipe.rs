@@ -98,6 +98,9 @@ pub struct Recipe {
     /// The checkpoint of the policy that calls, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<SourceFile>,
+    /// What the agents are told of earlier runs, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub track: Option<SourceFile>,
     /// Whether that policy may trade bars of another length than it was trained on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_bars: bool,
@@ -138,6 +141,7 @@ impl Recipe {
             data: source(args, &loaded.config)?,
             news: args.news.as_deref().map(SourceFile::of).transpose()?,
             policy: args.policy.as_deref().map(SourceFile::named).transpose()?,
+            track: args.track.as_deref().map(SourceFile::named).transpose()?,
             other_bars: args.terms.other_bars,
             faults: args.fault.clone(),
             lift_halt_after_ms: args.lift_halt_after.map(millis),
@@ -174,6 +178,8 @@ impl Recipe {
             self.policy.clone_from(&begun.policy);
             self.other_bars = begun.other_bars;
         }
+        // What its agents were told they are told on.
+        self.track.clone_from(&begun.track);
         self.check_files()?;
         if self.faults.is_empty() {
             self.faults.clone_from(&begun.faults);
@@ -202,7 +208,7 @@ impl Recipe {
         if let DataSource::Files { files, splits } = &self.data {
             files.iter().chain(splits).try_for_each(SourceFile::check)?;
         }
-        self.news.iter().chain(&self.policy).try_for_each(SourceFile::check)
+        self.news.iter().chain(&self.policy).chain(&self.track).try_for_each(SourceFile::check)
     }
 
     /// Writes both files, each whole or not at all, the recipe last; both are on the disk when this

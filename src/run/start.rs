@@ -120,10 +120,11 @@ pub(super) async fn start(
         outside,
     };
     let world = world.with_faults(&prepared.faults);
-    let council = Council::start(setup, world).await;
-    council.map_err(|error| {
+    let council = Council::start(setup, world).await.map_err(|error| {
         CliError::new(ExitCode::Failure, "the council did not start").caused_by(error)
-    })
+    })?;
+    council.score.remember(Arc::clone(&prepared.past));
+    Ok(council)
 }
 
 /// The book that a mode decides on.

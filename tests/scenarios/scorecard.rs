@@ -116,3 +116,23 @@ fn a_card_says_what_the_report_and_the_what_ifs_say() {
     world.verb(&["scorecard", "t"]).refuses(2, "is a training run: `train ab` says");
     world.verb(&["scorecard", "nowhere"]).refuses(5, "is no run's directory");
 }
+
+/// Goal: what an earlier run tells is an input of the next one like its bars: in its recipe, named when it
+/// is another, and the same once more.
+#[test]
+fn an_earlier_run_is_told_to_the_next_one_and_both_can_be_repeated() {
+    let world = World::new();
+    world.run(&["--out", "r"]).succeeds();
+    world.verb(&["scorecard", "r", "--track", "track.json"]).succeeds();
+    world.run(&["--out", "next", "--track", "track.json"]).succeeds();
+    // Rules do not look at their record, and the brief that is written down is everybody's.
+    assert_eq!(record_hash(&world, "next"), record_hash(&world, "r"));
+    let said = document(&world.verb(&["replay", "next", "--format", "json"]));
+    assert_eq!(said["identical"], true);
+    fs::write(world.path("track.json"), "{\"schema\":\"track/2\",\"words\":[]}").expect("a file");
+    world.verb(&["replay", "next"]).refuses(8, "is not the file that the run was begun with");
+    world
+        .run(&["--out", "newer", "--track", "track.json"])
+        .refuses(8, "it is track/2, not track/1");
+    world.run(&["--out", "none", "--track", "nowhere.json"]).refuses(5, "is not there");
+}

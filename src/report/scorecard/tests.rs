@@ -60,7 +60,10 @@ fn facts(frozen: &[AgentName]) -> RunFacts {
                 edge: Edge::Max,
             },
         }],
-        outcomes: BTreeMap::from([(decision, Ended { pnl: Money::from_units(3).unwrap() })]),
+        outcomes: BTreeMap::from([(
+            decision,
+            Ended { pnl: Money::from_units(3).unwrap(), at: Time::EPOCH },
+        )]),
         curve: curve(|day| day % 3),
         without: vec![
             without(&["position_sizer"], curve(|day| day % 3 + 1 + day % 2)),

@@ -110,7 +110,7 @@ async fn ask(
 ) -> Result<Value, Refusal> {
     let DeskParts { council, limits, clock, .. } = parts;
     let members = members(&council.agents, kind, |name| {
-        let track_record = council.score.track_record(name);
+        let track_record = council.score.track_record_at(name, brief.as_of);
         Arc::new(TradingBrief { track_record, ..brief.clone() })
     })?;
     let asked: Vec<AgentName> = members.iter().map(|member| member.agent.role.name).collect();

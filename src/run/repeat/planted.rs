@@ -86,12 +86,13 @@ fn market(dir: &Path, seed: u64, bars: usize) -> Vec<std::path::PathBuf> {
 }
 
 /// A run over these bars, ready to be played in a directory of its own.
-fn prepared(dir: &Path, files: &[std::path::PathBuf]) -> Prepared {
+fn prepared(dir: &Path, files: &[std::path::PathBuf], track: Option<&Path>) -> Prepared {
     // Costs would make every smaller size a gain, and a toss of a coin is to be worth nothing.
     let config = dir.join("c.toml");
     let text = "[costs]\nfee_per_trade = \"0\"\nslippage_bp = 0.0\n";
     fs::write(&config, text).unwrap();
-    let args = RunArgs { data: files.to_vec(), no_http: true, ..RunArgs::default() };
+    let track = track.map(Path::to_owned);
+    let args = RunArgs { data: files.to_vec(), track, no_http: true, ..RunArgs::default() };
     prepare(&args, Some(&config)).unwrap()
 }
 
@@ -134,7 +135,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let files = market(dir.path(), seed, 260);
-        let prepared = prepared(dir.path(), &files);
+        let prepared = prepared(dir.path(), &files, None);
         let mut muted = prepared.clone();
         muted.agents.remove(SIZER);
         let report = play(&dir.path().join("muted"), &muted);
@@ -227,6 +228,50 @@ fn planted_sizers_are_told_apart_in_whole_councils_over_twenty_seeds() {
     }
 }
 
+/// Goal: what an earlier run's agents did stands in the briefs of the next one, and nothing of it that was
+/// not known by then. Method: the same bars twice, the second time with the first run's file of
+/// `scorecard --track`, as the command line has it; the log of the first is counted by hand.
+///
+/// L-1: a run over bars that an earlier one has seen is told of the time before only.
+#[test]
+fn an_earlier_run_stands_in_the_briefs_of_the_next_cut_at_their_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = market(dir.path(), 11, 300);
+    let first = prepared(dir.path(), &files, None);
+    let report = play(&dir.path().join("first"), &first);
+    let source = Source::open(&dir.path().join("first")).unwrap();
+    let words: Vec<_> = source.scored(&metrics()).unwrap().facts.words().collect();
+    assert!(words.iter().filter(|word| word.ended.is_some()).count() > 50);
+    let track = dir.path().join("track.json");
+    fs::write(&track, crate::run::track::text(words.clone()).unwrap()).unwrap();
+
+    let heard = Heard::default();
+    let mut second = prepared(dir.path(), &files, Some(&track));
+    for agent in second.agents.values_mut() {
+        agent.brain = Arc::new(Listening(Arc::clone(&heard)));
+    }
+    let again = play(&dir.path().join("second"), &second);
+    assert_eq!(again.trades, report.trades, "rules do not look at their record");
+    let heard = heard.lock().unwrap().clone();
+    let mut grown = 0;
+    for (agent, at, told) in &heard {
+        // Twice what was known: once of the earlier run, once of this one, which does the same.
+        let before = words.iter().filter(|word| word.agent == *agent && word.at < *at);
+        let (asked, agreed) = before.fold((0, 0), |(n, a), it| (n + 1, a + u64::from(it.agreed)));
+        assert!(told.consulted >= 2 * asked, "{agent} at {at}: {told:?} of {asked}");
+        assert!(told.agreed >= 2 * agreed && told.agreed <= told.consulted, "{agent} at {at}");
+        grown += u32::from(asked > 10);
+        // This run has asked for the other shares of the same bar, and on appeal, but no more; of
+        // positions, which stand in no round, the last of them alone is asked.
+        let is_bounded = *agent == "exit_strategist" || told.consulted <= 2 * asked + 6;
+        assert!(is_bounded, "{agent} at {at}: {told:?} of {asked} is of later");
+    }
+    assert!(grown > 50, "{grown}");
+    fs::write(&track, "{}").unwrap();
+    let error = Source::open(&dir.path().join("second")).unwrap_err();
+    assert!(error.to_string().contains("track.json is not the file that the run was begun with"));
+}
+
 /// What an agent was told of itself, and when.
 type Heard = Arc<Mutex<Vec<(AgentName, Time, TrackRecord)>>>;
 
@@ -257,7 +302,7 @@ fn the_record_in_a_brief_is_cut_at_its_own_moment() {
     let files = market(dir.path(), 7, 400);
     let heard = |name: &str, until: Option<Time>| {
         let heard = Heard::default();
-        let mut prepared = prepared(dir.path(), &files);
+        let mut prepared = prepared(dir.path(), &files, None);
         if let Some(until) = until {
             prepared = prepared.cut(until).unwrap();
         }

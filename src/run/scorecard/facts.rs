@@ -11,7 +11,8 @@ use conclave_domain::order::DecisionId;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::record::{Line, Step, Stream};
 use conclave_domain::role::AgentName;
-use conclave_domain::scorecard::{Forced, Opinion, RunFacts, Veto};
+use conclave_domain::scorecard::{Forced, Opinion, RunFacts, Veto, Word};
+use conclave_domain::time::Time;
 use serde::Deserialize;
 
 use crate::adapters::audit_files::lines;
@@ -35,9 +36,32 @@ struct Advice {
 
 #[derive(Deserialize)]
 struct Closed {
+    verdict: String,
+    seats: Vec<Seat>,
     #[serde(default)]
     by: String,
     objection: Option<Objection>,
+}
+
+#[derive(Deserialize)]
+struct Seat {
+    agent: String,
+    outcome: String,
+    vote: Option<Vote>,
+}
+
+impl Seat {
+    /// What a later run may be told of it.
+    fn word(self, at: Time, acted: bool) -> Word {
+        let answered = ["voted", "no_objection", "vetoed"].contains(&self.outcome.as_str());
+        let agreed = match self.vote {
+            Some(Vote::For) => acted,
+            Some(Vote::Against) => !acted,
+            Some(Vote::Abstain) => false,
+            None => acted && self.outcome == "no_objection",
+        };
+        Word { agent: self.agent, at, answered, agreed, ended: None }
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,7 +99,9 @@ pub(crate) fn read(dir: &Path) -> Result<RunFacts, CliError> {
                 }
             }
             Step::RoundClosed => {
-                let Closed { by, objection } = body(&line)?;
+                let Closed { verdict, seats, by, objection } = body(&line)?;
+                let words = seats.into_iter().map(|seat| seat.word(line.at, verdict == "act"));
+                facts.asked.extend(words.map(|word| (decision.clone(), word)));
                 if let (Some(agent), Some(Objection { kind, code, .. })) = (known(&by), objection) {
                     facts.vetoes.push(Veto { agent, decision: decision.clone(), kind, code });
                 }
