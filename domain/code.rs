@@ -142,6 +142,7 @@ codes! {
     TrainingRefused = "training.refused", "The trainer refused the lever: its cumulative bounds are reached, or there is nothing to act on.", "Read the text beside it.";
     TrainingComposed = "training.composed", "Another lever of the same proposal came before it.", "Nothing: the record names it.";
     TrainingJudgement = "training.judgement", "The Risk Analyst objects for a reason of its own.", "Read the reasoning under `rounds`.";
+    SelectionNoList = "selection.no_list", "What the agents ask for leaves no list.", "Nothing: the list without them stands; `selection.json` names what they asked for.";
 }
 
 /// A text that is no code.

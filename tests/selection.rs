@@ -62,6 +62,13 @@ fn a_market_on_the_disk_is_selected_from_and_the_document_proves_itself() {
     let page = fs::read_to_string(dir.path().join("report/report.html")).expect("a report");
     assert!(page.contains("Correlations") && list.iter().all(|symbol| page.contains(symbol)));
     assert!(dir.path().join("report/selection.json").is_file());
+    let audit = Command::new(env!("CARGO_BIN_EXE_conclave"))
+        .current_dir(dir.path())
+        .args(["audit", "verify", "report"])
+        .output()
+        .expect("the binary starts");
+    assert!(audit.status.success(), "{}", text(&audit.stderr));
+    assert_eq!(document["council"]["votes"].as_array().map(Vec::len), Some(4));
 }
 
 #[test]

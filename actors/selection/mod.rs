@@ -7,6 +7,7 @@ use crate::runtime::agent::{ConsultError, Entry};
 
 pub mod compatibility_auditor;
 pub mod portfolio_coherence;
+pub mod run;
 pub mod symbol_scorer;
 pub mod weight_optimizer;
 

@@ -231,7 +231,7 @@ pub struct SelectionBrief {
     pub as_of: Time,
     /// The regime filter's probabilities.
     pub regime: Regime,
-    /// Every symbol of the universe.
+    /// The symbols of the universe; of a large one the best by score.
     pub candidates: Vec<Candidate>,
     /// The filters in the order in which they were applied.
     pub filters: Vec<FilterReport>,
@@ -239,7 +239,7 @@ pub struct SelectionBrief {
     pub correlations: Vec<Pair>,
     /// The weights that the scores were made with.
     pub weights: BTreeMap<Metric, Ratio>,
-    /// The list as the diversity step left it, best first.
+    /// The list as the diversity step left it, or a swap that was looked at again, best first.
     pub diverse: Vec<Symbol>,
     /// The final list, best first.
     pub shortlist: Vec<Symbol>,

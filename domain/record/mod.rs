@@ -120,6 +120,7 @@ steps! {
     ValidationEnded = "validation.ended", Decisions, "A training run was validated: its figures, and what they say of earlier advice.";
     LeversCleared = "levers.cleared", Decisions, "Levers of a training run that may be moved, or why none may.";
     LeversMoved = "levers.moved", Decisions, "What the trainer did with cleared levers, each for itself.";
+    SelectionClosed = "selection.closed", Decisions, "A selection ended: its list, what the agents asked for, and what that changed.";
     AgentRestarted = "agent.restarted", Observations, "A supervisor started an agent anew.";
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";

@@ -36,6 +36,11 @@ pub enum PassedOver {
         /// Its length.
         length: usize,
     },
+    /// It was on the list, and an agent exchanged it.
+    Swapped {
+        /// For whom.
+        into: Symbol,
+    },
 }
 
 impl std::fmt::Display for PassedOver {
@@ -45,6 +50,7 @@ impl std::fmt::Display for PassedOver {
             Self::Sector { sector, max } => write!(f, "at most {max} of {sector}"),
             Self::Coins { max } => write!(f, "at most {max} coins"),
             Self::Full { length } => write!(f, "the list of {length} was full"),
+            Self::Swapped { into } => write!(f, "exchanged for {into}"),
         }
     }
 }

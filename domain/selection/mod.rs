@@ -7,6 +7,7 @@
 //!
 //! Inside are floats; what leaves is a [`Ratio`], a price or money.
 
+pub mod advised;
 pub mod correlation;
 pub mod diversify;
 pub mod filter;
@@ -47,6 +48,9 @@ use crate::time::Time;
 
 /// Symbols beside the list whose correlations are in a brief: those that a swap would bring in.
 pub const RESERVE: usize = 10;
+/// The most symbols of a universe that are in a brief, those of the list not counted: a record and a prompt
+/// have an end.
+pub const SHOWN: usize = 100;
 
 /// A universe after the hard filters: every symbol with every reason against it.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,7 +208,8 @@ impl Scored {
     }
 
     /// What the selection team is shown: `diverse` is the list as the diversity step left it, `shortlist`
-    /// the one that is spoken of. Correlations are those of both and of the next best [`RESERVE`].
+    /// the one that is spoken of. Correlations are those of both and of the next best [`RESERVE`]; of a
+    /// universe that is larger than [`SHOWN`] the best by score are in it, then the others by name.
     pub fn brief(
         &self,
         step: SelectionStep,
@@ -220,7 +225,7 @@ impl Scored {
             step,
             as_of: self.as_of,
             regime: self.regime,
-            candidates: self.candidates.clone(),
+            candidates: self.shown(&ranked, &on_list),
             filters: self.reports.clone(),
             correlations: self.pairs(&shown),
             weights: self.weights.clone(),
@@ -229,6 +234,16 @@ impl Scored {
             constraints: self.constraints.clone(),
             track_record,
         }
+    }
+
+    /// The candidates of a brief, in alphabetical order.
+    fn shown(&self, ranked: &[&Candidate], on_list: &BTreeSet<&Symbol>) -> Vec<Candidate> {
+        let others = self.candidates.iter().filter(|known| known.rank.is_none());
+        let beside = ranked.iter().copied().chain(others);
+        let beside = beside.map(|known| &known.symbol).filter(|one| !on_list.contains(one));
+        let shown: BTreeSet<&Symbol> = beside.take(SHOWN).chain(on_list.iter().copied()).collect();
+        let known = self.candidates.iter().filter(|known| shown.contains(&known.symbol));
+        known.cloned().collect()
     }
 
     /// The known correlations among some symbols.

@@ -21,7 +21,7 @@ use crate::signal::Regime;
 use crate::time::Time;
 
 /// What a made-up candidate is like: score, sector, issuer, coin.
-type Sketch = (f64, u8, u8, bool);
+pub(super) type Sketch = (f64, u8, u8, bool);
 
 fn candidate(at: usize, (part, sector, issuer, is_coin): Sketch) -> Candidate {
     let class = if is_coin { AssetClass::Crypto } else { AssetClass::Equity };
@@ -47,7 +47,7 @@ fn candidate(at: usize, (part, sector, issuer, is_coin): Sketch) -> Candidate {
 }
 
 /// A universe of sketches; `correlations` are walked through row by row, `None` is unmeasured.
-fn sketched(sketches: &[Sketch], correlations: &[Option<f64>]) -> Scored {
+pub(super) fn sketched(sketches: &[Sketch], correlations: &[Option<f64>]) -> Scored {
     let mut candidates: Vec<Candidate> =
         sketches.iter().enumerate().map(|(at, sketch)| candidate(at, *sketch)).collect();
     let members: Vec<(Symbol, Column)> =
@@ -69,7 +69,7 @@ fn sketched(sketches: &[Sketch], correlations: &[Option<f64>]) -> Scored {
     }
 }
 
-fn names(symbols: &[Symbol]) -> Vec<&str> {
+pub(super) fn names(symbols: &[Symbol]) -> Vec<&str> {
     symbols.iter().map(Symbol::as_str).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Tests of selection: estimators against other programs and against known truth, and the pipeline.
 
+mod advised;
 mod estimators;
 mod filters;
 mod lists;

@@ -9,20 +9,23 @@ mod tests;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use conclave_domain::brief::selection::Constraints;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::selection::advised::Made;
 use conclave_domain::selection::score::default_weights;
 use conclave_domain::time::Time;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{alpaca, config};
-use crate::config::AlpacaSettings;
+use crate::config::{AlpacaSettings, Config};
 use crate::data;
 use crate::report::ReportError;
 use crate::report::selection::{self, SelectionReport};
-use crate::run::select::{Source, Synthetic, Universe, cores, from_alpaca, load, rank};
+use crate::run::select::{
+    Question, Source, Synthetic, Universe, advise, cores, from_alpaca, load, rank,
+};
 
 /// `select`
 #[derive(Args, Clone, Debug)]
@@ -30,7 +33,9 @@ use crate::run::select::{Source, Synthetic, Universe, cores, from_alpaca, load, 
     after_help = "Without --data, --synthetic or --alpaca it selects from the embedded bars. Every symbol goes through \
     the hard filters of its class, which the table of assets states; those that pass are scored by eight \
     metrics, and the list is taken by score such that no pair correlates above 0.60, none are of one \
-    issuer, and no sector has more than two fifths. The list is checked once more at the end. \
+    issuer, and no sector has more than two fifths. Four agents look at it: two may leave symbols out and move \
+    weights, two check what comes of that and may swap, all vote; without two thirds for it the list is the \
+    one without them. It is checked once more at the end. \
     Exit codes: 0 a list, 5 a symbol that is not there, 8 data that are no universe, or no symbol that passes."
 )]
 pub struct SelectArgs {
@@ -81,7 +86,12 @@ pub struct SelectArgs {
     /// Threads; as many as there are cores when not given.
     #[arg(long, value_name = "N", value_parser = count)]
     pub threads: Option<usize>,
-    /// Directory for report.html and selection.json.
+    /// Whether the four selection agents are asked, those that the configuration enables, in the way that it
+    /// says: on or off.
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set,
+          value_parser = on_or_off)]
+    pub agents: bool,
+    /// Directory for report.html and selection.json, and for the agents' log.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -102,6 +112,14 @@ fn count(text: &str) -> Result<usize, String> {
     let number: Option<usize> = text.parse().ok();
     let wanted = || format!("a number from 1 to {COUNT_MAX} is wanted");
     number.filter(|number| (1..=COUNT_MAX).contains(number)).ok_or_else(wanted)
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off is wanted".to_owned()),
+    }
 }
 
 impl SelectArgs {
@@ -135,7 +153,8 @@ impl SelectArgs {
 ///
 /// # Errors
 /// [`ExitCode::NotFound`] for a symbol that is not there, [`ExitCode::Data`] when there is no universe or
-/// no symbol passes, [`ExitCode::Failure`] when nothing can be written.
+/// no symbol passes, [`ExitCode::Config`] when an agent cannot be asked as it is set up,
+/// [`ExitCode::Failure`] when nothing can be written.
 pub fn run(
     args: &SelectArgs,
     file: Option<&Path>,
@@ -151,7 +170,7 @@ pub fn run(
         (universe, end)
     };
     let nothing = || CliError::new(ExitCode::Data, "there is no bar to select by");
-    let report = selected(args, universe, as_of.ok_or_else(nothing)?)?;
+    let report = selected(args, universe, as_of.ok_or_else(nothing)?, &loaded.config)?;
     if let Some(symbol) = &args.explain {
         explain::check(&report, symbol)?;
     }
@@ -203,18 +222,28 @@ fn selected(
     args: &SelectArgs,
     universe: Universe,
     as_of: Time,
+    config: &Config,
 ) -> Result<SelectionReport, CliError> {
     let threads = args.threads.unwrap_or_else(cores);
     let rules = Constraints::default();
     let scored = rank(&universe, as_of, &rules, default_weights(), threads)
         .map_err(|error| CliError::new(ExitCode::Config, error.to_string()))?;
-    let diverse = scored.diverse(args.count);
-    let list = scored
-        .selected(diverse.list.clone())
+    let source = args.source_in_words();
+    let alone = Made::alone(scored, args.count)
         .map_err(|error| CliError::new(ExitCode::Denied, error.to_string()))?;
+    let (made, council) = if args.agents && !alone.selected.symbols().is_empty() {
+        let question = Question { scored: &alone.scored, count: args.count, source: &source };
+        let (made, council) = advise(question, config, args.out.as_deref())?;
+        (made, Some(council))
+    } else {
+        // Agents only take away and move: of no list they make none.
+        (alone, None)
+    };
+    let Made { scored, diverse, selected } = made;
     let mut report =
-        SelectionReport::of(&scored, &diverse, list, args.count, args.explain.as_ref());
-    report.source = args.source_in_words();
+        SelectionReport::of(&scored, &diverse, selected, args.count, args.explain.as_ref());
+    report.council = council;
+    report.source = source;
     report.universe += universe.first_look.refused.len();
     report.filters.splice(0..0, universe.first_look.reports);
     report.first_look = universe.first_look.refused;

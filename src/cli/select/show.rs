@@ -6,10 +6,11 @@ use std::path::Path;
 use conclave_domain::brief::selection::{Candidate, FilterReport, Metric};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::ratio::Ratio;
+use conclave_domain::selection::advised::{Council, Heeded, Shift};
 
 use crate::cli::error::CliError;
 use crate::cli::format::{Align, Table};
-use crate::report::selection::SelectionReport;
+use crate::report::selection::{SelectionReport, verdict};
 
 /// Symbols beside the list that are named with their reasons.
 const BESIDE: usize = 8;
@@ -68,12 +69,44 @@ pub(super) fn print(
         let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
         writeln!(out, "{table}{more}")?;
     }
+    if let Some(council) = &report.council {
+        write!(out, "{}", advice(council))?;
+    }
     writeln!(out, "{}", filters(&report.filters))?;
     if let Some(dir) = dir {
         writeln!(out, "report: {}", dir.join("report.html").display())?;
     }
     writeln!(out, "conclave select … --explain SYMBOL says everything about one of them")?;
     Ok(())
+}
+
+/// What the agents asked for, and what that changed, symbol by symbol.
+fn advice(council: &Council) -> String {
+    let mut lines = vec![format!("agents: {}", verdict(council))];
+    for Heeded { by, wish, refused } in &council.asked {
+        let refused = refused.as_ref().map(|why| format!(", refused: {why}")).unwrap_or_default();
+        lines.push(format!("  {}: {wish}{refused}", by.replace('_', " ")));
+    }
+    let text = lines.join("\n") + "\n\n";
+    if council.shifts.is_empty() {
+        return text;
+    }
+    let place = |at: Option<usize>| at.map_or_else(|| "beside".to_owned(), |at| at.to_string());
+    let points = |score: Option<Ratio>| {
+        score.map_or_else(|| "none".to_owned(), |it| format!("{:.3}", it.get()))
+    };
+    let mut table = Table::new([
+        ("by the agents", Align::Left),
+        ("place", Align::Right),
+        ("was", Align::Right),
+        ("score", Align::Right),
+        ("was", Align::Right),
+    ]);
+    for Shift { symbol, was, now } in &council.shifts {
+        let (here, there) = (place(now.on_list), place(was.on_list));
+        table.row([symbol.to_string(), here, there, points(now.score), points(was.score)]);
+    }
+    text + &format!("{table}\n")
 }
 
 /// A row per symbol: its score, each metric, and its parts of the score as bars.

@@ -47,6 +47,44 @@ fn the_embedded_bars_have_a_list_and_a_reason_for_each_other() {
     assert_eq!(short["excluded"][0], "bars: 196 bars, 500 needed");
 }
 
+/// T-3: the agents are asked, say what they changed for each symbol, and without them nothing is said of them.
+#[test]
+fn the_agents_say_what_they_changed_and_off_is_the_pipeline_alone() {
+    let alone = document("--agents off");
+    assert!(alone.get("council").is_none());
+    let half = |document: &Value| document["weights"]["hurst_short"].as_f64().unwrap();
+    assert!((half(&alone) - 0.2).abs() < 1e-12);
+    let with = document("");
+    let council = &with["council"];
+    assert_eq!(council["votes"].as_array().map(Vec::len), Some(4), "{council}");
+    assert!(council.get("code").is_none(), "{council}");
+    assert_eq!(council["mode"], "advisory");
+    assert!((half(&with) - half(&alone)).abs() > 1e-6, "{council}");
+    let shifts = council["shifts"].as_array().unwrap();
+    for name in names(&with["selected"]).iter().chain(&names(&alone["selected"])) {
+        assert!(shifts.iter().any(|shift| shift["symbol"] == *name), "{name}: {council}");
+    }
+    let (done, text) = verb("", Format::Text);
+    done.unwrap();
+    assert!(text.contains("weight optimizer for") && text.contains("the list is theirs"), "{text}");
+    assert!(text.contains("by the agents"), "{text}");
+    assert!(!verb("--agents off", Format::Text).1.contains("by the agents"));
+}
+
+/// what the agents said lies beside the report, and a directory holds one log.
+#[test]
+fn the_agents_log_lies_beside_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = format!("--out {}", dir.path().display());
+    verb(&flags, Format::Text).0.unwrap();
+    let html = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(html.contains("Agents") && html.contains("weight optimizer"));
+    assert!(crate::adapters::audit_files::has_log(dir.path()));
+    let refused = verb(&flags, Format::Text).0.unwrap_err();
+    assert!(refused.message.contains("holds a log already"), "{}", refused.message);
+    verb(&format!("{flags} --agents off"), Format::Text).0.unwrap();
+}
+
 #[test]
 fn the_result_does_not_depend_on_threads() {
     let with = |threads: &str| {

@@ -11,6 +11,7 @@ use conclave_domain::brief::selection::{Candidate, FilterReport, Pair};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::selection::Scored;
+use conclave_domain::selection::advised::Council;
 use conclave_domain::selection::diversify::Diverse;
 use conclave_domain::selection::score::Weights;
 use conclave_domain::selection::validate::Selected;
@@ -55,6 +56,9 @@ pub struct SelectionReport {
     /// What each symbol truly is, on series of a known nature.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub truth: BTreeMap<Symbol, String>,
+    /// What the agents had to do with the list; `None` where nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub council: Option<Council>,
 }
 
 impl SelectionReport {
@@ -95,6 +99,7 @@ impl SelectionReport {
             selected,
             first_look: BTreeMap::new(),
             truth: BTreeMap::new(),
+            council: None,
         }
     }
 
@@ -118,6 +123,22 @@ impl SelectionReport {
     pub fn correlation(&self, a: &Symbol, b: &Symbol) -> Option<Ratio> {
         let is_it = |pair: &&Pair| (pair.a == *a && pair.b == *b) || (pair.a == *b && pair.b == *a);
         self.correlations.iter().find(is_it).map(|pair| pair.correlation)
+    }
+}
+
+/// How the vote of the agents ended, as a sentence.
+pub fn verdict(council: &Council) -> String {
+    let votes: Vec<String> = council
+        .votes
+        .iter()
+        .map(|(agent, vote)| format!("{} {vote}", agent.replace('_', " ")))
+        .collect();
+    let votes = if votes.is_empty() { "no vote".to_owned() } else { votes.join(", ") };
+    match council.code {
+        None => format!("{votes}: the list is theirs"),
+        Some(code) => {
+            format!("{votes}: the list is the one without them ({code}: {})", code.cause())
+        }
     }
 }
 

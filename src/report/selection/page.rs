@@ -2,10 +2,11 @@
 
 use conclave_domain::brief::selection::{Candidate, Metric};
 use conclave_domain::ratio::Ratio;
+use conclave_domain::selection::advised::Council;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::super::chart::Failure;
-use super::{SelectionReport, heat};
+use super::{SelectionReport, heat, verdict};
 
 /// Excluded symbols that are listed with their reasons; the JSON has all.
 const EXCLUDED_MAX: usize = 200;
@@ -44,6 +45,7 @@ pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
                         figcaption { "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
                     }
                 }
+                @if let Some(council) = &report.council { (advice(council)) }
                 (weights(report))
                 (filters(report))
                 (exclusions(report))
@@ -116,6 +118,40 @@ fn cell(candidate: &Candidate, metric: Metric) -> Markup {
                 rect width=(format!("{:.1}", 60.0 * part)) height="8" fill="#2f81d2" {}
             }
             @if let Some(value) = found.value { (format!("{:.3}", value.get())) } @else { "n/a" }
+        }
+    }
+}
+
+/// What the agents asked for, and what that changed.
+fn advice(council: &Council) -> Markup {
+    let place = |at: Option<usize>| at.map_or_else(|| "beside".to_owned(), |at| at.to_string());
+    let score = |of: Option<Ratio>| of.map_or_else(String::new, |of| format!("{:.3}", of.get()));
+    html! {
+        h2 { "Agents" }
+        p { (verdict(council)) }
+        @if !council.asked.is_empty() {
+            div.wide { table.words {
+                tr { th { "agent" } th { "asked for" } th { "refused because" } }
+                @for heeded in &council.asked {
+                    tr {
+                        td { (heeded.by.replace('_', " ")) }
+                        td.text { (heeded.wish) }
+                        td.text { (heeded.refused.as_deref().unwrap_or_default()) }
+                    }
+                }
+            } }
+        }
+        @if !council.shifts.is_empty() {
+            div.wide { table {
+                tr { th { "symbol" } th { "place without" } th { "with them" } th { "score without" } th { "with them" } }
+                @for shift in &council.shifts {
+                    tr {
+                        td { (shift.symbol) }
+                        td { (place(shift.was.on_list)) } td { (place(shift.now.on_list)) }
+                        td { (score(shift.was.score)) } td { (score(shift.now.score)) }
+                    }
+                }
+            } }
         }
     }
 }

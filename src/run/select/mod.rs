@@ -4,6 +4,7 @@
 //! result does not depend on the number of threads.
 
 mod alpaca;
+mod council;
 mod spread;
 mod universe;
 
@@ -17,6 +18,7 @@ use conclave_domain::selection::{Filtered, Scored};
 use conclave_domain::time::Time;
 
 pub use alpaca::from_alpaca;
+pub use council::{Question, advise};
 pub use spread::{cores, spread};
 pub use universe::{Listed, Source, Synthetic, Universe, load};
 
