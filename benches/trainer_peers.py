@@ -7,8 +7,8 @@ Outside of CI, because torch and JAX are gigabytes. With them in a virtual envir
 
 Everybody learns CartPole-v1 in the settings that published figures are made with: 8 environments x 128
 steps, 4 epochs, minibatches of 256, two networks of 2 x 64 tanh, Adam with a falling rate of 2.5e-4. A row
-is the median of the runs; all of them use one thread, runs of different rows alternate, and both wall and
-processor time are counted. JAX is compiled before it is timed; the rest of it is written after PureJaxRL:
+is the median of the runs; runs of different rows alternate, and both wall and processor time are counted.
+All of them use one thread; on two cores ours are two trainers, and stable-baselines3 has two threads. JAX is compiled before it is timed; the rest of it is written after PureJaxRL:
 environments, policy and update are one program.
 """
 
@@ -35,14 +35,13 @@ def timed(work):
     return steps / (time.perf_counter() - wall), steps / (time.process_time() - processor)
 
 
-def stable_baselines(total):
+def stable_baselines(total, threads=1):
     import torch
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
-    torch.set_num_threads(1)
-
     def run():
+        torch.set_num_threads(threads)
         env = make_vec_env("CartPole-v1", n_envs=ENVS, seed=1)
         model = PPO(
             "MlpPolicy", env, n_steps=STEPS, batch_size=BATCH, n_epochs=EPOCHS, gamma=0.99,
@@ -175,10 +174,19 @@ def jax_program(total):
 
 
 def ours(command):
-    """Wall and processor rate of one trainer, as the bench prints them."""
+    """Wall and processor rate of one trainer and of two, as the bench prints them."""
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"one trainer +(\d+) /s +(\d+) /s", text)
-    return float(found[1]), float(found[2])
+    lines = [r"one trainer +(\d+) /s +(\d+) /s", r"two threads +(\d+) /s +(\d+) /s"]
+    return [tuple(map(float, re.search(line, text).groups())) for line in lines]
+
+
+def tell(results, ours):
+    base = [statistics.median(column) for column in zip(*results[ours])]
+    print(f"{'':<32}{'wall /s':>12}{'processor /s':>14}{'ours: wall':>12}{'processor':>11}")
+    for name, pairs in results.items():
+        wall, processor = (statistics.median(column) for column in zip(*pairs))
+        ratios = f"{base[0] / wall:>11.1f}x{base[1] / processor:>10.1f}x"
+        print(f"{name:<32}{wall:>12.0f}{processor:>14.0f}{ratios}")
 
 
 def main():
@@ -187,23 +195,29 @@ def main():
     arguments.add_argument("--bench", nargs="+", default="cargo bench -q --bench trainer".split(),
                            help="the bench, where it is built already")
     given = arguments.parse_args()
-    rows, results = {"ours": lambda: ours(given.bench)}, {}
-    peers = {"stable-baselines3": (stable_baselines, 40_960), "JAX, one program": (jax_program, 512_000)}
-    for name, (make, total) in peers.items():
+    one, two = {"ours": []}, {"ours, two trainers": []}
+    peers = [
+        (one, "stable-baselines3", lambda: stable_baselines(40_960)),
+        (one, "JAX, one program", lambda: jax_program(512_000)),
+        (two, "stable-baselines3, two threads", lambda: stable_baselines(40_960, 2)),
+    ]
+    rows = []
+    for results, name, make in peers:
         try:
-            rows[name] = make(total)
+            rows.append((results.setdefault(name, []), make()))
         except ImportError as missing:
+            del results[name]
             print(f"{name}: skipped, {missing}")
     print(f"load {os.getloadavg()[0]:.1f} at the start, {os.cpu_count()} processors")
     for _ in range(given.runs):
-        for name, run in rows.items():
-            results.setdefault(name, []).append(run())
-    base = [statistics.median(column) for column in zip(*results["ours"])]
-    print(f"{'':<20}{'wall /s':>12}{'processor /s':>14}{'ours: wall':>12}{'processor':>11}")
-    for name, pairs in results.items():
-        wall, processor = (statistics.median(column) for column in zip(*pairs))
-        ratios = f"{base[0] / wall:>11.1f}x{base[1] / processor:>10.1f}x"
-        print(f"{name:<20}{wall:>12.0f}{processor:>14.0f}{ratios}")
+        for results, pair in zip((one["ours"], two["ours, two trainers"]), ours(given.bench)):
+            results.append(pair)
+        for results, run in rows:
+            results.append(run())
+    print("one core")
+    tell(one, "ours")
+    print("two cores")
+    tell(two, "ours, two trainers")
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 

@@ -266,7 +266,9 @@ mod tests {
     fn autonomous_real_money_takes_a_paper_day_with_orders_or_a_reason() {
         let day = |mode| {
             let (day, run) = ("2026-11-20".to_owned(), "r-1".to_owned());
-            Some(PaperDay::new(day, run, PaperDay::VENUE, mode, Time::from_ms(1)))
+            let mut day = PaperDay::new(day, run, PaperDay::VENUE, mode, Time::from_ms(1));
+            day.orders = 3;
+            Some(day)
         };
         let reason = || Some("moved from another machine".to_owned());
         for (mode, day, reason, may, warns) in [

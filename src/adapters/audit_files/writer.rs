@@ -114,10 +114,10 @@ impl Writer {
         match self.write(&group, &mut lines) {
             Ok(parts) => match self.sync(safety) {
                 Ok(()) => {
-                    self.answer(group, lines, parts);
-                    // After the answers, so that nobody waits for it; after the sync, so that the head is
-                    // never ahead of the log.
+                    // After the sync, so that the head is never ahead of the log; before the answers, so
+                    // that what somebody was told of is missed where it is cut.
                     self.tell_head();
+                    self.answer(group, lines, parts);
                     let ledgers = [&mut self.decisions.ledger, &mut self.observations.ledger];
                     self.retention.run(ledgers);
                 }
