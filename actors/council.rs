@@ -38,6 +38,7 @@ use crate::context::{ContextActor, ContextHandle, context};
 use crate::market::{MarketHandle, market};
 use crate::news::{Leave, NewsSetup, Newsroom};
 use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
+use crate::runtime::agent::Entry;
 use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
 use crate::runtime::faults::ports::{FaultyAudit, FaultyClock, FaultySafety, FaultyStore};
@@ -452,17 +453,28 @@ fn trading_team(
     clock: &Arc<dyn Clock>,
 ) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
     let memory = (&setup.carried.recall, audit, clock);
-    let enabled = trading::TEAM
-        .iter()
-        .filter_map(|entry| setup.agents.get(entry.role.name).map(|settings| (entry, settings)));
-    enabled
-        .map(|(entry, settings)| {
+    seated(trading::TEAM, (&setup.limits, &setup.faults), memory, |name| {
+        setup.agents.get(name).map(|agent| (Arc::clone(&agent.brain), agent.permits))
+    })
+}
+
+/// The agents of a team that are seated, in the team's order. `seat` says with which brain, and how many
+/// consultations each may have in flight.
+pub(crate) fn seated<B: fmt::Debug + Send + Sync + 'static>(
+    team: &[Entry<B>],
+    (limits, faults): (&Arc<Limits>, &Arc<FaultPlan>),
+    memory: Memory<'_>,
+    seat: impl Fn(AgentName) -> Option<(Arc<dyn Brain<B>>, usize)>,
+) -> (Vec<ChildSpec>, Vec<AgentHandle<B>>) {
+    let seats = team.iter().filter_map(|entry| Some((entry, seat(entry.role.name)?)));
+    seats
+        .map(|(entry, (brain, permits))| {
             agent(AgentSpec {
                 entry: *entry,
-                brain: remembering(&settings.brain, memory),
-                limits: Arc::clone(&setup.limits),
-                faults: Arc::clone(&setup.faults),
-                permits: settings.permits,
+                brain: remembering(&brain, memory),
+                limits: Arc::clone(limits),
+                faults: Arc::clone(faults),
+                permits,
             })
         })
         .unzip()

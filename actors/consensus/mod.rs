@@ -42,6 +42,7 @@ use crate::runtime::shell::{
 use crate::safety::SafetyHandle;
 
 mod measure;
+pub(crate) mod noted;
 
 /// One agent that a round asks.
 #[derive(Debug)]

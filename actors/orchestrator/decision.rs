@@ -206,6 +206,7 @@ impl Office {
     ) -> Result<(Round, Vec<Advice>), DecideError> {
         let nth = self.rounds.fetch_add(1, Ordering::SeqCst) + 1;
         let names: Vec<AgentName> = self.agents.iter().map(|agent| agent.role.name).collect();
+        batch.consult(nth, &names, &asked.brief);
         let request = RoundRequest {
             decision: asked.base.decision.clone(),
             nth,
@@ -218,10 +219,7 @@ impl Office {
             recall: Arc::clone(&self.recall),
             interrupted: self.is_interrupted(&asked.base.decision, nth, asked.brief.as_of),
         };
-        // What they are asked is written down while they think.
-        let noted = async { batch.consult(nth, &names, &asked.brief) };
-        let (round, ()) = tokio::join!(open_round(request, &self.safety), noted);
-        let round = round?;
+        let round = open_round(request, &self.safety).await?;
         let advice: Vec<Advice> =
             round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
         self.score.count(|stats| stats.on_round(&round.report, &advice));

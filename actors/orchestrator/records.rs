@@ -29,8 +29,6 @@ use crate::runtime::shell::Answer;
 pub struct Batch {
     decision: DecisionId,
     at: Time,
-    /// What it begins with, until the first record behind it is written: by then somebody thinks.
-    opening: Option<(Signal, Bar)>,
     records: Vec<Record>,
 }
 
@@ -85,29 +83,16 @@ struct ClearedBody<'a> {
 impl Batch {
     /// An empty batch. `at` is the market time of all its records.
     pub fn new(decision: DecisionId, at: Time) -> Self {
-        Self { decision, at, opening: None, records: Vec::with_capacity(12) }
+        Self { decision, at, records: Vec::with_capacity(12) }
     }
 
     /// What is written.
-    pub fn into_records(mut self) -> Vec<Record> {
-        self.open();
+    pub fn into_records(self) -> Vec<Record> {
         self.records
     }
 
     /// Adds the record of one step.
     pub(crate) fn push(&mut self, step: Step, body: &impl Serialize) {
-        self.open();
-        self.add(step, body);
-    }
-
-    fn open(&mut self) {
-        if let Some((signal, bar)) = self.opening.take() {
-            self.add(Step::BarReceived, &BarBody { symbol: &signal.symbol, bar: &bar });
-            self.add(Step::SignalRaised, &signal);
-        }
-    }
-
-    fn add(&mut self, step: Step, body: &impl Serialize) {
         tracing::debug!(step = step.name(), "step done");
         match record(step, Some(&self.decision), self.at, body) {
             Ok(record) => self.records.push(record),
@@ -120,7 +105,8 @@ impl Batch {
 
     /// Steps 1 and 2.
     pub(super) fn signal(&mut self, signal: &Signal, bar: &Bar) {
-        self.opening = Some((signal.clone(), *bar));
+        self.push(Step::BarReceived, &BarBody { symbol: &signal.symbol, bar });
+        self.push(Step::SignalRaised, signal);
     }
 
     /// A candidate that the gates stopped.
@@ -135,7 +121,6 @@ impl Batch {
 
     /// Step 4, one record per answer, and one more for each that asked for a forbidden action (F-1).
     pub fn answers(&mut self, answers: &[Answer]) {
-        self.open();
         for answer in answers {
             tracing::debug!(step = Step::AdviceClamped.name(), agent = answer.agent, "step done");
             let body = AdviceBody {

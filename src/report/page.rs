@@ -16,6 +16,25 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The whole page.
 pub(super) fn html(report: &RunReport) -> Result<String, Failure> {
     let charts = charts(report)?;
+    let title = format!("{}, {}", report.header.verb, report.header.strategy);
+    let body = html! {
+        (head(report))
+        (tiles(report))
+        (charts)
+        (metrics(report))
+        (symbols(report))
+        (exits(report))
+        (open(report))
+        (agents(report))
+        (gates(report))
+        (council(report))
+        (identity(report))
+    };
+    Ok(document(&title, &body))
+}
+
+/// A page around a body: it fetches nothing and runs no script, whatever stands in it.
+pub(super) fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -24,25 +43,13 @@ pub(super) fn html(report: &RunReport) -> Result<String, Failure> {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Conclave: " (report.header.verb) ", " (report.header.strategy) }
+                title { "Conclave: " (title) }
                 style { (PreEscaped(include_str!("report.css"))) }
             }
-            body {
-                (head(report))
-                (tiles(report))
-                (charts)
-                (metrics(report))
-                (symbols(report))
-                (exits(report))
-                (open(report))
-                (agents(report))
-                (gates(report))
-                (council(report))
-                (identity(report))
-            }
+            body { (body) }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
 }
 
 /// What it is, under which rules, and what a reader must know first.

@@ -25,7 +25,8 @@ use conclave_domain::time::Time;
 use serde_json::json;
 
 use super::SelectionRun;
-use crate::consensus::{Member, Round, RoundRequest, open_round};
+use crate::consensus::noted::{Counts, noted_round};
+use crate::consensus::{Member, Round, RoundRequest};
 use crate::orchestrator::records::Batch;
 use crate::runtime::agent::Agent as _;
 use crate::runtime::shell::AgentHandle;
@@ -123,8 +124,6 @@ impl Deliberation<'_> {
             return None;
         }
         let nth = run.rounds.fetch_add(1, Ordering::SeqCst) + 1;
-        let names: Vec<AgentName> = agents.iter().map(|agent| agent.role.name).collect();
-        self.batch.consult(nth, &names, brief);
         let request = RoundRequest {
             decision: self.decision.clone(),
             nth,
@@ -137,25 +136,8 @@ impl Deliberation<'_> {
             recall: Arc::default(),
             interrupted: false,
         };
-        let round = match open_round(request, &run.safety).await {
-            Ok(round) => round,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no verdict");
-                return None;
-            }
-        };
-        let advice: Vec<Advice> =
-            round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
-        run.score.count(|stats| {
-            if is_vote {
-                stats.on_round(&round.report, &advice);
-            } else {
-                stats.on_singles(&round.report, &advice);
-            }
-        });
-        self.batch.answers(&round.answers);
-        self.batch.closed(nth, &round.report);
-        Some((round, advice))
+        let counts = if is_vote { Counts::Vote } else { Counts::Singles };
+        noted_round(request, brief, (&mut self.batch, &run.safety, &run.score), counts).await
     }
 
     fn member(

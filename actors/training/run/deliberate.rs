@@ -22,7 +22,8 @@ use serde_json::json;
 
 use super::brakes::stands;
 use super::guidance::Office;
-use crate::consensus::{Member, Round, RoundRequest, open_round};
+use crate::consensus::noted::{Counts, noted_round};
+use crate::consensus::{Member, Round, RoundRequest};
 use crate::orchestrator::records::Batch;
 use crate::runtime::shell::AgentHandle;
 
@@ -105,8 +106,6 @@ impl Deliberation<'_> {
         let office = self.office;
         let nth = office.rounds.fetch_add(1, Ordering::SeqCst) + 1;
         let agents: Vec<_> = office.agents.iter().filter(who).collect();
-        let names: Vec<AgentName> = agents.iter().map(|agent| agent.role.name).collect();
-        self.batch.consult(nth, &names, brief);
         let request = RoundRequest {
             decision: self.decision.clone(),
             nth,
@@ -119,25 +118,8 @@ impl Deliberation<'_> {
             recall: std::sync::Arc::default(),
             interrupted: false,
         };
-        let round = match open_round(request, &office.safety).await {
-            Ok(round) => round,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no verdict");
-                return None;
-            }
-        };
-        let advice: Vec<Advice> =
-            round.answers.iter().filter_map(|answer| answer.outcome.clone().ok()).collect();
-        office.score.count(|stats| {
-            if is_vote {
-                stats.on_round(&round.report, &advice);
-            } else {
-                stats.on_singles(&round.report, &advice);
-            }
-        });
-        self.batch.answers(&round.answers);
-        self.batch.closed(nth, &round.report);
-        Some((round, advice))
+        let counts = if is_vote { Counts::Vote } else { Counts::Singles };
+        noted_round(request, brief, (&mut self.batch, &office.safety, &office.score), counts).await
     }
 
     fn member(

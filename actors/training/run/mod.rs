@@ -34,12 +34,12 @@ pub use guidance::GuidanceHandle;
 use crate::audit::{Audit, AuditHandle, audit};
 use crate::consensus::Patience;
 use crate::context::{ContextActor, context};
-use crate::council::{AUDIT_ROOM, CONTEXT_ROOM, World, remembering};
+use crate::council::{AUDIT_ROOM, CONTEXT_ROOM, World, seated};
 use crate::runtime::brain::Brain;
 use crate::runtime::directory::Directory;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::refs::stable;
-use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
+use crate::runtime::shell::AgentHandle;
 use crate::runtime::supervision::{ChildSpec, Intensity};
 use crate::safety::record::recorded;
 use crate::safety::{SafetyHandle, SafetySetup, safety};
@@ -109,7 +109,11 @@ impl TrainingRun {
         let (audit, audit_args) = audit(Arc::clone(&world.audit), world.head, AUDIT_ROOM);
         let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
         let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
-        let (specs, agents) = team(&setup, &audit, &world);
+        let nothing = Arc::default();
+        let memory = (&nothing, &audit, &world.clock);
+        let (specs, agents) = seated(TEAM, (&setup.limits, &setup.faults), memory, |name| {
+            setup.agents.get(name).map(|agent| (Arc::clone(&agent.brain), agent.permits))
+        });
         let told = recorded(audit.clone(), context, world.clock.clone(), world.events.clone());
         let (safety_spec, safety) = safety(SafetySetup {
             budgets: setup.budgets,
@@ -174,29 +178,6 @@ impl TrainingRun {
     pub async fn stop(&self) {
         self.root.stop().await;
     }
-}
-
-fn team(
-    setup: &TrainingSetup,
-    audit: &AuditHandle,
-    world: &World,
-) -> (Vec<ChildSpec>, Vec<AgentHandle<TrainingBrief>>) {
-    let nothing = Arc::default();
-    let memory = (&nothing, audit, &world.clock);
-    let enabled = TEAM
-        .iter()
-        .filter_map(|entry| setup.agents.get(entry.role.name).map(|settings| (entry, settings)));
-    enabled
-        .map(|(entry, settings)| {
-            agent(AgentSpec {
-                entry: *entry,
-                brain: remembering(&settings.brain, memory),
-                limits: Arc::clone(&setup.limits),
-                faults: Arc::clone(&setup.faults),
-                permits: settings.permits,
-            })
-        })
-        .unzip()
 }
 
 /// Drives a run on a thread of its own, so that no runtime's thread waits for training. Returns the

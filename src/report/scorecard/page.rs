@@ -3,9 +3,10 @@
 use conclave_domain::fixed::Money;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::scorecard::{Calibration, Line, Worth};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::super::chart::Failure;
+use super::super::page::document;
 use super::ScorecardReport;
 use super::chart::{Row, forest, reliability};
 
@@ -29,38 +30,25 @@ pub(super) fn html(report: &ScorecardReport) -> Result<String, Failure> {
             diagrams.push((line.agent, calibration, reliability(calibration)?));
         }
     }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Conclave: scorecard" }
-                style { (PreEscaped(include_str!("../report.css"))) }
-            }
-            body {
-                h1 { "Conclave scorecard " span.badge { "WHAT IF" } }
-                div.notes { @for note in &report.notes { p { (note) } } }
-                h2 { "In words" }
-                @for sentence in &report.words { p { (sentence) } }
-                @if let Some(forest) = forest {
-                    h2 { "Worth" }
-                    figure {
-                        (PreEscaped(forest))
-                        figcaption { "The account with, less the account without, as a share of the first equity. Grey: not distinguishable from zero, or no interval." }
-                    }
-                }
-                (agents(&card.lines))
-                (vetoes(&card.lines))
-                (clamps(&card.lines))
-                (reliabilities(&diagrams))
-                (runs(report))
+    let body = html! {
+        h1 { "Conclave scorecard " span.badge { "WHAT IF" } }
+        div.notes { @for note in &report.notes { p { (note) } } }
+        h2 { "In words" }
+        @for sentence in &report.words { p { (sentence) } }
+        @if let Some(forest) = forest {
+            h2 { "Worth" }
+            figure {
+                (PreEscaped(forest))
+                figcaption { "The account with, less the account without, as a share of the first equity. Grey: not distinguishable from zero, or no interval." }
             }
         }
+        (agents(&card.lines))
+        (vetoes(&card.lines))
+        (clamps(&card.lines))
+        (reliabilities(&diagrams))
+        (runs(report))
     };
-    Ok(page.into_string())
+    Ok(document("scorecard", &body))
 }
 
 /// An agent, how well it is calibrated, and the drawing of that.

@@ -3,9 +3,10 @@
 use conclave_domain::brief::selection::{Candidate, Metric};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::selection::advised::Council;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::super::chart::Failure;
+use super::super::page::document;
 use super::{SelectionReport, heat, verdict};
 
 /// Excluded symbols that are listed with their reasons; the JSON has all.
@@ -15,44 +16,31 @@ const EXCLUDED_MAX: usize = 200;
 pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
     let map = heat::map(report)?;
     let (picked, asked) = (report.selected.symbols().len(), report.count);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Conclave: selection at " (report.as_of) }
-                style { (PreEscaped(include_str!("../report.css"))) }
-            }
-            body {
-                h1 { "Conclave select" }
-                p { (picked) " of " (report.universe) " symbols, as of " (report.as_of) "; " (report.source) }
-                @if picked < asked {
-                    div.notes {
-                        p { (asked) " were asked for; no more fit together. Each of the others has its reason below." }
-                    }
-                }
-                (regime(report))
-                h2 { "Scores" }
-                div.wide { (scores(report)) }
-                p.dim { "A bar is a metric's part of the score, from nothing to full; the figure beside it is the metric itself." }
-                @if let Some(map) = &map {
-                    h2 { "Correlations" }
-                    figure {
-                        (PreEscaped(map))
-                        figcaption { "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
-                    }
-                }
-                @if let Some(council) = &report.council { (advice(council)) }
-                (weights(report))
-                (filters(report))
-                (exclusions(report))
+    let body = html! {
+        h1 { "Conclave select" }
+        p { (picked) " of " (report.universe) " symbols, as of " (report.as_of) "; " (report.source) }
+        @if picked < asked {
+            div.notes {
+                p { (asked) " were asked for; no more fit together. Each of the others has its reason below." }
             }
         }
+        (regime(report))
+        h2 { "Scores" }
+        div.wide { (scores(report)) }
+        p.dim { "A bar is a metric's part of the score, from nothing to full; the figure beside it is the metric itself." }
+        @if let Some(map) = &map {
+            h2 { "Correlations" }
+            figure {
+                (PreEscaped(map))
+                figcaption { "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
+            }
+        }
+        @if let Some(council) = &report.council { (advice(council)) }
+        (weights(report))
+        (filters(report))
+        (exclusions(report))
     };
-    Ok(page.into_string())
+    Ok(document(&format!("selection at {}", report.as_of), &body))
 }
 
 fn regime(report: &SelectionReport) -> Markup {

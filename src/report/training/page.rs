@@ -1,10 +1,11 @@
 //! `report.html` of a training run; no script, nothing fetched, every text escaped.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use conclave_domain::ratio::Ratio;
 
 use super::super::chart::Failure;
+use super::super::page::document;
 use super::chart::Curve;
 use super::{Point, Rival, TrainingReport};
 
@@ -29,40 +30,27 @@ pub(super) fn html(report: &TrainingReport) -> Result<String, Failure> {
     for (title, figure) in CURVES {
         curves.push((title, Curve::of(&report.points, figure).draw()?));
     }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Conclave: training " (report.run) }
-                style { (PreEscaped(include_str!("../report.css"))) }
-            }
-            body {
-                h1 { "Conclave train " span.badge { "SIMULATED" } }
-                p { (report.run) ": " (report.ending) }
-                @if !report.notes.is_empty() {
-                    div.notes { @for note in &report.notes { p { (note) } } }
-                }
-                (rivals(&report.rivals))
-                h2 { "Curves" }
-                p.dim {
-                    "A point per validation. " span.key.other {} "the agents changed something"
-                }
-                @for (title, drawn) in &curves {
-                    @if let Some(drawn) = drawn {
-                        figure { (PreEscaped(drawn)) figcaption { (title) ", over steps" } }
-                    }
-                }
-                (interventions(&report.points))
-                (agents(report))
-                (identity(report))
+    let body = html! {
+        h1 { "Conclave train " span.badge { "SIMULATED" } }
+        p { (report.run) ": " (report.ending) }
+        @if !report.notes.is_empty() {
+            div.notes { @for note in &report.notes { p { (note) } } }
+        }
+        (rivals(&report.rivals))
+        h2 { "Curves" }
+        p.dim {
+            "A point per validation. " span.key.other {} "the agents changed something"
+        }
+        @for (title, drawn) in &curves {
+            @if let Some(drawn) = drawn {
+                figure { (PreEscaped(drawn)) figcaption { (title) ", over steps" } }
             }
         }
+        (interventions(&report.points))
+        (agents(report))
+        (identity(report))
     };
-    Ok(page.into_string())
+    Ok(document(&format!("training {}", report.run), &body))
 }
 
 /// The trained policy beside what anybody could have done, out of sample.
