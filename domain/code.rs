@@ -143,6 +143,18 @@ codes! {
     TrainingComposed = "training.composed", "Another lever of the same proposal came before it.", "Nothing: the record names it.";
     TrainingJudgement = "training.judgement", "The Risk Analyst objects for a reason of its own.", "Read the reasoning under `rounds`.";
     SelectionNoList = "selection.no_list", "What the agents ask for leaves no list.", "Nothing: the list without them stands; `selection.json` names what they asked for.";
+    ArenaQuantity = "arena.quantity", "Nothing, or less than nothing, is traded.", "Nothing: the market takes no such trade.";
+    ArenaFraction = "arena.fraction", "A part of a unit that the market does not trade.", "Trade what `arena rules` names as a lot.";
+    ArenaLot = "arena.lot", "No multiple of the market's lot, and not all that is held.", "Trade what `arena rules` names as a lot.";
+    ArenaSession = "arena.session", "The market is closed.", "Trade within the hours that `arena rules` names.";
+    ArenaNoPrice = "arena.no_price", "The market has no price of the symbol at that moment.", "Look whether the prices are of the same market and time.";
+    ArenaPrice = "arena.price", "The price that the trade names is not the market's.", "Look whether the prices are the ones that were traded on.";
+    ArenaPriceLimit = "arena.price_limit", "The price is beyond the day's limit, or at it on the side that finds nobody.", "Nothing: the next session has limits of its own.";
+    ArenaCash = "arena.cash", "The cash does not pay for the trade and its fee.", "Nothing: the arena lends nothing.";
+    ArenaPosition = "arena.position", "More is sold than is held.", "Nothing: the season permits no shorts.";
+    ArenaTPlusOne = "arena.t_plus_1", "What is sold was bought on the same day of a market that settles the next.", "Sell it from the next session on.";
+    ArenaLeverage = "arena.leverage", "The leverage is outside 1 to 40.", "Nothing: the arena believes no other.";
+    ArenaTime = "arena.time", "The trade ends before it begins, or its time cannot be.", "Look at the line that is named.";
 }
 
 /// A text that is no code.

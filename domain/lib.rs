@@ -8,6 +8,7 @@ pub mod advice;
 pub mod alpaca;
 pub mod appeal;
 pub mod approvals;
+pub mod arena;
 pub mod away;
 pub mod book;
 pub mod bounds;

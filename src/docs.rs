@@ -51,6 +51,9 @@ fn introduction(family: &str) -> &'static str {
         "size" => "Sizing left nothing of the order.\n\n",
         "order" => "The order was denied before it reached the broker.\n\n",
         "broker" => "The broker did not take the order, or could not.\n\n",
+        "arena" => {
+            "A market's rules refused a trade of the arena, or of a book from elsewhere (`arena rules`).\n\n"
+        }
         "appeal" => "The appeal of a soft veto was not possible.\n\n",
         _ => "",
     }

@@ -66,7 +66,8 @@ const CLOSURES: [Date; 10] = [
     date(2025, 1, 9),
 ];
 
-static NEW_YORK: LazyLock<TimeZone> = LazyLock::new(new_york);
+/// New York's clocks.
+pub(crate) static NEW_YORK: LazyLock<TimeZone> = LazyLock::new(new_york);
 static TABLE: [OnceLock<Vec<Day>>; STRETCHES] = [const { OnceLock::new() }; STRETCHES];
 
 #[expect(clippy::expect_used, reason = "the zone is compiled into the binary; a test loads it")]
