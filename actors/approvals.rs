@@ -24,7 +24,7 @@ use conclave_domain::clearance::{Cleared, Validity};
 use conclave_domain::code::Code;
 use conclave_domain::context::{BookKind, Lasting};
 use conclave_domain::mode::{Mode, Person};
-use conclave_domain::order::{DecisionId, OrderIntent};
+use conclave_domain::order::DecisionId;
 use conclave_domain::record::{Record, Step};
 use conclave_domain::role::Team;
 use conclave_domain::time::Time;
@@ -43,6 +43,7 @@ use crate::runtime::refs::{StableRef, stable};
 use crate::runtime::supervision::ChildSpec;
 use crate::safety::SafetyHandle;
 use crate::score::Score;
+use crate::universe::{self, Rolls};
 
 /// The name of the queue's document in the context.
 const DOCUMENT: &str = "approvals";
@@ -50,14 +51,14 @@ const DOCUMENT: &str = "approvals";
 /// What the approvals actor takes.
 #[derive(Debug)]
 pub enum ApprovalsMsg {
-    /// Put an entry into the queue.
+    /// Put an entry, or a change of the universe, into the queue.
     Propose {
         /// What a person is asked.
         proposal: Box<Proposal>,
         /// Why the council wants it.
         reasoning: String,
-        /// The signal and the market that it was weighed against.
-        raised: Box<Raised>,
+        /// The signal and the market that an entry was weighed against.
+        raised: Option<Box<Raised>>,
         /// Who waits; `true` when it is in the queue and on the disk.
         reply: oneshot::Sender<bool>,
     },
@@ -138,6 +139,8 @@ pub struct ApprovalsSetup {
     pub context: ContextHandle,
     /// What is counted.
     pub score: Score,
+    /// Who may be entered: a yes to a symbol that has left meanwhile sends nothing.
+    pub universe: Rolls,
     /// Knows the present mode: an approval given after a step down to advisory sends nothing.
     pub safety: SafetyHandle,
 }
@@ -153,9 +156,15 @@ impl ApprovalsHandle {
         answer.await.ok()
     }
 
-    /// Puts an entry into the queue; `false` when it could not be.
-    pub async fn propose(&self, proposal: Proposal, reasoning: String, raised: Raised) -> bool {
-        let (proposal, raised) = (Box::new(proposal), Box::new(raised));
+    /// Puts something into the queue, an entry with what it was weighed against; `false` when it could
+    /// not be.
+    pub async fn propose(
+        &self,
+        proposal: Proposal,
+        reasoning: String,
+        raised: Option<Raised>,
+    ) -> bool {
+        let (proposal, raised) = (Box::new(proposal), raised.map(Box::new));
         let asked = self.ask(|reply| ApprovalsMsg::Propose { proposal, reasoning, raised, reply });
         asked.await.unwrap_or(false)
     }
@@ -247,9 +256,9 @@ impl Actor for Approvals {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ApprovalsMsg::Propose { proposal, reasoning, raised, reply } => {
-                let decision = proposal.intent().decision.clone();
+                let decision = proposal.decision().clone();
                 let waits = state.propose(*proposal, reasoning).await;
-                if waits {
+                if let Some(raised) = raised.filter(|_| waits) {
                     state.weighed().insert(decision, *raised);
                 }
                 let _ = reply.send(waits);
@@ -304,7 +313,7 @@ impl ApprovalsState {
     async fn propose(&mut self, proposal: Proposal, reasoning: String) -> bool {
         let mut records = self.take_over(Self::is_stale);
         let expiry = self.setup.expiry.get();
-        let (decision, at) = (proposal.intent().decision.clone(), proposal.intent().at);
+        let (decision, at) = (proposal.decision().clone(), proposal.at());
         let body = Asked { proposal: &proposal, expires_in_s: expiry.as_secs() };
         let asked = record(Step::ApprovalAsked, Some(&decision), at, &body);
         let now = self.setup.clock.wall();
@@ -325,7 +334,7 @@ impl ApprovalsState {
 
     /// Whether the market has moved on too far for an item: the trading clock's half of expiry.
     fn is_stale(&self, item: &Pending) -> bool {
-        let (at, now) = (item.proposal.intent().at, self.setup.clock.trading());
+        let (at, now) = (item.proposal.at(), self.setup.clock.trading());
         // A proposal of a bar that is yet to come: the process has gone back and plays it again, and
         // the council decides on it anew.
         now < at || now.since(at) > self.setup.expiry.get()
@@ -343,13 +352,13 @@ impl ApprovalsState {
             .queue
             .decide(decision, approve, note, now)
             .map_err(|error| AnswerError::NotFound(error.to_string()))?;
-        let at = item.proposal.intent().at;
+        let at = item.proposal.at();
         if self.is_stale(&item) {
             outcome = Outcome::Expired;
         }
         let raised = self.weighed().remove(&item.decision);
         let against = match outcome {
-            Outcome::Approved { .. } => self.recheck(item.proposal.intent(), raised).await.err(),
+            Outcome::Approved { .. } => self.recheck(&item.proposal, raised).await.err(),
             Outcome::Denied { .. } | Outcome::Expired => None,
         };
         let body = json!({"by": person, "answer": outcome});
@@ -361,7 +370,7 @@ impl ApprovalsState {
         let written = self.write(records).await && self.keep().await;
         match (outcome, against) {
             (Outcome::Approved { .. }, None) if written => {
-                self.send(person, item.proposal.intent().clone()).await
+                self.carry_out(person, item.proposal).await
             }
             (Outcome::Approved { .. }, against) => {
                 let code = against.unwrap_or(Code::SafetyStore);
@@ -381,10 +390,15 @@ impl ApprovalsState {
 
     /// What stands against an order at the moment of a person's yes: the mode, every gate, every hard
     /// limit with the order in the book, the age of the last bar.
-    async fn recheck(&self, intent: &OrderIntent, raised: Option<Raised>) -> Result<(), Code> {
+    async fn recheck(&self, proposal: &Proposal, raised: Option<Raised>) -> Result<(), Code> {
         let standing = self.setup.safety.standing();
         if standing.mode(Team::Trading) == Mode::Advisory {
             return Err(Code::ModeAdvisory);
+        }
+        // A change of the universe is looked at where it is carried out, under one lock with it.
+        let Proposal::Entry { intent, .. } = proposal else { return Ok(()) };
+        if !self.setup.universe.admits(BookKind::Real, &intent.symbol) {
+            return Err(Code::UniverseOutside);
         }
         let raised = raised.ok_or(Code::ApprovalUnchecked)?;
         let (now, state) = (self.setup.clock.trading(), standing.trading_state);
@@ -398,24 +412,34 @@ impl ApprovalsState {
         self.setup.score.forget(decision);
     }
 
-    async fn send(&self, person: Person, intent: OrderIntent) -> Result<String, AnswerError> {
-        let ApprovalsSetup { fence, broker, expiry, safety, .. } = &self.setup;
-        let decision = intent.decision.clone();
+    /// Does what a person has said yes to.
+    async fn carry_out(&self, person: Person, proposal: Proposal) -> Result<String, AnswerError> {
+        let ApprovalsSetup { fence, expiry, safety, .. } = &self.setup;
+        let decision = proposal.decision().clone();
         if safety.standing().mode(Team::Trading) == Mode::Advisory {
             self.deny(&decision, Code::ModeAdvisory);
             return Err(AnswerError::Denied(Code::ModeAdvisory));
         }
-        let epoch = fence.epoch(intent.symbol.as_str());
-        let validity = Validity { epoch, expires_at: intent.at + expiry.get() };
-        let cleared = Cleared::by_person(person, intent, validity);
-        match broker.submit(BookKind::Real, cleared, Vec::new()).await {
-            Ok(Ok(())) => Ok("approved and sent".to_owned()),
-            Ok(Err(code)) => {
-                self.deny(&decision, code);
-                Err(AnswerError::Denied(code))
+        let expires_at = proposal.at() + expiry.get();
+        let validity = |scope: &str| Validity { epoch: fence.epoch(scope), expires_at };
+        let done = match proposal {
+            Proposal::Entry { intent, .. } => {
+                let validity = validity(intent.symbol.as_str());
+                let cleared = Cleared::by_person(person, intent, validity);
+                let sent = self.setup.broker.submit(BookKind::Real, cleared, Vec::new()).await;
+                sent.map_err(|_| AnswerError::Gone)?.map(|()| "approved and sent")
             }
-            Err(_) => Err(AnswerError::Gone),
-        }
+            Proposal::Universe { change } => {
+                let cleared = Cleared::by_person(person, change, validity(universe::SCOPE));
+                let gate = fence.gate(universe::SCOPE, self.setup.clock.trading());
+                let admitted = self.setup.universe.admit(BookKind::Real, cleared, gate);
+                admitted.map(|()| "approved; the members are these from now on")
+            }
+        };
+        done.map(str::to_owned).map_err(|code| {
+            self.deny(&decision, code);
+            AnswerError::Denied(code)
+        })
     }
 
     /// What silence has decided. What is stale waits for the market to stand still: while it moves, the
@@ -440,8 +464,7 @@ impl ApprovalsState {
         let mut records = Vec::new();
         for item in &over {
             self.weighed().remove(&item.decision);
-            let (at, code) =
-                (item.proposal.intent().at, item.proposal.denied_as(Code::ApprovalExpired));
+            let (at, code) = (item.proposal.at(), item.proposal.denied_as(Code::ApprovalExpired));
             let body = json!({"code": code});
             records.extend(record(Step::ApprovalExpired, Some(&item.decision), at, &body));
             self.deny(&item.decision, code);

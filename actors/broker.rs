@@ -47,6 +47,7 @@ use crate::runtime::ports::{BrokerWitness, Journal, StoreError};
 use crate::runtime::refs::stable;
 use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
+use crate::universe::Rolls;
 
 pub use handle::{AccountView, BrokerError, BrokerHandle, OrderView, PositionView};
 pub use outside::{Outside, OutsideMsg, Pass, Reconciliation};
@@ -194,6 +195,8 @@ pub struct BrokerSetup {
     pub context: ContextHandle,
     /// What is counted.
     pub score: Score,
+    /// Who is told how trades went.
+    pub universe: Rolls,
     /// Who sees what happens to the accounts, if anybody.
     pub witness: Option<Arc<dyn BrokerWitness>>,
     /// Who keeps the real book, if it is not simulated. The shadow book always is.

@@ -22,6 +22,7 @@ use crate::council::Council;
 use crate::runtime::ports::AuditError;
 use crate::safety::LiveSafety;
 use crate::score::StoredScore;
+use crate::universe::StoredRolls;
 
 /// Everything of a council that the decisions to come depend on, as of one moment at which every
 /// effect is booked. The windows of features and regimes are no part of it: they are what a pass
@@ -38,6 +39,9 @@ pub struct Moment {
     pub score: StoredScore,
     /// The number of the last round.
     pub rounds: u64,
+    /// Who may be entered, where the run has a universe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub universe: Option<StoredRolls>,
 }
 
 /// Why there is no moment.
@@ -128,12 +132,12 @@ impl Council {
         let head = self.audit.sync().await?.head.decisions;
         let safety = self.safety.moment().await.ok_or(NoMoment::Busy)?;
         let accounts = self.broker.export().await.map_err(|_| NoMoment::Broker)?;
-        let (score, rounds) = (self.score.stored(), self.rounds());
+        let (score, rounds, universe) = (self.score.stored(), self.rounds(), self.rolls.stored());
         let end = self.audit.sync().await?.head.decisions;
         if end != head {
             return Err(NoMoment::Busy);
         }
-        Ok(Moment { head, accounts, safety, score, rounds })
+        Ok(Moment { head, accounts, safety, score, rounds, universe })
     }
 }
 

@@ -1,13 +1,15 @@
 //! The council: the root of the actor tree, and the handles to everything in it.
 //!
 //! Children start in the order of what they need: audit, context, safety (which starts the agents),
-//! market, broker, approvals, orchestrator; they stop in reverse. When one of them ends too often, or
+//! market, broker, approvals, orchestrator, universe; they stop in reverse. When one of them ends too often, or
 //! the log is closed for good, the council falls: the fence closes, and whoever runs it hears of it.
+
+mod staff;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
@@ -27,17 +29,15 @@ use ractor::SpawnErr;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::approvals::{ApprovalsHandle, ApprovalsSetup, Expiry, approvals};
-use crate::audit::{Audit, AuditHandle, audit, record};
-use crate::broker::{
-    Account, BrokerError, BrokerHandle, BrokerSetup, Outside, Reconciliation, broker,
-};
+use crate::approvals::ApprovalsHandle;
+use crate::audit::{AuditHandle, record};
+use crate::broker::{Account, BrokerError, BrokerHandle, Outside, Reconciliation};
 use crate::checkpoint::Hurry;
 use crate::consensus::Patience;
-use crate::context::{ContextActor, ContextHandle, context};
-use crate::market::{MarketHandle, market};
-use crate::news::{Leave, NewsSetup, Newsroom};
-use crate::orchestrator::{Office, OrchestratorHandle, orchestrator};
+use crate::context::ContextHandle;
+use crate::market::MarketHandle;
+use crate::news::{NewsSetup, Newsroom};
+use crate::orchestrator::OrchestratorHandle;
 use crate::runtime::agent::Entry;
 use crate::runtime::brain::{Brain, RulesBrain};
 use crate::runtime::directory::Directory;
@@ -48,14 +48,12 @@ use crate::runtime::ports::{
     AuditSink, BrokerWitness, Clock, ContextSink, Journal, SafetyStore, SpendLedger,
 };
 use crate::runtime::recall::{Recall, Recalling};
-use crate::runtime::refs::stable;
 use crate::runtime::shell::{AgentHandle, AgentSpec, agent};
-use crate::runtime::supervision::{ChildSpec, Intensity};
-use crate::safety::record::recorded;
-use crate::safety::{Events, LiveSafety, SafetyHandle, SafetySetup, safety};
+use crate::runtime::supervision::ChildSpec;
+use crate::safety::{Events, LiveSafety, SafetyHandle};
 use crate::score::Score;
-use crate::trading;
 use crate::tree::Tree;
+use crate::universe::{Rolls, StoredRolls, UniverseHandle, UniverseSetup};
 
 /// Batches that the audit may have in flight.
 pub(crate) const AUDIT_ROOM: usize = 1_024;
@@ -153,6 +151,8 @@ pub struct CouncilSetup {
     pub agents: BTreeMap<AgentName, AgentSetup>,
     /// The news, and who reads them.
     pub news: NewsSetup,
+    /// Who may be entered, and who is asked about it; every symbol may where there is none.
+    pub universe: Option<UniverseSetup>,
     /// Faults on request.
     pub faults: Arc<FaultPlan>,
     /// How long an approval waits.
@@ -180,6 +180,8 @@ pub struct Carried {
     pub digest: SessionDigest,
     /// What agents that are not free had answered since then.
     pub recall: Arc<Recall>,
+    /// Who might be entered.
+    pub universe: Option<StoredRolls>,
     /// Safety at that moment, where everything since then is played again; otherwise what its store
     /// holds is what counts.
     pub safety: Option<LiveSafety>,
@@ -202,6 +204,10 @@ pub struct Council {
     pub approvals: ApprovalsHandle,
     /// Decisions.
     pub orchestrator: OrchestratorHandle,
+    /// Who looks at the universe, where the run has one.
+    pub universe: Option<UniverseHandle>,
+    /// Who may be entered.
+    pub rolls: Rolls,
     /// The trading team, in roster order.
     pub agents: Vec<AgentHandle<TradingBrief>>,
     /// What is counted.
@@ -225,7 +231,7 @@ impl Council {
     pub async fn start(setup: CouncilSetup, world: World) -> Result<Self, SpawnErr> {
         let faults = Arc::clone(&setup.faults);
         let hurry = setup.carried.hurry.clone();
-        let (children, staff) = staff(setup, &world);
+        let (children, staff) = staff::staff(&setup, &world);
         // nothing may go on that nobody can write down; a restart opens the log again.
         let fatal = Box::pin(staff.audit.closed_for_good());
         let root = Tree::start(children, world.runtime, world.fence, Some(fatal)).await?;
@@ -238,6 +244,8 @@ impl Council {
             broker: staff.broker,
             approvals: staff.approvals,
             orchestrator: staff.orchestrator,
+            universe: staff.universe,
+            rolls: staff.shared.rolls,
             agents: staff.agents,
             score: staff.shared.score,
             news: staff.shared.news,
@@ -309,116 +317,6 @@ impl Council {
     }
 }
 
-/// Handles to every child of the root.
-struct Staff {
-    audit: AuditHandle,
-    context: ContextHandle,
-    safety: SafetyHandle,
-    market: MarketHandle,
-    broker: BrokerHandle,
-    approvals: ApprovalsHandle,
-    orchestrator: OrchestratorHandle,
-    agents: Vec<AgentHandle<TradingBrief>>,
-    shared: Shared,
-}
-
-/// What a council shares with whoever runs it.
-struct Shared {
-    score: Score,
-    news: Newsroom,
-    /// The number of the last round.
-    rounds: Arc<AtomicU64>,
-}
-
-/// Prepares every child, in the order in which they start. Audit and context publish their own handles;
-/// the supervisor only starts them again.
-fn staff(setup: CouncilSetup, world: &World) -> (Vec<ChildSpec>, Staff) {
-    let Carried { score, rounds, digest, recall, .. } = setup.carried.clone();
-    let rounds = Arc::new(AtomicU64::new(rounds));
-    let (audit, audit_args) = audit(Arc::clone(&world.audit), world.head, AUDIT_ROOM);
-    let (kept, sink) = (world.context.clone(), Arc::clone(&world.store));
-    let (context, context_args) = context(kept, sink, Some(audit.clone()), CONTEXT_ROOM);
-    let (agent_specs, agents) = trading_team(&setup, &audit, &world.clock);
-    let told = recorded(audit.clone(), context.clone(), world.clock.clone(), world.events.clone());
-    let (safety_spec, safety) = guarded(&setup, world, agent_specs, told);
-    let (market_spec, market) = market(setup.watch, digest, Some(audit.clone()));
-    let (broker_spec, broker) = broker(BrokerSetup {
-        config: setup.custody,
-        instruments: setup.instruments,
-        limits: Arc::clone(&setup.limits),
-        book: setup.book,
-        stored: setup.stored,
-        journal: world.journal.clone(),
-        fence: Arc::clone(&world.fence),
-        audit: audit.clone(),
-        context: context.clone(),
-        score: score.clone(),
-        witness: world.witness.clone(),
-        outside: world.outside.clone(),
-    });
-    let (approvals_spec, approvals) = approvals(ApprovalsSetup {
-        expiry: Expiry::new(setup.approval_expiry),
-        clock: Arc::clone(&world.clock),
-        fence: Arc::clone(&world.fence),
-        broker: broker.clone(),
-        audit: audit.clone(),
-        context: context.clone(),
-        score: score.clone(),
-        safety: safety.clone(),
-    });
-    let news = newsroom(setup.news, &setup.limits, &safety, (&setup.carried, &audit, &world.clock));
-    let (orchestrator_spec, orchestrator) = orchestrator(Office {
-        safety: safety.clone(),
-        agents: agents.clone(),
-        broker: broker.clone(),
-        audit: audit.clone(),
-        approvals: approvals.clone(),
-        score: score.clone(),
-        news: news.clone(),
-        limits: setup.limits,
-        patience: setup.patience,
-        settle: setup.settle,
-        long_only: setup.long_only,
-        rounds: Arc::clone(&rounds),
-        recall,
-        clock: Arc::clone(&world.clock),
-    });
-    let audit_spec = ChildSpec::new("audit", stable().0, move || (Audit, audit_args.clone()));
-    let context_spec =
-        ChildSpec::new("context", stable().0, move || (ContextActor, context_args.clone()));
-    let then = [market_spec, broker_spec, approvals_spec, orchestrator_spec];
-    let shared = Shared { score, news, rounds };
-    let staff =
-        Staff { audit, context, safety, market, broker, approvals, orchestrator, agents, shared };
-    ([audit_spec, context_spec, safety_spec].into_iter().chain(then).collect(), staff)
-}
-
-fn guarded(
-    setup: &CouncilSetup,
-    world: &World,
-    agents: Vec<ChildSpec>,
-    events: Events,
-) -> (ChildSpec, SafetyHandle) {
-    // O-3: the log may know of a halt that had not reached safety's store when the process ended. The
-    // fence has it before safety starts, and only a person lifts it.
-    if setup.carried.safety.is_none() && world.context.control.state == TradingState::Halted {
-        world.fence.halt();
-    }
-    safety(SafetySetup {
-        budgets: setup.budgets.clone(),
-        store: Arc::clone(&world.safety),
-        ledger: world.ledger.clone(),
-        clock: Arc::clone(&world.clock),
-        fence: Arc::clone(&world.fence),
-        directory: Directory::default(),
-        agents,
-        runtime: world.runtime.clone(),
-        intensity: Intensity::default(),
-        events,
-        live: Arc::new(Mutex::new(setup.carried.safety.clone())),
-    })
-}
-
 /// What an answer that was paid for is remembered by.
 pub(crate) type Memory<'a> = (&'a Arc<Recall>, &'a AuditHandle, &'a Arc<dyn Clock>);
 
@@ -433,29 +331,6 @@ pub(crate) fn remembering<B: fmt::Debug + Send + Sync + 'static>(
     }
     let (recall, audit) = (Arc::clone(recall), audit.clone());
     Arc::new(Recalling { brain, recall, audit, clock: Arc::clone(clock) })
-}
-
-fn newsroom(
-    setup: NewsSetup,
-    limits: &Arc<Limits>,
-    safety: &SafetyHandle,
-    (carried, audit, clock): (&Carried, &AuditHandle, &Arc<dyn Clock>),
-) -> Newsroom {
-    let reader = remembering(&setup.reader, (&carried.recall, audit, clock));
-    let (recall, score) = (Arc::clone(&carried.recall), carried.score.clone());
-    let leave = Leave { safety: safety.clone(), recall, score };
-    Newsroom::new(NewsSetup { reader, ..setup }, Arc::clone(limits), Some(leave))
-}
-
-fn trading_team(
-    setup: &CouncilSetup,
-    audit: &AuditHandle,
-    clock: &Arc<dyn Clock>,
-) -> (Vec<ChildSpec>, Vec<AgentHandle<TradingBrief>>) {
-    let memory = (&setup.carried.recall, audit, clock);
-    seated(trading::TEAM, (&setup.limits, &setup.faults), memory, |name| {
-        setup.agents.get(name).map(|agent| (Arc::clone(&agent.brain), agent.permits))
-    })
 }
 
 /// The agents of a team that are seated, in the team's order. `seat` says with which brain, and how many

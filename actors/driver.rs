@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use conclave_domain::market::tape::{Chunk, Tape};
 use conclave_domain::policy::caller::Look;
+use conclave_domain::time::Time;
 use conclave_domain::watch::{Pulse, Raised, Seen};
 
 /// Where slices come from: the tape, or something around it.
@@ -77,6 +78,12 @@ pub trait Stations: Send {
     /// Asks a policy about one bar, and does what it says.
     fn consider(&mut self, look: Look) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// The slices of a chunk behind which somebody looks at the run as a whole, in order.
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize>;
+
+    /// Looks at the run as a whole; what is changed holds from the next slice on.
+    fn review(&mut self, at: Time) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
     /// Whether somebody asked to stop; looked at between chunks.
     fn is_stopped(&self) -> bool;
 }
@@ -104,10 +111,13 @@ async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<
     let played = Played { chunk, pulses: seen.pulses.into() };
     let mut raised = seen.raised.into_iter().peekable();
     let mut looks = seen.looks.into_iter().peekable();
+    let mut reviews = stations.reviews(&played.chunk).into_iter().peekable();
     let mut next = 0;
     while next < played.chunk.len() {
-        let due = [raised.peek().map(|signal| signal.slice), looks.peek().map(|look| look.slice)];
-        let first = due.into_iter().flatten().min();
+        let of_bars =
+            [raised.peek().map(|signal| signal.slice), looks.peek().map(|look| look.slice)];
+        let due = of_bars.into_iter().chain([reviews.peek().copied()]);
+        let first = due.flatten().min();
         let until = first.map_or(played.chunk.len(), |slice| slice + 1);
         let Advanced { through, events } = stations.advance(&played, next..until).await?;
         // A station that does not move would never end.
@@ -120,6 +130,11 @@ async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<
         }
         while let Some(look) = looks.next_if(|look| look.slice < next) {
             stations.consider(look).await?;
+        }
+        while let Some(slice) = reviews.next_if(|slice| *slice < next) {
+            if let Some(tick) = played.chunk.slice(slice).first() {
+                stations.review(tick.bar.close_time).await?;
+            }
         }
     }
     Ok(())

@@ -391,6 +391,14 @@ impl Stations for InlineCouncil {
         }
     }
 
+    fn reviews(&mut self, _: &Arc<Chunk>) -> Vec<usize> {
+        Vec::new()
+    }
+
+    async fn review(&mut self, _: Time) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     fn is_stopped(&self) -> bool {
         false
     }

@@ -29,3 +29,4 @@ pub mod testkit;
 pub mod trading;
 pub mod training;
 mod tree;
+pub mod universe;

@@ -20,7 +20,6 @@ use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::context::BookKind;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::mode::Mode;
 use conclave_domain::order::DecisionId;
 use conclave_domain::policy::caller::Look;
 use conclave_domain::role::Team;
@@ -45,6 +44,7 @@ use crate::runtime::shell::AgentHandle;
 use crate::runtime::supervision::ChildSpec;
 use crate::safety::SafetyHandle;
 use crate::score::Score;
+use crate::universe::Rolls;
 
 /// What the orchestrator takes.
 #[derive(Debug)]
@@ -107,6 +107,8 @@ pub struct Office {
     pub score: Score,
     /// The news.
     pub news: Newsroom,
+    /// Who may be entered.
+    pub universe: Rolls,
     /// The limits in force.
     pub limits: Arc<Limits>,
     /// How long a round waits.
@@ -126,15 +128,7 @@ pub struct Office {
 impl Office {
     /// The book that the present mode decides on: advice of advisory mode fills the shadow book.
     pub fn book(&self) -> BookKind {
-        book_of(self.safety.standing().mode(Team::Trading))
-    }
-}
-
-/// The book that a mode decides on.
-const fn book_of(mode: Mode) -> BookKind {
-    match mode {
-        Mode::Advisory => BookKind::Shadow,
-        Mode::Supervised | Mode::Autonomous => BookKind::Real,
+        BookKind::decided_on(self.safety.standing().mode(Team::Trading))
     }
 }
 

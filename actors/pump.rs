@@ -114,6 +114,18 @@ impl<R: Rhythm> Stations for Pump<R> {
         Ok(self.council.orchestrator.consider(look).await?)
     }
 
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize> {
+        self.council.rolls.take(chunk);
+        self.council.rolls.due(chunk)
+    }
+
+    async fn review(&mut self, at: Time) -> Result<(), PumpError> {
+        match &self.council.universe {
+            Some(universe) => Ok(universe.review(at).await?),
+            None => Ok(()),
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }

@@ -22,6 +22,7 @@ use conclave_domain::market::tape::{Chunk, Tape, Tick};
 use conclave_domain::policy::caller::Look;
 use conclave_domain::signal::Direction;
 use conclave_domain::strategy::Source;
+use conclave_domain::time::Time;
 use conclave_domain::watch::{MarketWatch, Raised, Seen};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::runtime::Handle;
@@ -220,6 +221,14 @@ impl Stations for RawStations {
         }
         let look = Box::new(look);
         self.ask(|reply| KeeperMsg::Consider { look, reply }).await
+    }
+
+    fn reviews(&mut self, _: &Arc<Chunk>) -> Vec<usize> {
+        Vec::new()
+    }
+
+    async fn review(&mut self, _: Time) -> Result<(), Self::Error> {
+        Ok(())
     }
 
     fn is_stopped(&self) -> bool {

@@ -174,24 +174,17 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         runtime: tokio::runtime::Handle::current(),
     };
     let cash = Money::from_units(10_000_000)?;
+    let mut sim = SimConfig::raw(FillAt::NextOpen, Bp::ZERO);
+    (sim.volume_share, sim.rejection) = (Some(Ratio::of(VOLUME_SHARE)), Ratio::of(0.02));
     let strategy = StrategyConfig::Momentum { lookback: 1, threshold: Ratio::ZERO };
     let setup = CouncilSetup {
         watch: MarketWatch::new(tape.instruments(), Timeframe::Day, &strategy, true)?,
         instruments: Arc::clone(tape.instruments()),
-        custody: CustodyConfig {
-            sim: SimConfig {
-                volume_share: Some(Ratio::of(VOLUME_SHARE)),
-                rejection: Ratio::of(0.02),
-                ..SimConfig::raw(FillAt::NextOpen, Bp::ZERO)
-            },
-            exits: ExitRules::default(),
-            guarded: true,
-            cash,
-        },
+        custody: CustodyConfig { sim, exits: ExitRules::default(), guarded: true, cash },
         book: BookKind::Shadow,
         stored: BTreeMap::new(),
         limits: Arc::default(),
-        budgets: conclave_domain::budget::BudgetConfig::default(),
+        budgets: <_>::default(),
         agents: TEAM.iter().map(|entry| (entry.role.name, AgentSetup::default())).collect(),
         faults: Arc::default(),
         approval_expiry: Duration::from_mins(5),
@@ -199,6 +192,7 @@ async fn start(dir: &Path, tape: &Tape, clock: Arc<BarClock>) -> Outcome<Council
         settle: Settle::All,
         long_only: false,
         news: NewsSetup::default(),
+        universe: None,
         carried: Carried::default(),
     };
     let council = Council::start(setup, world).await?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::order::{DecisionId, OrderIntent};
+use crate::selection::dynamic::Change;
 use crate::time::Time;
 
 /// What a person is asked to approve.
@@ -25,6 +26,11 @@ pub enum Proposal {
         /// The objection that an appeal has overcome: then the answer is to the appeal too.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         appealed: Option<Code>,
+    },
+    /// Other members of the run's universe, which a round cleared.
+    Universe {
+        /// Who would leave and who would come in.
+        change: Change,
     },
 }
 
@@ -62,17 +68,27 @@ pub enum Outcome {
 }
 
 impl Proposal {
-    /// The order as it would leave.
-    pub const fn intent(&self) -> &OrderIntent {
-        let Self::Entry { intent, .. } = self;
-        intent
+    /// The decision that it belongs to.
+    pub const fn decision(&self) -> &DecisionId {
+        match self {
+            Self::Entry { intent, .. } => &intent.decision,
+            Self::Universe { change } => &change.decision,
+        }
+    }
+
+    /// When it was decided, on the clock of the bars.
+    pub const fn at(&self) -> Time {
+        match self {
+            Self::Entry { intent, .. } => intent.at,
+            Self::Universe { change } => change.at,
+        }
     }
 
     /// What stands in the way when nobody said yes: `otherwise`, or that an appeal lacked its person.
     pub const fn denied_as(&self, otherwise: Code) -> Code {
         match self {
             Self::Entry { appealed: Some(_), .. } => Code::AppealPerson,
-            Self::Entry { appealed: None, .. } => otherwise,
+            Self::Entry { appealed: None, .. } | Self::Universe { .. } => otherwise,
         }
     }
 }
@@ -202,7 +218,7 @@ mod tests {
         let mut queue = Queue::default();
         let at = Time::from_ms(minute * 60_000);
         let proposal = entry(None);
-        let id = proposal.intent().decision.clone();
+        let id = proposal.decision().clone();
         queue.propose(id.clone(), proposal, "why".to_owned(), at, EXPIRY).unwrap();
         (queue, id)
     }

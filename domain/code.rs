@@ -155,6 +155,8 @@ codes! {
     ArenaTPlusOne = "arena.t_plus_1", "What is sold was bought on the same day of a market that settles the next.", "Sell it from the next session on.";
     ArenaLeverage = "arena.leverage", "The leverage is outside 1 to 40.", "Nothing: the arena believes no other.";
     ArenaTime = "arena.time", "The trade ends before it begins, or its time cannot be.", "Look at the line that is named.";
+    UniverseOutside = "universe.outside", "The symbol is none of those that the run may enter at present.", "Nothing: `universe.reviewed` in the log says when and why it left; its exits go on.";
+    UniverseMoved = "universe.moved", "The members are not those any more that the change was made for.", "Nothing: the next review looks at the members as they are.";
 }
 
 /// A text that is no code.

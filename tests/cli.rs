@@ -160,7 +160,7 @@ fn the_shipped_configuration_is_valid_and_init_never_overwrites() {
 fn verbs_of_a_running_process_exit_with_4_where_none_runs() {
     let dir = dir();
     let store = dir.path().to_str().expect("a path");
-    for verb in ["status", "budgets", "positions", "orders", "rounds"] {
+    for verb in ["status", "budgets", "positions", "orders", "universe", "rounds"] {
         refuses(&conclave(dir.path(), &[verb]), 4, &["nothing has run here"]);
         refuses(&conclave(dir.path(), &[verb, "--store", store]), 4, &["no process serves"]);
     }

@@ -6,6 +6,7 @@ use conclave_domain::context::{BookKind, Update};
 use conclave_domain::custody::Happening;
 use conclave_domain::order::{ClientOrderId, DecisionId, Purpose};
 use conclave_domain::order_state::News;
+use conclave_domain::ratio::Ratio;
 use conclave_domain::record::{Record, Step};
 use conclave_domain::time::Time;
 use serde::Serialize;
@@ -104,7 +105,7 @@ impl BrokerState {
         }
     }
 
-    /// Counts denials and outcomes.
+    /// Counts denials and outcomes, and tells the universe how trades went.
     fn score(&self, book: BookKind, happening: &Happening) {
         let score = &self.setup.score;
         match happening {
@@ -121,6 +122,8 @@ impl BrokerState {
             Happening::Refused { decision: None, code, .. } => score.disregarded(*code),
             Happening::TradeClosed { trade, outcome } => {
                 score.trade_closed(trade.decision.as_ref(), outcome.hit);
+                let made = trade.return_on_cost().unwrap_or(Ratio::ZERO);
+                self.setup.universe.closed(book, &trade.symbol, made);
             }
             _ => {}
         }

@@ -27,7 +27,7 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 
 use super::records::Batch;
-use super::{DecideError, Office, book_of};
+use super::{DecideError, Office};
 use crate::consensus::{Member, Round, RoundRequest, hurried, open_round};
 use crate::inline::{Attend, critical};
 use crate::runtime::agent::{Cadence, ConsultError};
@@ -70,6 +70,13 @@ impl Office {
         let Some(prepared) = prepared else { return Ok(()) };
         let mut batch = Batch::new(decision.clone(), signal.at);
         batch.signal(signal, &bar);
+        if !self.universe.admits(book, &signal.symbol) {
+            let code = Code::UniverseOutside;
+            batch.denied(code, &[]);
+            self.score.denied(&decision, code, code.cause());
+            self.note(batch).await;
+            return Ok(());
+        }
         match prepared {
             Prepared::Denied { code, gates } => {
                 batch.denied(code, &gates);
@@ -301,7 +308,7 @@ impl Office {
     ) -> Result<(), DecideError> {
         let decision = of.asked.base.decision.clone();
         let mode = self.safety.standing().mode(Team::Trading);
-        if book_of(mode) != book {
+        if BookKind::decided_on(mode) != book {
             // A person has changed the mode meanwhile: this was sized for the other account.
             self.give_up(&decision, batch, Code::SafetyFenced).await;
             return Ok(());
@@ -321,7 +328,7 @@ impl Office {
             self.score.voted_for(&decision, voters);
             let appealed = of.asked.brief.appeal.as_ref().map(|objection| objection.code);
             let proposal = Proposal::Entry { intent, appealed };
-            if !self.approvals.propose(proposal, reasoning, raised.clone()).await {
+            if !self.approvals.propose(proposal, reasoning, Some(raised.clone())).await {
                 self.score.denied(&decision, Code::ApprovalDenied, "it could not be queued");
                 self.score.forget(&decision);
             }

@@ -5,11 +5,8 @@ use conclave_domain::brief::selection::{Constraints, SelectionBrief, SelectionSt
 use conclave_domain::brief::trading::TrackRecord;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::synth::labelled::{Nature, labelled};
-use conclave_domain::ratio::Ratio;
-use conclave_domain::selection::correlation::Matrix;
-use conclave_domain::selection::measure::measure;
+use conclave_domain::selection::Scored;
 use conclave_domain::selection::score::default_weights;
-use conclave_domain::selection::{Filtered, Scored};
 use conclave_domain::time::Time;
 
 use super::compatibility_auditor::CompatibilityAuditor;
@@ -33,13 +30,7 @@ fn scored() -> Scored {
     listed.push((twin, bars));
     let last = listed.iter().filter_map(|(_, series)| series.bars.last());
     let as_of: Time = last.map(|bar| bar.close_time).max().unwrap();
-    let rules = Constraints::default();
-    let members =
-        listed.iter().map(|(asset, series)| measure(asset, series, as_of, &rules)).collect();
-    let filtered = Filtered::of(members, as_of, rules, Ratio::of(252.0));
-    let (symbols, columns): (Vec<_>, Vec<_>) = filtered.columns().into_iter().unzip();
-    let matrix = Matrix::from_rows(symbols.into_iter().zip(columns).collect(), Vec::new());
-    filtered.score(default_weights(), matrix).unwrap()
+    Scored::of(&listed, as_of, &Constraints::default(), default_weights()).unwrap()
 }
 
 /// How the four vote by their rules, in the order of the team.

@@ -154,6 +154,7 @@ async fn start(
         settle: plan.settle,
         long_only: plan.long_only,
         news: NewsSetup::default(),
+        universe: None,
         carried: Carried::default(),
     };
     let Ports { log, store } = world.disks.ports();

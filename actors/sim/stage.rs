@@ -217,6 +217,14 @@ impl Stations for Stage<'_> {
         in_time("a policy", self.pump.consider(look)).await?.map_err(|error| self.broke(&error))
     }
 
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize> {
+        self.pump.reviews(chunk)
+    }
+
+    async fn review(&mut self, at: Time) -> Result<(), Broke> {
+        in_time("a review", self.pump.review(at)).await?.map_err(|error| self.broke(&error))
+    }
+
     fn is_stopped(&self) -> bool {
         false
     }

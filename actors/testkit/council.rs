@@ -9,24 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
-use conclave_domain::budget::BudgetConfig;
 use conclave_domain::code::Code;
-use conclave_domain::context::{BookKind, Context, Update};
+use conclave_domain::context::{BookKind, Update};
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::exits::ExitRules;
 use conclave_domain::fixed::Money;
-use conclave_domain::limits::Limits;
 use conclave_domain::market::bar::Timeframe;
-use conclave_domain::market::series::Series;
-use conclave_domain::market::synth::{Preset, SynthConfig, generate};
 use conclave_domain::market::tape::{Chunk, Instrument, Tape};
 use conclave_domain::mode::{AdvisoryRecord, By, Mode, Person};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, RISK_GUARDIAN, Team};
 use conclave_domain::signal::{Direction, Signal};
-use conclave_domain::sim_broker::SimConfig;
-use conclave_domain::strategy::StrategyConfig;
-use conclave_domain::tally::Settle;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{MarketSnapshot, MarketWatch, Raised};
 use ractor::{ActorCell, ActorStatus};
@@ -40,87 +33,20 @@ use super::figures::good;
 use super::memory_audit::MemoryAudit;
 use super::memory_safety::MemorySafety;
 use super::memory_store::MemoryContext;
+pub use super::plan::CouncilPlan;
 use super::told::Told;
-use crate::broker::{OrderView, Outside};
+use crate::broker::OrderView;
 use crate::consensus::Patience;
-use crate::council::{AgentSetup, Carried, Council, CouncilSetup, World};
+use crate::council::{AgentSetup, Council, CouncilSetup, World};
 use crate::driver::{self, Played};
-use crate::news::NewsSetup;
 use crate::orchestrator::DecideError;
 use crate::pump::{Pump, PumpError, Rhythm};
 use crate::runtime::brain::Brain;
-use crate::runtime::faults::FaultPlan;
 use crate::runtime::fence::Fence;
-use crate::runtime::ports::{Clock as _, Journal};
+use crate::runtime::ports::Clock as _;
 use crate::runtime::shell::PERMITS;
 use crate::safety::{ModeRequest, SafetyEvent};
 use crate::trading::TEAM;
-
-/// Days that the market was watched before the council starts.
-const WATCHED: usize = 260;
-
-/// What a council is started with.
-#[derive(Debug)]
-pub struct CouncilPlan {
-    /// The mode that the trading team is in.
-    pub mode: Mode,
-    /// The limits in force.
-    pub limits: Limits,
-    /// The budgets.
-    pub budgets: BudgetConfig,
-    /// Faults on request.
-    pub faults: FaultPlan,
-    /// One brain per agent; whoever has none here gets a free one that follows the rules.
-    pub brains: Vec<(&'static str, ScriptedBrain)>,
-    /// Brains of other kinds, in the place of those.
-    pub others: Vec<(&'static str, Arc<dyn Brain<TradingBrief>>)>,
-    /// When a round may close.
-    pub settle: Settle,
-    /// The context as a former process left it.
-    pub context: Context,
-    /// The market.
-    pub series: Vec<Series>,
-    /// How many of its days were watched before the start; with none the market is still to be played.
-    pub watched: usize,
-    /// What raises signals.
-    pub strategy: StrategyConfig,
-    /// The simulated broker's terms.
-    pub sim: SimConfig,
-    /// The news, and who reads them.
-    pub news: NewsSetup,
-    /// What it goes on from.
-    pub carried: Carried,
-    /// Where what is over goes, if not nowhere.
-    pub journal: Option<Arc<dyn Journal>>,
-    /// Who keeps the real book, if it is not simulated.
-    pub outside: Option<Outside>,
-}
-
-impl Default for CouncilPlan {
-    fn default() -> Self {
-        let calm = SynthConfig { symbols: 2, bars: WATCHED + 60, ..SynthConfig::of(Preset::Calm) };
-        #[expect(clippy::expect_used, reason = "a preset with fewer symbols is a good one")]
-        let market = generate(&calm, 1).expect("a market");
-        Self {
-            mode: Mode::Autonomous,
-            limits: Limits::default(),
-            budgets: BudgetConfig::default(),
-            faults: FaultPlan::default(),
-            brains: Vec::new(),
-            others: Vec::new(),
-            settle: Settle::Early,
-            context: Context::default(),
-            series: market.series,
-            watched: WATCHED,
-            strategy: StrategyConfig::SmaCross { fast: 10, slow: 20 },
-            sim: SimConfig::default(),
-            news: NewsSetup::default(),
-            carried: Carried::default(),
-            journal: None,
-            outside: None,
-        }
-    }
-}
 
 /// A running council, its world in memory, and the market that it looks at.
 ///
@@ -452,6 +378,7 @@ fn setup(
         settle: plan.settle,
         long_only: false,
         news: plan.news,
+        universe: plan.universe,
         carried: plan.carried,
     }
 }

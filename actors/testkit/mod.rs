@@ -12,5 +12,6 @@ pub mod memory_route;
 pub mod memory_safety;
 pub mod memory_store;
 pub mod models;
+mod plan;
 pub mod told;
 pub mod trainer;

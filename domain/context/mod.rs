@@ -45,6 +45,14 @@ impl BookKind {
     /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Real, Self::Shadow];
 
+    /// The book that a mode of trading decides on.
+    pub const fn decided_on(mode: Mode) -> Self {
+        match mode {
+            Mode::Advisory => Self::Shadow,
+            Mode::Supervised | Mode::Autonomous => Self::Real,
+        }
+    }
+
     /// The word in records and metrics.
     pub const fn name(self) -> &'static str {
         match self {

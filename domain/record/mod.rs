@@ -121,6 +121,7 @@ steps! {
     LeversCleared = "levers.cleared", Decisions, "Levers of a training run that may be moved, or why none may.";
     LeversMoved = "levers.moved", Decisions, "What the trainer did with cleared levers, each for itself.";
     SelectionClosed = "selection.closed", Decisions, "A selection ended: its list, what the agents asked for, and what that changed.";
+    UniverseReviewed = "universe.reviewed", Decisions, "A run's universe was looked at and something would change: who leaves, who comes in, and why not.";
     AgentRestarted = "agent.restarted", Observations, "A supervisor started an agent anew.";
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";

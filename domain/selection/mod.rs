@@ -10,6 +10,7 @@
 pub mod advised;
 pub mod correlation;
 pub mod diversify;
+pub mod dynamic;
 pub mod filter;
 pub mod garch;
 pub mod half_life;
@@ -33,14 +34,16 @@ pub use numbers::Undefined;
 
 use self::correlation::{Column, Matrix};
 use self::diversify::Diverse;
-use self::measure::Member;
+use self::measure::{Member, measure};
 use self::score::{Weights, WeightsError};
 use crate::brief::selection::{
     Candidate, Constraints, FilterReport, Pair, SelectionBrief, SelectionStep,
 };
 use crate::brief::trading::TrackRecord;
 use crate::fixed::Price;
-use crate::market::symbol::Symbol;
+use crate::market::asset::Asset;
+use crate::market::series::Series;
+use crate::market::symbol::{AssetClass, Symbol};
 use crate::ratio::Ratio;
 use crate::regime::RegimeFilter;
 use crate::signal::Regime;
@@ -101,6 +104,15 @@ impl Filtered {
     }
 }
 
+/// How many bars a year series have: shares where there is one, else the first.
+pub fn per_year<'a>(series: impl IntoIterator<Item = &'a Series>) -> Ratio {
+    let shares_first = |series: &&Series| series.class != AssetClass::Equity;
+    series
+        .into_iter()
+        .min_by_key(shares_first)
+        .map_or(Ratio::of(252.0), |series| series.timeframe.bars_per_year(series.class))
+}
+
 /// The regime of the whole: that of an index which holds every symbol alike and is made anew at each bar.
 fn market_regime(members: &[Member], per_year: Ratio) -> Regime {
     let mut moves: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
@@ -137,6 +149,23 @@ pub struct Scored {
 }
 
 impl Scored {
+    /// The ranking of some symbols by the bars that were closed at `as_of`, made on this thread.
+    ///
+    /// # Errors
+    /// When the weights are none.
+    pub fn of(
+        listed: &[(Asset, Series)],
+        as_of: Time,
+        rules: &Constraints,
+        weights: Weights,
+    ) -> Result<Self, WeightsError> {
+        let members = listed.iter().map(|(asset, series)| measure(asset, series, as_of, rules));
+        let per_year = per_year(listed.iter().map(|(_, series)| series));
+        let filtered = Filtered::of(members.collect(), as_of, rules.clone(), per_year);
+        let matrix = Matrix::from_rows(filtered.columns(), Vec::new());
+        filtered.score(weights, matrix)
+    }
+
     /// Nothing was known later than this.
     pub const fn as_of(&self) -> Time {
         self.as_of
@@ -205,6 +234,17 @@ impl Scored {
         candidate.excluded.push(reason);
         // The weights were accepted before, so the ranking cannot be refused.
         score::rank(&mut self.candidates, &self.weights).is_ok()
+    }
+
+    /// Ranks once more with `margin` added to the scores of some; the scores stay as they are.
+    pub fn favour(&mut self, symbols: &BTreeSet<Symbol>, margin: Ratio) {
+        let is_favoured = |known: &Candidate| symbols.contains(&known.symbol);
+        score::place(
+            &mut self.candidates,
+            |known| {
+                if is_favoured(known) { margin.get() } else { 0.0 }
+            },
+        );
     }
 
     /// What the selection team is shown: `diverse` is the list as the diversity step left it, `shortlist`

@@ -104,14 +104,22 @@ pub fn rank(candidates: &mut [Candidate], weights: &Weights) -> Result<(), Weigh
         candidate.score = if is_in { score(candidate, weights) } else { None };
         candidate.rank = None;
     }
+    place(candidates, |_| 0.0);
+    Ok(())
+}
+
+/// Gives every candidate with a score its place; `bonus` is added to the score where places are compared,
+/// and stands in no score.
+pub(super) fn place(candidates: &mut [Candidate], bonus: impl Fn(&Candidate) -> f64) {
     let mut order: Vec<&mut Candidate> =
         candidates.iter_mut().filter(|candidate| candidate.score.is_some()).collect();
-    let value = |candidate: &Candidate| candidate.score.map_or(f64::MIN, Ratio::get);
+    let value = |candidate: &Candidate| {
+        candidate.score.map_or(f64::MIN, |score| score.get() + bonus(candidate))
+    };
     order.sort_by(|a, b| value(b).total_cmp(&value(a)).then_with(|| a.symbol.cmp(&b.symbol)));
     for (rank, candidate) in (1..).zip(order) {
         candidate.rank = Some(rank);
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -65,6 +65,8 @@ pub enum Verb {
     Positions(Where),
     /// Orders and what became of them.
     Orders(Where),
+    /// Which symbols a run may enter at present, and how their trades went.
+    Universe(Where),
     /// The account at Alpaca behind the keys, without a running process: look at it, or stop it.
     Alpaca(alpaca::AlpacaArgs),
     /// Bars: what ships with the binary, checks of files, imports, synthetic markets.
@@ -123,6 +125,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Budgets(place) => block_on(budgets::run(&place, format, out)),
         Verb::Positions(place) => block_on(control::plain(Plain::Positions, &place, format, out)),
         Verb::Orders(place) => block_on(control::plain(Plain::Orders, &place, format, out)),
+        Verb::Universe(place) => block_on(control::plain(Plain::Universe, &place, format, out)),
         Verb::Rounds(args) => block_on(control::rounds(&args, format, out)),
         Verb::Approvals(args) => block_on(control::approvals(&args, format, out)),
         Verb::Mode(args) => block_on(control::mode(&args, format, out)),

@@ -121,6 +121,8 @@ pub enum Plain {
     Positions,
     /// `orders`.
     Orders,
+    /// `universe`.
+    Universe,
 }
 
 /// One of the verbs that change the trading state.
@@ -151,6 +153,7 @@ pub async fn plain(
         Plain::Agents => "agents",
         Plain::Positions => "positions",
         Plain::Orders => "orders",
+        Plain::Universe => "universe",
     };
     let value = connect(place)?.get(name).await?;
     show(&value, format, out)

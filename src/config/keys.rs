@@ -42,6 +42,7 @@ pub fn keys() -> Vec<Key> {
     super::sections::gates(&mut all);
     super::sections::sizing(&mut all);
     super::sections::exits(&mut all);
+    super::universe::keys(&mut all);
     super::sections::budgets(&mut all);
     super::money::keys(&mut all);
     super::models::keys(&mut all);

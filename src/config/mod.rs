@@ -13,6 +13,7 @@ mod notify;
 mod relations;
 mod sections;
 mod settings;
+mod universe;
 mod value;
 
 use std::collections::BTreeSet;

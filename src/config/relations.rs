@@ -67,6 +67,11 @@ fn of_limits(config: &Config) -> Vec<Relation> {
             bound: "within reach of `bounds.target_distance`",
         },
         Relation {
+            holds: config.universe.rules.symbols_min <= config.universe.rules.symbols_max,
+            keys: &["universe.symbols_min", "universe.symbols_max"],
+            bound: "at most `universe.symbols_max`",
+        },
+        Relation {
             holds: sizing.kelly_min <= sizing.kelly_max,
             keys: &["sizing.kelly_min", "sizing.kelly_max"],
             bound: "at most `sizing.kelly_max`",

@@ -13,6 +13,7 @@ use conclave_domain::fixed::{Bp, Money};
 use conclave_domain::limits::Limits;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::role::{AgentName, Tier};
+use conclave_domain::selection::dynamic::Rules;
 use serde::Serialize;
 
 use super::alpaca::AlpacaSettings;
@@ -32,6 +33,8 @@ pub struct Config {
     pub limits: Limits,
     /// When positions are left by rule.
     pub exits: ExitRules,
+    /// Who may be entered, where that changes as the run goes on.
+    pub universe: UniverseSettings,
     /// How often and how much.
     pub budgets: BudgetConfig,
     /// How models are asked.
@@ -105,6 +108,15 @@ pub struct CostSettings {
     pub delay_bars: u32,
     /// Probability that the simulated broker rejects an order.
     pub rejection: Ratio,
+}
+
+/// Who may be entered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UniverseSettings {
+    /// Whether that changes as the run goes on; every symbol may be entered otherwise.
+    pub enabled: bool,
+    /// When it changes.
+    pub rules: Rules,
 }
 
 /// The approval queue of supervised mode.
@@ -234,6 +246,7 @@ impl Default for Config {
             },
             limits: Limits::default(),
             exits: ExitRules::default(),
+            universe: UniverseSettings { enabled: false, rules: Rules::default() },
             budgets: BudgetConfig::default(),
             models: ModelSettings::default(),
             alpaca: AlpacaSettings::default(),

@@ -35,6 +35,8 @@ pub enum View {
     Positions,
     /// Orders and what became of them.
     Orders,
+    /// Who may be entered, where that changes as the run goes on.
+    Universe,
 }
 
 /// One command to the running process. Every one of them is authenticated and recorded.

@@ -40,6 +40,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/budgets", get(|s| view(s, View::Budgets)))
         .route("/api/v1/positions", get(|s| view(s, View::Positions)))
         .route("/api/v1/orders", get(|s| view(s, View::Orders)))
+        .route("/api/v1/universe", get(|s| view(s, View::Universe)))
         .route("/api/v1/events", get(events))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard_reads));
     let mutations = Router::new()

@@ -47,6 +47,9 @@ pub struct RunArgs {
     /// that goes on goes on with the policy that it was begun with.
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "strategy")]
     pub policy: Option<PathBuf>,
+    /// Which of the symbols may be entered.
+    #[command(flatten)]
+    pub entered: EnteredArgs,
     /// What the agents are told of themselves from earlier runs: a file of `scorecard --track`. A brief
     /// holds of it what was known before its own moment.
     #[arg(long, value_name = "FILE")]
@@ -90,6 +93,15 @@ pub struct RunArgs {
     /// Lifts a drawdown halt after this much market time, as if a person had ordered it.
     #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
     pub lift_halt_after: Option<Duration>,
+}
+
+/// Which symbols may be entered.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct EnteredArgs {
+    /// Has only some of the symbols entered, three to ten, and others as the run goes on: by how their trades
+    /// went, and by lists that the selection team votes on. `[universe]` of the configuration says when.
+    #[arg(long)]
+    pub universe: bool,
 }
 
 /// What a policy may trade.
@@ -198,6 +210,7 @@ impl RunArgs {
             }
             set("models.news_reader", Some(brain.to_owned()));
         }
+        set("universe.enabled", self.entered.universe.then(|| "true".to_owned()));
         set("http.port", self.port.map(|port| port.to_string()));
         set("http.enabled", self.no_http.then(|| "false".to_owned()));
         flags

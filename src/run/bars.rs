@@ -7,7 +7,7 @@ use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::adjust;
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::market::synth::{Preset, SynthConfig, generate};
+use conclave_domain::market::synth::{Preset, SynthConfig, SynthMarket, generate};
 
 use super::recipe::DataSource;
 use crate::cli::error::{CliError, ExitCode};
@@ -21,7 +21,7 @@ pub(super) fn series(source: &DataSource) -> Result<Vec<Series>, CliError> {
     let (files, splits) = match source {
         DataSource::Alpaca { .. } => return Ok(Vec::new()),
         DataSource::Embedded => return Ok(data::embedded()?),
-        DataSource::Synth { preset, seed } => return synthetic(preset, *seed),
+        DataSource::Synth { preset, seed } => return Ok(synthetic(preset, *seed)?.series),
         DataSource::Files { files, splits } => (files, splits),
     };
     let splits = match splits {
@@ -43,7 +43,11 @@ pub(super) fn series(source: &DataSource) -> Result<Vec<Series>, CliError> {
     Ok(all)
 }
 
-fn synthetic(preset: &str, seed: u64) -> Result<Vec<Series>, CliError> {
+/// The synthetic market of a preset.
+///
+/// # Errors
+/// When there is no such preset.
+pub(super) fn synthetic(preset: &str, seed: u64) -> Result<SynthMarket, CliError> {
     let preset = match preset {
         "calm" => Preset::Calm,
         "default" => Preset::Default,
@@ -53,9 +57,8 @@ fn synthetic(preset: &str, seed: u64) -> Result<Vec<Series>, CliError> {
             return Err(CliError::new(ExitCode::Usage, text));
         }
     };
-    let market = generate(&SynthConfig::of(preset), seed);
-    let market = market.map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
-    Ok(market.series)
+    generate(&SynthConfig::of(preset), seed)
+        .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))
 }
 
 fn symbol_of(path: &Path) -> Result<Symbol, CliError> {

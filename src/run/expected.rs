@@ -14,11 +14,14 @@ use std::io::Write as _;
 use conclave_actors::news::READ_BY_MODEL_MAX;
 use conclave_actors::news::reader::{NewsReader, ReaderBrief};
 use conclave_actors::runtime::agent::{Agent as _, Cadence};
+use conclave_actors::selection::run::SelectionAgent;
 use conclave_actors::trading;
+use conclave_domain::brief::selection::SelectionBrief;
 use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::budget::Paid;
 use conclave_domain::feasibility::{AgentPlan, JobPlan, Proof, prove};
 use conclave_domain::fixed::Money;
+use conclave_domain::role::{AgentName, Team};
 
 use super::prepare::Prepared;
 use crate::cli::error::{CliError, ExitCode};
@@ -37,7 +40,7 @@ const EXAMPLES: [&str; 2] = [
 /// With exit code 3, naming every agent that could never be asked and the key to change.
 pub(super) fn tell(prepared: &mut Prepared) -> Result<(), CliError> {
     let reads = !prepared.news.reader.is_free() && !prepared.news.press.items().is_empty();
-    if prepared.agents.values().all(|agent| agent.brain.is_free()) && !reads {
+    if prepared.is_free() && !reads {
         return Ok(());
     }
     let proof = proof(prepared)?;
@@ -74,12 +77,32 @@ fn proof(prepared: &Prepared) -> Result<Proof, CliError> {
             }
         })
         .collect();
+    plans.extend(selectors(prepared)?);
     plans.extend(reader(prepared, signals));
     prove(&JobPlan::Rounds { expected: signals }, &plans, &config.budgets).map_err(|infeasible| {
         let lines: Vec<String> = infeasible.iter().map(ToString::to_string).collect();
         let text = format!("the council could never ask its models:\n  {}", lines.join("\n  "));
         CliError::new(ExitCode::Config, text)
     })
+}
+
+/// The selection team, where the run has a universe: a vote at most whenever symbols are measured again.
+fn selectors(prepared: &Prepared) -> Result<Vec<AgentPlan>, CliError> {
+    let brief = serde_json::from_str(include_str!("../../tests/briefs/selection.json"));
+    let brief: SelectionBrief =
+        brief.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
+    let symbols = prepared.instruments.len().max(1);
+    let measured = prepared.config.universe.rules.measured_bars.max(1);
+    let votes = (prepared.tape.bars() / symbols / measured) as u64;
+    let plan = |(name, agent): (&AgentName, &SelectionAgent)| AgentPlan {
+        agent: name,
+        team: Team::Selection,
+        every: 1,
+        occasions: Some(votes),
+        more: 0,
+        paid: agent.brain.paid(&brief, &prepared.config.limits),
+    };
+    Ok(prepared.selectors().map(plan).collect())
 }
 
 /// The reader of news, where it costs something: each item once, a few for a signal.

@@ -114,6 +114,7 @@ pub(super) async fn report(
         format!("the planned fault {planned} never happened: this process had {rounds} rounds")
     }));
     notes.extend(prepared.of_its_policy.iter().cloned());
+    notes.extend(members(council, book));
     notes.extend(minds::notes(prepared));
     notes.extend(unspent_blocks(council).await);
     notes.extend(Some(council.audit.lost()).filter(|lost| *lost > 0).map(missing));
@@ -171,6 +172,18 @@ fn models(prepared: &Prepared) -> BTreeMap<String, String> {
         .filter(|(_, brain, thinks)| *thinks == Some(MODEL) && *brain != RULES)
         .map(|(name, brain, _)| (name.to_owned(), brain.to_owned()))
         .collect()
+}
+
+/// Who might be entered at the end, where that has changed as the run went on.
+fn members(council: &Council, book: BookKind) -> Option<String> {
+    let stored = council.rolls.stored()?;
+    let names: Vec<String> =
+        stored.books.get(&book)?.symbols().iter().map(ToString::to_string).collect();
+    let (count, changes) = (names.len(), stored.changes);
+    Some(format!(
+        "the universe has changed {changes} times; its {count} members at the end: {}",
+        names.join(", ")
+    ))
 }
 
 /// What a killed process had reserved and may not have paid, where there is such money: without it the

@@ -159,6 +159,15 @@ impl Stations for Keeping {
         self.stations.consider(look).await
     }
 
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize> {
+        self.stations.reviews(chunk)
+    }
+
+    async fn review(&mut self, at: Time) -> Result<(), PumpError> {
+        self.compare()?;
+        self.stations.review(at).await
+    }
+
     fn is_stopped(&self) -> bool {
         let is_over = self.again.as_ref().is_some_and(|again| !again.is_comparing());
         is_over || self.stations.is_stopped()

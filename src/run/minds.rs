@@ -48,6 +48,9 @@ fn seat(minds: &Minds, prepared: &mut Prepared) -> Result<(), CliError> {
             setup.brain = minds.brain(*entry, &prepared.config)?;
         }
     }
+    if let Some(universe) = &mut prepared.universe {
+        universe.seat(minds, &prepared.config)?;
+    }
     prepared.news.reader = minds.brain(Entry::of::<NewsReader>(), &prepared.config)?;
     prepared.shelf = minds.shelf().cloned();
     prepared.gateway = minds.gateway().cloned();

@@ -35,6 +35,7 @@ mod starts;
 mod stopping;
 pub(crate) mod track;
 pub mod train;
+mod universe;
 mod way;
 mod world;
 

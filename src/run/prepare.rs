@@ -11,6 +11,7 @@ use conclave_actors::models::Gateway;
 use conclave_actors::models::tape::shelf::Shelf;
 use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
+use conclave_actors::selection::run::SelectionAgent;
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
@@ -31,6 +32,7 @@ use super::bars::{one_timeframe, series};
 use super::live::Live;
 use super::money::{self, Terms};
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
+use super::universe::UniversePlan;
 use super::{news, track};
 use crate::adapters::{lock::MoneyKind, policy_file, spend_ledger::SpendFile};
 use crate::brains::REST_MAX;
@@ -56,6 +58,8 @@ pub(crate) struct Prepared {
     pub(super) custody: CustodyConfig,
     pub(super) agents: BTreeMap<AgentName, AgentSetup>,
     pub(super) faults: FaultPlan,
+    /// Who may be entered, where that changes as it goes on.
+    pub(super) universe: Option<UniversePlan>,
     /// The news, read by rules.
     pub(super) news: NewsSetup,
     /// What its agents are told of earlier runs.
@@ -91,7 +95,10 @@ impl Prepared {
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
         // Where a process listens, what it logs and tells, and how it is stopped decide nothing.
         if let Some(keys) = shown.as_object_mut() {
+            let is_static = !config.universe.enabled;
             keys.retain(|key, _| !["http", "log", "notify", "supervision"].contains(&key.as_str()));
+            // A run without one is what it was before there were any.
+            keys.retain(|key, _| key != "universe" || !is_static);
         }
         let shown = shown.to_string();
         let data_hash = series_hash(&series);
@@ -111,6 +118,7 @@ impl Prepared {
             of_its_policy: Vec::new(),
             agents,
             faults: FaultPlan::default(),
+            universe: None,
             news: NewsSetup::default(),
             past: Arc::default(),
             recipe: None,
@@ -153,6 +161,7 @@ impl Prepared {
         }
         prepared.faults = faults(&recipe.faults, &prepared.config, &prepared.agents)?;
         prepared.custody.sim.faults = prepared.faults.source().of_port(Port::Broker);
+        prepared.universe = UniversePlan::of(&prepared, &recipe.data)?;
         let symbols = prepared.instruments.iter().map(|instrument| instrument.symbol.clone());
         prepared.news.press = news::press(recipe.news.as_ref(), symbols)?;
         prepared.data_hash = news::data_hash(prepared.data_hash, recipe.news.as_ref());
@@ -220,14 +229,33 @@ impl Prepared {
 
     /// How long the slowest model may take, its provider's rest included; nothing where nobody asks one.
     pub(super) fn slowest(&self) -> Duration {
-        let asks = self.agents.iter().filter(|(_, agent)| !agent.brain.repeats_itself());
+        let trading = self.agents.iter().map(|(name, it)| (name, it.brain.repeats_itself()));
+        let selection = self.selectors().map(|(name, agent)| (name, agent.brain.repeats_itself()));
+        let asks = trading.chain(selection).filter(|(_, repeats)| !repeats);
         let tiers = asks.filter_map(|(name, _)| self.config.agents.get(name)).map(|it| it.tier);
         tiers.map(|tier| REST_MAX + self.config.models.deadline(tier)).max().unwrap_or_default()
     }
 
     /// Names of the agents that are asked.
     pub(super) fn enabled(&self) -> BTreeSet<AgentName> {
-        self.agents.keys().copied().collect()
+        self.agents.keys().chain(self.selectors().map(|(name, _)| name)).copied().collect()
+    }
+
+    /// The selection team, where the run has a universe to ask it about.
+    pub(super) fn selectors(&self) -> impl Iterator<Item = (&AgentName, &SelectionAgent)> {
+        self.universe.iter().flat_map(|universe| &universe.agents)
+    }
+
+    /// Whether nobody of its agents is paid; the reader of news apart.
+    pub(super) fn is_free(&self) -> bool {
+        self.agents.values().all(|agent| agent.brain.is_free())
+            && self.selectors().all(|(_, agent)| agent.brain.is_free())
+    }
+
+    /// Whether every agent would say the same again.
+    pub(super) fn repeats_itself(&self) -> bool {
+        self.agents.values().all(|agent| agent.brain.repeats_itself())
+            && self.selectors().all(|(_, agent)| agent.brain.repeats_itself())
     }
 
     /// Makes the bars so far the past of an open market.

@@ -441,6 +441,14 @@ impl Stations for Lifting {
         self.pump.consider(look).await
     }
 
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize> {
+        self.pump.reviews(chunk)
+    }
+
+    async fn review(&mut self, at: Time) -> Result<(), PumpError> {
+        self.pump.review(at).await
+    }
+
     fn is_stopped(&self) -> bool {
         self.pump.is_stopped()
     }

@@ -14,8 +14,7 @@ use crate::config::{Config, LEDGER_OF_USER};
 /// # Errors
 /// With exit code 3 when it cannot be used.
 pub(super) fn of(prepared: &mut Prepared, dir: &Path) -> Result<(), CliError> {
-    let are_free = prepared.agents.values().all(|agent| agent.brain.is_free());
-    if !(are_free && prepared.news.reader.is_free()) {
+    if !(prepared.is_free() && prepared.news.reader.is_free()) {
         // A run is called there as its directory is.
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         let run = dir.file_name().unwrap_or_default().to_string_lossy();

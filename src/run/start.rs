@@ -87,6 +87,10 @@ pub(super) async fn start(
         budgets: prepared.config.budgets.clone(),
         agents: prepared.agents.clone(),
         news: prepared.news.clone(),
+        universe: prepared.universe.as_ref().map(|universe| {
+            let until = prepared.warmed_until().or(base.until);
+            universe.setup(&prepared.config, &prepared.series, until)
+        }),
         faults: Arc::new(prepared.faults.clone()),
         approval_expiry: prepared.config.approvals.expiry,
         patience,

@@ -214,14 +214,19 @@ impl Base {
             halted_at: checkpoint.halted_at,
             ended: checkpoint.ended,
             chunk: Some(checkpoint.chunk),
-            carried: Carried { score, rounds: moment.rounds, ..Carried::default() },
+            carried: Carried {
+                score,
+                rounds: moment.rounds,
+                universe: moment.universe.clone(),
+                ..Carried::default()
+            },
             ..Self::zero(opened)
         }
     }
 
     /// What agents that are not free have answered since the checkpoint.
     fn recall(&mut self, opened: &Opened, prepared: &Prepared) -> Result<(), CliError> {
-        if prepared.agents.values().all(|agent| agent.brain.repeats_itself()) {
+        if prepared.repeats_itself() {
             return Ok(());
         }
         let begins = match &opened.found {

@@ -18,6 +18,7 @@ mod shutdown;
 mod supervised;
 mod telegram;
 mod training;
+mod universe;
 mod venue_faults;
 mod venue_gaps;
 mod wedged;

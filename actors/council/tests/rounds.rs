@@ -234,7 +234,7 @@ async fn in_supervised_mode_nothing_comes_of_an_appeal_without_a_person() {
         assert_eq!(told.verdicts(), ["vetoed", "act"], "{told:#?}");
         assert!(council.orders(BookKind::Real).is_empty(), "it waits");
         let waiting = council.council.approvals.list().await;
-        let Proposal::Entry { appealed, .. } = &waiting[0].proposal;
+        let Proposal::Entry { appealed, .. } = &waiting[0].proposal else { panic!("an entry") };
         assert_eq!(*appealed, Some(Code::GuardJudgement));
         assert_eq!(council.log().bodies("approval.asked")[0]["appealed"], "guardian.judgement");
         let decision = waiting[0].decision.to_string();

@@ -38,7 +38,7 @@ async fn inline(plan: CouncilPlan) -> InlineCouncil {
     let account = CustodyConfig { sim: plan.sim, exits: ExitRules::default(), guarded: true, cash };
     let custody = Custody::new(&account, &instruments).unwrap();
     let budgets = Budgets::new(plan.budgets).unwrap();
-    let enabled = trading::TEAM.iter().map(|entry| entry.role.name).collect();
+    let enabled = crate::trading::TEAM.iter().map(|entry| entry.role.name).collect();
     let mut council =
         InlineCouncil::new(instruments, watch, custody, budgets, plan.limits, enabled, false);
     driver::play(&mut tape, 64, &mut council).await.unwrap();

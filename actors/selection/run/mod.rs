@@ -5,12 +5,12 @@
 //! Whatever goes wrong on the way, the list of the pipeline stands.
 
 mod deliberate;
+pub(crate) mod panel;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use conclave_domain::brief::selection::SelectionBrief;
 use conclave_domain::budget::BudgetConfig;
@@ -27,12 +27,12 @@ use crate::runtime::brain::Brain;
 use crate::runtime::directory::Directory;
 use crate::runtime::faults::FaultPlan;
 use crate::runtime::refs::stable;
-use crate::runtime::shell::AgentHandle;
 use crate::runtime::supervision::{ChildSpec, Intensity};
 use crate::safety::record::recorded;
-use crate::safety::{SafetyHandle, SafetySetup, safety};
+use crate::safety::{SafetySetup, safety};
 use crate::score::Score;
 use crate::selection::TEAM;
+use crate::selection::run::panel::Panel;
 use crate::tree::Tree;
 
 /// One agent of the selection team as it is set up.
@@ -59,20 +59,15 @@ pub struct SelectionSetup {
     pub patience: Patience,
 }
 
+/// What a veto would fence off, and the name of the one permit.
+const SCOPE: &str = "selection";
+
 /// The council around a selection.
 #[derive(Debug)]
 pub struct SelectionRun {
     /// The log.
     pub audit: AuditHandle,
-    /// Permits, standing, the fence.
-    pub safety: SafetyHandle,
-    /// What is counted of the agents.
-    pub score: Score,
-    agents: Vec<AgentHandle<SelectionBrief>>,
-    limits: Arc<Limits>,
-    patience: Patience,
-    settle: Settle,
-    rounds: AtomicU64,
+    panel: Panel,
     root: Tree,
 }
 
@@ -111,8 +106,9 @@ impl SelectionRun {
         let children = vec![audit_spec, context_spec, safety_spec];
         let fatal = Box::pin(audit.closed_for_good());
         let root = Tree::start(children, world.runtime, world.fence, Some(fatal)).await?;
-        Ok(Self {
-            audit,
+        let panel = Panel {
+            scope: SCOPE,
+            audit: audit.clone(),
             safety,
             score: Score::default(),
             agents,
@@ -120,9 +116,10 @@ impl SelectionRun {
             patience: setup.patience,
             // By rules nobody is cut off, so that a record does not depend on who was first.
             settle: if are_free { Settle::All } else { Settle::Early },
-            rounds: AtomicU64::new(0),
-            root,
-        })
+            rounds: Arc::default(),
+            recall: Arc::default(),
+        };
+        Ok(Self { audit, panel, root })
     }
 
     /// Why the council has fallen, if it has.

@@ -248,7 +248,7 @@ async fn agents_that_leave_everybody_out_leave_the_list_of_the_pipeline() {
 #[tokio::test(start_paused = true)]
 async fn a_halt_asks_nobody_and_the_pipeline_goes_on() {
     let room = room(Vec::new()).await;
-    room.run.safety.fence().halt();
+    room.run.panel.safety.fence().halt();
     let (made, council) = room.run.deliberate(&ranking(), COUNT).await.unwrap();
     assert_eq!((made, council.code), (alone(), Some(Code::SafetyHalted)));
     assert!(council.votes.iter().all(|(_, vote)| *vote != "for"), "{council:?}");

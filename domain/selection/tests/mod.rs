@@ -1,6 +1,7 @@
 //! Tests of selection: estimators against other programs and against known truth, and the pipeline.
 
 mod advised;
+mod dynamic;
 mod estimators;
 mod filters;
 mod lists;
@@ -15,7 +16,6 @@ use crate::market::symbol::{AssetClass, Symbol};
 use crate::market::synth::labelled::{Nature, labelled};
 use crate::market::synth::{Preset, SynthConfig, generate};
 use crate::ratio::Ratio;
-use crate::selection::correlation::Matrix;
 use crate::selection::measure::measure;
 use crate::selection::score::default_weights;
 use crate::selection::{Filtered, Scored};
@@ -46,12 +46,7 @@ fn filtered(listed: &Listed, rules: &Constraints) -> Filtered {
 }
 
 fn scored(listed: &Listed, rules: &Constraints) -> Scored {
-    let filtered = filtered(listed, rules);
-    let (symbols, columns): (Vec<_>, Vec<_>) = filtered.columns().into_iter().unzip();
-    let rows =
-        (0..columns.len()).map(|at| crate::selection::correlation::row(&columns, at)).collect();
-    let matrix = Matrix::from_rows(symbols.into_iter().zip(columns).collect(), rows);
-    filtered.score(default_weights(), matrix).unwrap()
+    Scored::of(listed, end_of(listed), rules, default_weights()).unwrap()
 }
 
 /// Shares of these natures, one after the other.

@@ -51,8 +51,7 @@ async fn stage_of(money: &'static str) -> Stage {
     let symbol = Symbol::new("AAPL").unwrap();
     let instruments = [Instrument { symbol, class: AssetClass::Equity }];
     let strategy = StrategyConfig::SmaCross { fast: 2, slow: 5 };
-    let limits = Arc::new(Limits::default());
-    let clock = Arc::new(ManualClock::default());
+    let (limits, clock) = (Arc::<Limits>::default(), Arc::<ManualClock>::default());
     let flag = dir.path().join(HALT_FILE);
     let setup = CouncilSetup {
         watch: MarketWatch::new(&instruments, Timeframe::Day, &strategy, true).unwrap(),
@@ -74,6 +73,7 @@ async fn stage_of(money: &'static str) -> Stage {
         settle: Settle::Early,
         long_only: true,
         news: NewsSetup::default(),
+        universe: None,
         carried: Carried::default(),
     };
     let world = World {
@@ -172,6 +172,7 @@ async fn every_view_of_a_fresh_council_is_there_and_named() {
         (View::Budgets, "budgets/1"),
         (View::Positions, "positions/1"),
         (View::Orders, "orders/1"),
+        (View::Universe, "universe/1"),
     ];
     for (view, schema) in views {
         assert_eq!(stage.seen(view).await["schema"], schema);

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use conclave_actors::runtime::ports::AuditError;
 use conclave_domain::approvals::{Pending, Proposal};
+use conclave_domain::context::BookKind;
+use conclave_domain::market::symbol::Symbol;
 use conclave_domain::role::Team;
+use conclave_domain::selection::dynamic::{Form, Members};
 use conclave_domain::stats::Stats;
 use serde_json::{Value, json};
 
@@ -46,6 +49,7 @@ impl Inner {
                 let positions = &council.broker.view().positions;
                 Ok(json!({"schema": "positions/1", "account": account, "positions": positions}))
             }
+            View::Universe => Ok(self.universe()),
             View::Orders => {
                 let view = council.broker.view();
                 let orders: Vec<_> = view.orders.iter().rev().collect();
@@ -100,6 +104,28 @@ impl Inner {
                 "lost": council.audit.lost(),
                 "trouble": council.audit.trouble().as_ref().map(trouble),
             },
+        })
+    }
+
+    /// The members of the book that the present mode decides on, with how their trades went.
+    fn universe(&self) -> Value {
+        let council = &self.parts.council;
+        let Some(stored) = council.rolls.stored() else {
+            return json!({"schema": "universe/1", "enabled": false, "members": []});
+        };
+        let book = BookKind::decided_on(council.safety.standing().mode(Team::Trading));
+        let row = |(symbol, form): (&Symbol, &Form)| {
+            json!({
+                "symbol": symbol, "trades": form.trades, "win_rate": form.win_rate(),
+                "drawdown": form.drawdown(),
+            })
+        };
+        let members = stored.books.get(&book);
+        let seats: Vec<Value> = members.iter().flat_map(|it| it.seats().map(row)).collect();
+        json!({
+            "schema": "universe/1", "enabled": true, "book": book, "members": seats,
+            "resting": members.map(Members::resting), "changes": stored.changes,
+            "measured_at": stored.measured_at,
         })
     }
 
@@ -193,12 +219,23 @@ fn trouble(error: &AuditError) -> String {
 
 fn item(pending: &Pending) -> Value {
     let Pending { decision, proposal, reasoning, proposed_at, expires_at } = pending;
-    let Proposal::Entry { intent, appealed } = proposal;
-    json!({
-        "decision": decision, "asks": "entry", "appealed": appealed,
-        "symbol": intent.symbol, "side": intent.side, "qty": intent.qty,
-        "reasoning": reasoning, "proposed_at": proposed_at, "expires_at": expires_at,
-    })
+    let mut shown = json!({
+        "decision": decision, "reasoning": reasoning, "proposed_at": proposed_at,
+        "expires_at": expires_at,
+    });
+    let asked = match proposal {
+        Proposal::Entry { intent, appealed } => json!({
+            "asks": "entry", "appealed": appealed,
+            "symbol": intent.symbol, "side": intent.side, "qty": intent.qty,
+        }),
+        Proposal::Universe { change } => {
+            json!({"asks": "universe", "admit": change.admit, "evict": change.evict})
+        }
+    };
+    if let (Some(shown), Value::Object(asked)) = (shown.as_object_mut(), asked) {
+        shown.extend(asked);
+    }
+    shown
 }
 
 /// A text from outside, short and on one line.

@@ -13,7 +13,6 @@ use conclave_actors::notifier::telling::{kind_of, tell};
 use conclave_actors::runtime::ports::Clock;
 use conclave_actors::safety::SafetyHandle;
 use conclave_domain::context::BookKind;
-use conclave_domain::mode::Mode;
 use conclave_domain::notify::alarm::{Alarms, Level};
 use conclave_domain::notify::rich::Rich;
 use conclave_domain::notify::{Kind, Matter, Notice};
@@ -63,10 +62,7 @@ pub(super) struct Item {
 
 /// The book that the present mode decides on.
 pub(super) fn book_of(safety: &SafetyHandle) -> BookKind {
-    match safety.standing().mode(Team::Trading) {
-        Mode::Advisory => BookKind::Shadow,
-        Mode::Supervised | Mode::Autonomous => BookKind::Real,
-    }
+    BookKind::decided_on(safety.standing().mode(Team::Trading))
 }
 
 /// What the view of approvals holds.
@@ -74,10 +70,14 @@ pub(super) fn items(shown: &Value) -> Vec<Item> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let item = |row: &Value| {
         let side = text(&row["side"]).to_uppercase();
+        let what = match row["asks"].as_str() {
+            Some("universe") => "other symbols".to_owned(),
+            _ => format!("{side} {} {}", text(&row["qty"]), text(&row["symbol"])),
+        };
         Some(Item {
             decision: row["decision"].as_str()?.to_owned(),
             expires_at: row["expires_at"].as_str()?.parse().ok()?,
-            what: format!("{side} {} {}", text(&row["qty"]), text(&row["symbol"])),
+            what,
             reasoning: text(&row["reasoning"]).chars().take(1_500).collect(),
         })
     };

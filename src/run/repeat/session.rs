@@ -15,7 +15,7 @@ use conclave_actors::pump::{Pump, PumpError};
 use conclave_actors::runtime::faults::FaultPlan;
 use conclave_actors::runtime::faults::feed::FaultyFeed;
 use conclave_actors::runtime::ports::Clock as _;
-use conclave_domain::approvals::{Pending, Proposal};
+use conclave_domain::approvals::Pending;
 use conclave_domain::market::tape::Chunk;
 use conclave_domain::mode::Person;
 use conclave_domain::order::DecisionId;
@@ -257,9 +257,8 @@ impl Hand {
     async fn grow_old(&self, decisions: &[&str], unless_stale: bool) {
         let waiting = self.council.approvals.list().await;
         let is_stale = |item: &Pending| {
-            let Proposal::Entry { intent, .. } = &item.proposal;
             let patience = item.expires_at.since(item.proposed_at);
-            self.clock.trading().since(intent.at) > patience
+            self.clock.trading().since(item.proposal.at()) > patience
         };
         let over = waiting
             .iter()
@@ -367,6 +366,15 @@ impl Stations for Acting {
     async fn consider(&mut self, look: Look) -> Result<(), PumpError> {
         self.hand.keep_in_step(false).await;
         self.stations.consider(look).await
+    }
+
+    fn reviews(&mut self, chunk: &Arc<Chunk>) -> Vec<usize> {
+        self.stations.reviews(chunk)
+    }
+
+    async fn review(&mut self, at: Time) -> Result<(), PumpError> {
+        self.hand.keep_in_step(false).await;
+        self.stations.review(at).await
     }
 
     fn is_stopped(&self) -> bool {

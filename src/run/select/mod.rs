@@ -9,12 +9,11 @@ mod spread;
 mod universe;
 
 use conclave_domain::brief::selection::{Constraints, FilterReport};
-use conclave_domain::market::symbol::{AssetClass, Symbol};
-use conclave_domain::ratio::Ratio;
+use conclave_domain::market::symbol::Symbol;
 use conclave_domain::selection::correlation::{self, Column, Matrix};
 use conclave_domain::selection::measure::{Member, measure};
 use conclave_domain::selection::score::{Weights, WeightsError};
-use conclave_domain::selection::{Filtered, Scored};
+use conclave_domain::selection::{Filtered, Scored, per_year};
 use conclave_domain::time::Time;
 
 pub use alpaca::from_alpaca;
@@ -38,7 +37,8 @@ pub fn rank(
         let Listed { asset, series } = &listed[at];
         measure(asset, series, as_of, rules)
     });
-    let filtered = Filtered::of(members, as_of, rules.clone(), per_year(universe));
+    let per_year = per_year(listed.iter().map(|listed| &listed.series));
+    let filtered = Filtered::of(members, as_of, rules.clone(), per_year);
     let matrix = matrix(&filtered, threads);
     filtered.score(weights, matrix)
 }
@@ -51,15 +51,6 @@ fn matrix(filtered: &Filtered, threads: usize) -> Matrix {
     let mut rows = spread(columns.len(), threads, |at| correlation::row(&columns, last - at));
     rows.reverse();
     Matrix::from_rows(symbols.into_iter().zip(columns).collect(), rows)
-}
-
-/// How many bars a year of this universe has: that of shares where there is one.
-fn per_year(universe: &Universe) -> Ratio {
-    let series = || universe.listed.iter().map(|listed| &listed.series);
-    let share = series().find(|series| series.class == AssetClass::Equity);
-    share
-        .or_else(|| series().next())
-        .map_or(Ratio::of(252.0), |series| series.timeframe.bars_per_year(series.class))
 }
 
 /// What was dropped before any bar was read.

@@ -128,6 +128,7 @@ impl TrainDesk {
             }
             View::Positions => Err(without("positions")),
             View::Orders => Err(without("orders")),
+            View::Universe => Err(without("universe")),
         }
     }
 
