@@ -25,7 +25,7 @@ use conclave_domain::watch::{Raised, Seen};
 use tokio::time::Instant;
 
 use super::checkpoint::{Taker, Untaken};
-use super::serve::Lifting;
+use super::lifting::Lifting;
 use crate::adapters::audit_files::AuditFiles;
 
 /// How much wall time a kill may cost: what was played since is played again.

@@ -1,7 +1,7 @@
 //! What a run is made of before anything starts: configuration, bars, strategy, accounts, team.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use conclave_actors::models::Gateway;
 use conclave_actors::models::tape::shelf::Shelf;
 use conclave_actors::news::NewsSetup;
 use conclave_actors::runtime::faults::{FaultPlan, PlannedFault};
-use conclave_actors::selection::run::SelectionAgent;
 use conclave_actors::trading;
 use conclave_domain::custody::CustodyConfig;
 use conclave_domain::faults::{FaultSource, Place, Port, Schedule};
@@ -32,10 +31,10 @@ use super::bars::{one_timeframe, series};
 use super::live::Live;
 use super::money::{self, Terms};
 use super::recipe::{CONFIG_FILE, DataSource, Recipe};
+use super::team::team;
 use super::universe::UniversePlan;
 use super::{news, track};
 use crate::adapters::{lock::MoneyKind, policy_file, spend_ledger::SpendFile};
-use crate::brains::REST_MAX;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{Config, Layer};
 
@@ -227,37 +226,6 @@ impl Prepared {
         custody(config)
     }
 
-    /// How long the slowest model may take, its provider's rest included; nothing where nobody asks one.
-    pub(super) fn slowest(&self) -> Duration {
-        let trading = self.agents.iter().map(|(name, it)| (name, it.brain.repeats_itself()));
-        let selection = self.selectors().map(|(name, agent)| (name, agent.brain.repeats_itself()));
-        let asks = trading.chain(selection).filter(|(_, repeats)| !repeats);
-        let tiers = asks.filter_map(|(name, _)| self.config.agents.get(name)).map(|it| it.tier);
-        tiers.map(|tier| REST_MAX + self.config.models.deadline(tier)).max().unwrap_or_default()
-    }
-
-    /// Names of the agents that are asked.
-    pub(super) fn enabled(&self) -> BTreeSet<AgentName> {
-        self.agents.keys().chain(self.selectors().map(|(name, _)| name)).copied().collect()
-    }
-
-    /// The selection team, where the run has a universe to ask it about.
-    pub(super) fn selectors(&self) -> impl Iterator<Item = (&AgentName, &SelectionAgent)> {
-        self.universe.iter().flat_map(|universe| &universe.agents)
-    }
-
-    /// Whether nobody of its agents is paid; the reader of news apart.
-    pub(super) fn is_free(&self) -> bool {
-        self.agents.values().all(|agent| agent.brain.is_free())
-            && self.selectors().all(|(_, agent)| agent.brain.is_free())
-    }
-
-    /// Whether every agent would say the same again.
-    pub(super) fn repeats_itself(&self) -> bool {
-        self.agents.values().all(|agent| agent.brain.repeats_itself())
-            && self.selectors().all(|(_, agent)| agent.brain.repeats_itself())
-    }
-
     /// Makes the bars so far the past of an open market.
     fn go_live(&mut self, live: Live) {
         // What will come is not known: the symbols are what a run is gone on with.
@@ -440,15 +408,6 @@ pub(super) fn custody(config: &Config) -> CustodyConfig {
         ..SimConfig::default()
     };
     CustodyConfig { sim, exits: config.exits.clone(), guarded: true, cash: config.run.cash }
-}
-
-fn team(config: &Config) -> BTreeMap<AgentName, AgentSetup> {
-    let members = trading::TEAM.iter().filter_map(|entry| {
-        let settings = config.agents.get(entry.role.name)?;
-        let permits = usize::try_from(settings.permits).unwrap_or(usize::MAX);
-        settings.enabled.then(|| (entry.role.name, AgentSetup { permits, ..AgentSetup::default() }))
-    });
-    members.collect()
 }
 
 fn faults(
