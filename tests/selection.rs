@@ -78,7 +78,7 @@ fn what_cannot_be_selected_from_has_an_exit_code_and_says_why() {
         (&["--synthetic", "4", "--bars", "60"][..], 8, "no symbol passes all filters"),
         (&["--data", "nowhere.csv"], 8, "nowhere is in no table of assets"),
         (&["--explain", "NONE"], 5, "NONE, which is not in the universe"),
-        (&["--count", "0"], 2, "a number from 1 to 1000"),
+        (&["--count", "0"], 2, "a number from 1 to 100 is"),
         (&["--synthetic", "9", "--data", "x.csv"], 2, "cannot be used with"),
     ] {
         let output = select(dir.path(), args);

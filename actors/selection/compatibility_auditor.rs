@@ -126,9 +126,8 @@ fn findings(brief: &SelectionBrief) -> Vec<String> {
     }
     for (index, a) in brief.shortlist.iter().enumerate() {
         for b in &brief.shortlist[index + 1..] {
-            let issuer = |symbol| brief.candidate(symbol).map(|known| known.issuer.as_str());
-            if let (Some(one), Some(other)) = (issuer(a), issuer(b))
-                && one == other
+            if let (Some(one), Some(other)) = (brief.candidate(a), brief.candidate(b))
+                && one.is_twin_of(other)
             {
                 findings.push(format!("{a} and {b} are of one issuer"));
             }
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn each_error_alone_is_found_and_named() {
-        let changes: [(Change, Option<&str>); 7] = [
+        let changes: [(Change, Option<&str>); 8] = [
             (|_| {}, None),
             (
                 |brief| brief.candidates[2].filter_family = AssetClass::Crypto,
@@ -219,6 +218,15 @@ mod tests {
             (
                 |brief| brief.candidates[1].issuer = brief.candidates[0].issuer.clone(),
                 Some("ACME and BOLT are of one issuer"),
+            ),
+            // Two names that nobody knows are not the same issuer.
+            (
+                |brief| {
+                    for known in &mut brief.candidates[..2] {
+                        known.issuer.clear();
+                    }
+                },
+                None,
             ),
         ];
         for (change, expected) in changes {

@@ -188,9 +188,10 @@ fn share(part: usize, list: &[Symbol]) -> f64 {
 
 fn sector_breach(list: &[Symbol], brief: &SelectionBrief) -> Option<Breach> {
     for symbol in list {
-        let sector = &brief.candidate(symbol)?.sector;
+        let known = brief.candidate(symbol)?;
+        let sector = &known.sector;
         let is_in = |one: &&Symbol| {
-            brief.candidate(one).is_some_and(|candidate| candidate.sector == *sector)
+            brief.candidate(one).is_some_and(|candidate| candidate.shares_sector(known))
         };
         let count = list.iter().filter(is_in).count();
         if count > brief.constraints.sector_room(list.len()) {
@@ -257,8 +258,8 @@ fn next_best(
             correlation.is_some_and(|found| found <= brief.constraints.correlation_max)
         };
         let stays = with.iter().enumerate().filter(|(index, _)| *index != place);
-        let sector = |one: &Symbol| brief.candidate(one).map(|known| known.sector.as_str());
-        let same = with.iter().filter(|one| sector(one) == Some(known.sector.as_str())).count();
+        let shares = |one: &&Symbol| brief.candidate(one).is_some_and(|it| it.shares_sector(known));
+        let same = with.iter().filter(shares).count();
         let has_room = same <= brief.constraints.sector_room(with.len());
         let is_coin = known.class == AssetClass::Crypto;
         stays.map(|(_, other)| other).all(is_far)

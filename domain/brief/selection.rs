@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trading::TrackRecord;
 use crate::fixed::{Money, Price};
+use crate::market::asset::UNKNOWN_SECTOR;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::ratio::Ratio;
 use crate::signal::Regime;
@@ -130,6 +131,19 @@ pub struct Candidate {
     pub rank: Option<u32>,
     /// Why it is excluded; empty when it is not.
     pub excluded: Vec<String>,
+}
+
+impl Candidate {
+    /// Whether the two count against each other's sector. Of whom no sector is known, nobody knows that they
+    /// share one: correlation and issuer still bind them.
+    pub fn shares_sector(&self, other: &Self) -> bool {
+        self.sector == other.sector && self.sector != UNKNOWN_SECTOR
+    }
+
+    /// Whether one company issued both. Two whose issuers nobody knows are no twins by that.
+    pub fn is_twin_of(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && !self.issuer.is_empty()
+    }
 }
 
 /// How many symbols of a class one filter saw and let pass.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::bootstrap::{Interval, interval_of_sum};
 use super::calibration::Calibration;
 use super::curve::{Differences, pooled};
 use super::facts::{ClampValue, RunFacts, VetoValue};
+use super::interval::{Interval, interval_of_sum};
 use super::words::Finding;
 use crate::fixed::{FixedError, Money};
 use crate::ratio::Ratio;
@@ -25,7 +25,7 @@ pub struct Worth {
     pub total_usd: Money,
     /// The same as a fraction of a run's first equity, mean over the runs.
     pub per_run: Ratio,
-    /// Where that lies but for the card's error; `None` where too few days differ to say.
+    /// Where that lies but for the card's error; `None` where too few blocks of days differ to say.
     pub interval: Option<Interval>,
     /// Days of the market.
     pub days: u64,

@@ -7,18 +7,19 @@
 //! # Invariants
 //!
 //! - K-1: an agent that was never consulted is worth nothing, and is called so.
-//! - K-2: an agent is called a help or a harm only where chance alone would rarely bring that about.
-//! - K-3: a run that is handed in twice makes no interval narrower.
+//! - K-2: an agent is called a help or a harm only where chance alone would rarely bring that about, also
+//!   where few days differ.
+//! - K-3: a run that is handed in twice makes no interval narrower: days of the market are pooled, and whoever
+//!   gathers the runs hands each in once, by the hash of its records.
 
-mod bootstrap;
 mod calibration;
 mod card;
 mod curve;
 mod facts;
+mod interval;
 mod past;
 mod words;
 
-pub use bootstrap::{Interval, RESAMPLES, interval_of_sum};
 pub use calibration::{BINS, Bin, Calibration, Forecast};
 pub use card::{Card, FAMILY_ERROR, Line, Pair, Worth, card};
 pub use curve::{Curve, Differences, pooled};
@@ -26,6 +27,7 @@ pub use facts::{
     ClampValue, ClampWorth, Ended, Forced, Opinion, Outcomes, RunFacts, Veto, VetoValue, VetoWorth,
     Without, outcomes,
 };
+pub use interval::{Interval, RESAMPLES, interval_of_sum};
 pub use past::{End, Past, Word};
 pub use words::{Finding, pair_sentence, sentence};
 

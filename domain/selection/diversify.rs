@@ -36,6 +36,13 @@ pub enum PassedOver {
         /// Its length.
         length: usize,
     },
+    /// The list was full at a length beyond which none could be filled, and this is what stood against it there.
+    Shortened {
+        /// The length that could not be filled.
+        beyond: usize,
+        /// What stood against it in that one.
+        against: Box<PassedOver>,
+    },
     /// It was on the list, and an agent exchanged it.
     Swapped {
         /// For whom.
@@ -50,6 +57,9 @@ impl std::fmt::Display for PassedOver {
             Self::Sector { sector, max } => write!(f, "at most {max} of {sector}"),
             Self::Coins { max } => write!(f, "at most {max} coins"),
             Self::Full { length } => write!(f, "the list of {length} was full"),
+            Self::Shortened { beyond, against } => {
+                write!(f, "a list of {beyond} cannot be filled: {against}")
+            }
             Self::Swapped { into } => write!(f, "exchanged for {into}"),
         }
     }
@@ -64,18 +74,39 @@ pub struct Diverse {
     pub passed_over: BTreeMap<Symbol, PassedOver>,
 }
 
+impl Diverse {
+    /// Whoever the list was too short for is told what stood against him in the `longer` one, which could
+    /// not be filled.
+    fn tell_what_stopped(&mut self, length: usize, mut longer: Self) {
+        for (symbol, why) in &mut self.passed_over {
+            if !matches!(why, PassedOver::Full { .. }) {
+                continue;
+            }
+            // Who was on the longer one has nothing against him but its length.
+            if let Some(against) = longer.passed_over.remove(symbol) {
+                *why = PassedOver::Shortened { beyond: length + 1, against: Box::new(against) };
+            }
+        }
+    }
+}
+
 impl Scored {
     /// The longest list of up to `count` symbols, taken by rank.
     pub fn diverse(&self, count: usize) -> Diverse {
         let ranked = self.ranked();
         let mut length = count.min(ranked.len());
+        let mut longer: Option<Diverse> = None;
         loop {
-            let diverse = self.filled(&ranked, length);
+            let mut diverse = self.filled(&ranked, length);
             // With room for less there may be fewer still; at zero everything fits.
             if diverse.list.len() == length || length == 0 {
+                if let Some(longer) = longer {
+                    diverse.tell_what_stopped(length, longer);
+                }
                 return diverse;
             }
             length -= 1;
+            longer = Some(diverse);
         }
     }
 
@@ -112,7 +143,7 @@ impl Scored {
             }
         }
         let max = self.constraints().sector_room(length);
-        if chosen.iter().filter(|one| one.sector == candidate.sector).count() >= max {
+        if chosen.iter().filter(|one| one.shares_sector(candidate)).count() >= max {
             return Some(PassedOver::Sector { sector: candidate.sector.clone(), max });
         }
         let conflict = chosen.iter().find_map(|one| self.conflict(one, candidate));

@@ -1,7 +1,8 @@
 //! The hard filters, by class. What a class is, the table of assets says; a symbol's name says nothing.
 //!
-//! Every filter looks at every symbol, so that all reasons are known; the report counts a symbol only up
-//! to the first that refuses it.
+//! Every filter on bars looks at every symbol, so that all reasons are known. Volatility and metrics are
+//! looked at of those only that pass these, because of others they are not measured. The report counts a
+//! symbol only up to the first filter that refuses it.
 
 use std::time::Duration;
 

@@ -163,13 +163,16 @@ fn garch_of(returns: &[f64]) -> Found {
 fn regime_of(returns: &[f64]) -> Found {
     let chain = regime::fit(returns)?;
     let ([calm, wild], [low, high]) = (chain.stay, chain.deviation);
+    let count = returns.len();
+    let states =
+        if chain.has_regimes() { "two states" } else { "one state, so no regime persists" };
+    let end = if chain.is_settled { "" } else { ", not settled" };
     Ok((
-        chain.persistence,
+        chain.persistence(),
         format!(
-            "two states over {} returns: calm stays {calm:.3} (deviation {low:.4}), wild stays \
-             {wild:.3} ({high:.4}); {} rounds",
-            returns.len(),
-            chain.rounds
+            "{states} over {count} returns (likelihood ratio {:.1}): calm stays {calm:.3} (deviation \
+             {low:.4}), wild stays {wild:.3} ({high:.4}); {} rounds{end}",
+            chain.ratio, chain.rounds
         ),
     ))
 }

@@ -14,6 +14,9 @@ pub const RETURNS_MIN: usize = 250;
 const ROUNDS_MAX: usize = 500;
 /// A round that gains less log likelihood than this per return is the last.
 const SETTLED: f64 = 1e-6;
+/// A likelihood ratio of two states against one that chance alone rarely reaches: of 60 walks one does. Its
+/// distribution is in no table, since one state has no chance to stay.
+const STATES_MIN: f64 = 14.0;
 /// The least variance of a state, the whole's being one: days without a trade are no regime.
 const VARIANCE_MIN: f64 = 1e-4;
 
@@ -24,10 +27,27 @@ pub struct Chain {
     pub stay: [f64; 2],
     /// The deviation of returns in each state.
     pub deviation: [f64; 2],
-    /// The chance that whatever state holds stays for a bar: expected stays over all steps.
-    pub persistence: f64,
+    /// The chance that whatever state holds stays for a bar, were there two: expected stays over all steps.
+    pub stays: f64,
+    /// Twice the log likelihood that two states have more than one.
+    pub ratio: f64,
     /// Rounds that the fit took.
     pub rounds: usize,
+    /// Whether the last of them gained next to nothing.
+    pub is_settled: bool,
+}
+
+impl Chain {
+    /// Whether two states explain the returns better than one, by more than chance.
+    pub fn has_regimes(&self) -> bool {
+        self.ratio > STATES_MIN
+    }
+
+    /// The chance that whatever regime holds stays for a bar; one half, what tossing a coin for each bar
+    /// would come to, where there are none.
+    pub fn persistence(&self) -> f64 {
+        if self.has_regimes() { self.stays } else { 0.5 }
+    }
 }
 
 /// Parameters of the chain, the whole's variance being one.
@@ -64,8 +84,9 @@ struct Room {
 /// Fits returns.
 ///
 /// # Errors
-/// With fewer than [`RETURNS_MIN`] returns, one that is not finite, none that varies, or when the fit
-/// does not settle.
+/// With fewer than [`RETURNS_MIN`] returns, one that is not finite, none that varies, or when a round comes
+/// to no number. A fit that gains a little more each round is no error: its chances lie between 0 and 1
+/// whatever the round.
 pub fn fit(returns: &[f64]) -> Result<Chain, Undefined> {
     check(returns, RETURNS_MIN)?;
     let mut values = centred(returns);
@@ -86,8 +107,13 @@ pub fn fit(returns: &[f64]) -> Result<Chain, Undefined> {
         if !expected.log_likelihood.is_finite() {
             return Err(Undefined::NoConvergence { steps: round });
         }
-        if expected.log_likelihood - former < settled {
-            return Ok(chain(&terms, &expected, deviation, round));
+        let is_settled = expected.log_likelihood - former < settled;
+        if is_settled || round == ROUNDS_MAX {
+            // One state of these values has a mean of nothing and a variance of one.
+            let one_state = -0.5 * float(values.len());
+            let ratio = 2.0 * (expected.log_likelihood - one_state);
+            let chain = chain(&terms, &expected, deviation);
+            return Ok(Chain { ratio, rounds: round, is_settled, ..chain });
         }
         former = expected.log_likelihood;
         terms = maximise(&terms, &expected);
@@ -95,15 +121,17 @@ pub fn fit(returns: &[f64]) -> Result<Chain, Undefined> {
     Err(Undefined::NoConvergence { steps: ROUNDS_MAX })
 }
 
-fn chain(terms: &Terms, expected: &Expected, deviation: f64, rounds: usize) -> Chain {
+fn chain(terms: &Terms, expected: &Expected, deviation: f64) -> Chain {
     let [calm, wild] = if terms.variance[0] <= terms.variance[1] { [0, 1] } else { [1, 0] };
     let stays: f64 = expected.stays.iter().sum();
     let steps = stays + expected.leaves.iter().sum::<f64>();
     Chain {
         stay: [terms.stay[calm], terms.stay[wild]],
         deviation: [calm, wild].map(|state| deviation * terms.variance[state].sqrt()),
-        persistence: stays / steps,
-        rounds,
+        stays: stays / steps,
+        ratio: 0.0,
+        rounds: 0,
+        is_settled: false,
     }
 }
 

@@ -172,8 +172,7 @@ impl Scored {
     /// Why two symbols cannot both be on a list, if they cannot.
     pub(super) fn conflict(&self, a: &Candidate, b: &Candidate) -> Option<Violation> {
         let (one, other) = (a.symbol.clone(), b.symbol.clone());
-        // Two names that nobody knows are not the same issuer.
-        if a.issuer == b.issuer && !a.issuer.is_empty() {
+        if a.is_twin_of(b) {
             return Some(Violation::Twins { a: one, b: other, issuer: a.issuer.clone() });
         }
         let correlation = self.matrix().get(&one, &other);
@@ -185,7 +184,7 @@ impl Scored {
     /// Sectors and coins of which there are more than a list of this length may have.
     fn too_many(&self, known: &[&Candidate], length: usize) -> Vec<Violation> {
         let mut sectors: BTreeMap<&str, Vec<Symbol>> = BTreeMap::new();
-        for candidate in known {
+        for candidate in known.iter().filter(|one| one.shares_sector(one)) {
             sectors.entry(&candidate.sector).or_default().push(candidate.symbol.clone());
         }
         let max = self.constraints().sector_room(length);

@@ -10,14 +10,15 @@ use clap::Args;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::scorecard::{Card, Line, RunFacts, Worth, card};
 
+use super::audit;
 use super::error::{CliError, ExitCode};
 use super::format::{Align, Format, Table, write_json};
-use super::replay::{refuse_a_run, run_dir};
+use super::replay::{refuse_a_run, refuse_inside_a_run, run_dir};
 use crate::adapters::control_http::LATEST_FILE;
 use crate::catalogue;
 use crate::report::scorecard::{Counted, ScorecardReport, write};
 use crate::run::repeat::{Scored, Source};
-use crate::run::scorecard::{gather, roster};
+use crate::run::scorecard::{Gathered, gather, roster};
 use crate::run::track;
 use crate::run::train::is_of_training;
 
@@ -33,8 +34,8 @@ pub struct ScorecardArgs {
     /// Seed of the drawn intervals.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Also writes what the agents did into this file: `run --track FILE` tells them of it, cut at the
-    /// moment of each brief.
+    /// Also writes what the agents did into this file, in the place of an earlier one: `run --track FILE`
+    /// tells them of it, cut at the moment of each brief.
     #[arg(long, value_name = "FILE")]
     pub track: Option<PathBuf>,
     /// Directory for the report with its charts.
@@ -45,24 +46,21 @@ pub struct ScorecardArgs {
 /// Runs the verb.
 ///
 /// # Errors
-/// 5 when there is no such run, 8 when its recipe, its bars or its log are not what they were.
+/// 5 when there is no such run, 8 when its recipe, its bars or its log are not what they were, 1 when
+/// `--out` or `--track` would overwrite what is of a run.
 pub fn run(args: &ScorecardArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     if let Some(dir) = &args.out {
         refuse_a_run(dir)?;
+    }
+    if let Some(file) = &args.track {
+        refuse_inside_a_run(file)?;
+        track::refuse_another(file)?;
     }
     let dirs: Vec<PathBuf> = args.runs.iter().map(|run| run_dir(run)).collect::<Result<_, _>>()?;
     let sources: Vec<Source> = dirs.iter().map(|dir| open(dir)).collect::<Result<_, _>>()?;
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    let scored = gather(&sources, args.grid, &metrics)?;
-    if let Some(file) = &args.track {
-        let words = scored.iter().flat_map(|run| run.facts.words()).collect();
-        std::fs::write(file, track::text(words)?).map_err(|error| {
-            let text = format!("{} could not be written", file.display());
-            CliError::new(ExitCode::Failure, text).caused_by(error)
-        })?;
-    }
-    let report = told(&dirs, scored, args.seed)?;
+    let report = told(&dirs, gather(&sources, args.grid, &metrics)?, args)?;
     if format == Format::Text {
         tell(&report, out)?;
     } else {
@@ -78,9 +76,10 @@ pub fn run(args: &ScorecardArgs, format: Format, out: &mut dyn Write) -> Result<
     Ok(())
 }
 
-/// Opens a run; of a training run it says who knows what its agents are worth.
+/// Opens a run whose log is whole: of one that was cut or changed, who was asked cannot be told. Of
+/// a training run it says who knows what its agents are worth.
 fn open(dir: &Path) -> Result<Source, CliError> {
-    Source::open(dir).map_err(|error| {
+    let source = Source::open(dir).map_err(|error| {
         if !is_of_training(dir) {
             return error;
         }
@@ -90,19 +89,39 @@ fn open(dir: &Path) -> Result<Source, CliError> {
             dir.display()
         );
         CliError::new(ExitCode::Usage, text)
-    })
+    })?;
+    audit::check(dir)?;
+    Ok(source)
 }
 
-fn told(dirs: &[PathBuf], scored: Vec<Scored>, seed: u64) -> Result<ScorecardReport, CliError> {
-    let (mut over, mut facts) = (Vec::new(), Vec::<RunFacts>::new());
-    for (dir, run) in dirs.iter().zip(scored) {
-        over.push(counted(dir, &run));
-        facts.push(run.facts);
+/// The report of the runs; what they tell the next one is written into the file that is asked for.
+fn told(
+    dirs: &[PathBuf],
+    gathered: Vec<Gathered>,
+    args: &ScorecardArgs,
+) -> Result<ScorecardReport, CliError> {
+    let (mut over, mut facts, mut twice) = (Vec::new(), Vec::<RunFacts>::new(), Vec::new());
+    for (dir, run) in dirs.iter().zip(gathered) {
+        match run {
+            Gathered::Run(run) => {
+                over.push(counted(dir, &run));
+                facts.push(run.facts);
+            }
+            Gathered::SameAs(first) => {
+                let (dir, first) = (dir.display(), dirs[first].display());
+                twice.push(format!("{dir} has the same records as {first}: it counts once"));
+            }
+        }
     }
-    let card = card(&roster(), &facts, seed).map_err(|error| {
+    if let Some(file) = &args.track {
+        track::write(file, facts.iter().flat_map(RunFacts::words).collect())?;
+    }
+    let card = card(&roster(), &facts, args.seed).map_err(|error| {
         CliError::new(ExitCode::Data, "the runs cannot be added up").caused_by(error)
     })?;
-    Ok(ScorecardReport::new(over, card))
+    let mut report = ScorecardReport::new(over, card);
+    report.notes.extend(twice);
+    Ok(report)
 }
 
 fn counted(dir: &Path, run: &Scored) -> Counted {
@@ -120,7 +139,12 @@ fn tell(report: &ScorecardReport, out: &mut dyn Write) -> Result<(), CliError> {
         writeln!(out, "{sentence}")?;
     }
     write!(out, "\n{}\n{}\n", table(&report.card), parts(&report.card))?;
-    for note in report.over.iter().filter_map(|run| run.note.as_ref()).chain(&report.notes) {
+    for run in &report.over {
+        if let Some(note) = &run.note {
+            writeln!(out, "{}: {note}", run.run)?;
+        }
+    }
+    for note in &report.notes {
         writeln!(out, "{note}")?;
     }
     Ok(())

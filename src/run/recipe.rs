@@ -337,11 +337,13 @@ pub(super) fn read(path: &Path) -> Result<String, CliError> {
     match read {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!(
-                "{} is not there: the run was begun by an older version, or this is no run's \
-                 directory",
-                path.display()
-            );
+            let is_selection = path.with_file_name("selection.json").exists();
+            let why = if is_selection {
+                "this is the directory of a selection, which has no run in it"
+            } else {
+                "the run was begun by an older version, or this is no run's directory"
+            };
+            let text = format!("{} is not there: {why}", path.display());
             Err(CliError::new(ExitCode::NotFound, text))
         }
         Err(error) => Err(unreadable(path, error)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use conclave_domain::scorecard::{Past, Word};
 use serde::{Deserialize, Serialize};
 
-use super::recipe::SourceFile;
+use super::recipe::{SourceFile, put};
 use crate::cli::error::{CliError, ExitCode};
 use crate::files;
 
@@ -25,11 +25,39 @@ struct Document {
     words: Vec<Word>,
 }
 
+/// Refuses to write in the place of a file that is none of ours.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn refuse_another(path: &Path) -> Result<(), CliError> {
+    if path.symlink_metadata().is_err() || read(path).is_ok() {
+        return Ok(());
+    }
+    let text =
+        format!("{} is there already and is no file of --track: choose another", path.display());
+    Err(CliError::new(ExitCode::Failure, text))
+}
+
+/// Writes a file of these words, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write(path: &Path, words: Vec<Word>) -> Result<(), CliError> {
+    let text = text(words)?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let none = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "it has no name");
+    name.ok_or_else(none).and_then(|name| put(parent, name, &text)).map_err(|error| {
+        let text = format!("{} could not be written", path.display());
+        CliError::new(ExitCode::Failure, text).caused_by(error)
+    })
+}
+
 /// The text of a file of these words.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub(crate) fn text(words: Vec<Word>) -> Result<String, CliError> {
+fn text(words: Vec<Word>) -> Result<String, CliError> {
     let document = Document { schema: SCHEMA.to_owned(), words };
     let text = serde_json::to_string(&document);
     text.map(|text| text + "\n")

@@ -105,16 +105,47 @@ fn a_card_says_what_the_report_and_the_what_ifs_say() {
     world.verb(&["scorecard", "r", "--out", "r"]).refuses(1, "holds a run already");
 
     // K-3 through the binary: twice the same run is one market's worth of evidence.
-    let twice = document(&world.verb(&["scorecard", "r", "r", "--format", "json"]));
+    let twice = document(&world.verb(&["scorecard", "r", "r/", "--format", "json"]));
     let single = document(&world.verb(&["scorecard", "r", "--format", "json"]));
     let per_run =
         |card: &Value| line(card, "position_sizer")["worth"]["per_run"].as_f64().expect("a share");
     assert!((per_run(&twice) - per_run(&single)).abs() < 1e-12);
-    assert_eq!((&twice["runs"], &single["runs"]), (&2.into(), &1.into()));
+    assert_eq!((&twice["runs"], &single["runs"]), (&1.into(), &1.into()));
+    let signal = |card: &Value| line(card, "signal_analyst")["calibration"].clone();
+    assert_eq!(signal(&twice), signal(&single));
+    assert!(signal(&single)["forecasts"].as_u64() > Some(0));
+    let notes = twice["notes"].to_string();
+    assert!(notes.contains("r/ has the same records as r: it counts once"), "{notes}");
     fs::create_dir(world.path("t")).expect("a directory");
     fs::write(world.path("t").join("train.json"), "{}").expect("a file");
     world.verb(&["scorecard", "t"]).refuses(2, "is a training run: `train ab` says");
     world.verb(&["scorecard", "nowhere"]).refuses(5, "is no run's directory");
+}
+
+/// Goal: of a damaged log nobody is called idle. Method: a run whose observations are gone, cut, or whose
+/// last decision is gone; each is refused with 8, and nothing is printed of anybody.
+///
+/// K-1: only who was never consulted is called so.
+#[test]
+fn a_run_whose_log_was_cut_has_no_card() {
+    let world = World::new();
+    let begin = |store: &str| world.run(&["--out", store]).succeeds().0.status.success();
+    let file = |store: &str, name: &str| world.path(store).join(name);
+    let cut = |path: &std::path::Path, lines: usize| {
+        let text = fs::read_to_string(path).expect("a log");
+        let all: Vec<&str> = text.split_inclusive('\n').collect();
+        fs::write(path, all[..all.len() - lines].concat()).expect("a log");
+    };
+    let (gone, late, short) = ("gone", "late", "short");
+    assert!([gone, late, short].into_iter().all(begin));
+    fs::remove_file(file(gone, "observations-000001.jsonl")).expect("observations");
+    cut(&file(late, "observations-000001.jsonl"), 3);
+    cut(&file(short, "audit-000001.jsonl"), 1);
+    for store in [gone, late, short] {
+        let said = world.verb(&["scorecard", store]);
+        assert_eq!(said.0.status.code(), Some(8), "{store}");
+        assert!(said.0.stdout.is_empty(), "{store}");
+    }
 }
 
 /// Goal: what an earlier run tells is an input of the next one like its bars: in its recipe, named when it
@@ -124,6 +155,17 @@ fn an_earlier_run_is_told_to_the_next_one_and_both_can_be_repeated() {
     let world = World::new();
     world.run(&["--out", "r"]).succeeds();
     world.verb(&["scorecard", "r", "--track", "track.json"]).succeeds();
+    // Once for each consultation, however often the run is named; and in no other file's place.
+    let track = world.file(".", "track.json");
+    world.verb(&["scorecard", "r", "./r", "--track", "track.json"]).succeeds();
+    assert_eq!(world.file(".", "track.json"), track);
+    world.config("");
+    let summary = world.file("r", "run.json");
+    world.verb(&["scorecard", "r", "--track", "r/run.json"]).refuses(1, "which holds a run");
+    world.verb(&["scorecard", "r", "--track", "r/new.json"]).refuses(1, "which holds a run");
+    world.verb(&["scorecard", "r", "--track", "c.toml"]).refuses(1, "is no file of --track");
+    assert_eq!(world.file("r", "run.json"), summary);
+    assert!(!world.path("r").join("new.json").exists());
     world.run(&["--out", "next", "--track", "track.json"]).succeeds();
     // Rules do not look at their record, and the brief that is written down is everybody's.
     assert_eq!(record_hash(&world, "next"), record_hash(&world, "r"));

@@ -242,6 +242,6 @@ fn chains_of_two_states_are_those_of_statsmodels() {
             near(found.stay[state], stay[state], 0.01);
             near(found.deviation[state], deviation[state], 0.01);
         }
-        near(found.persistence, persistence, 0.005);
+        near(found.stays, persistence, 0.005);
     }
 }

@@ -9,6 +9,7 @@ use super::{market, renamed, scored, symbol};
 use crate::brief::selection::{Candidate, Constraints, Measured, Metric, SelectionStep};
 use crate::brief::trading::TrackRecord;
 use crate::fixed::{Money, Price};
+use crate::market::asset::UNKNOWN_SECTOR;
 use crate::market::symbol::{AssetClass, Symbol};
 use crate::ratio::Ratio;
 use crate::selection::Scored;
@@ -98,7 +99,7 @@ fn a_list_is_taken_by_score_and_each_other_has_its_reason() {
         .collect();
     assert_eq!(why["S1"], "S0 and S1 correlate by 0.610, at most 0.6");
     assert_eq!(why["S2"], "S0 and S2 are both of issuer 0");
-    assert_eq!(why["S3"], "at most 1 of sector 0");
+    assert_eq!(why["S3"], "at most 1 of sector 0", "there is no room at two either");
     assert_eq!(why["S4"], "the correlation of S0 and S4 is not known");
     assert_eq!(why.len() + diverse.list.len(), all.len(), "nobody is dropped without a reason");
     assert_eq!(scored.selected(diverse.list.clone()).unwrap().symbols(), diverse.list);
@@ -106,6 +107,40 @@ fn a_list_is_taken_by_score_and_each_other_has_its_reason() {
     assert_eq!(names(&one.list), ["S0"]);
     assert!(matches!(one.passed_over[&symbol("S5")], PassedOver::Full { length: 1 }));
     assert!(scored.diverse(0).list.is_empty());
+}
+
+/// Goal: where the list had to be shorter than was asked for, whoever stands behind its last place is told
+/// what stopped it. Method: five shares of one sector, of whom a list of two can have but one.
+#[test]
+fn a_list_that_had_to_be_shorter_says_what_stopped_it() {
+    let all: Vec<Sketch> = (0..5).map(|at| (0.9 - f64::from(at) / 10.0, 0, at, false)).collect();
+    let diverse = sketched(&all, &[Some(0.1)]).diverse(5);
+    assert_eq!(names(&diverse.list), ["S0"]);
+    assert_eq!(diverse.passed_over.len(), 4);
+    for why in diverse.passed_over.values() {
+        assert_eq!(why.to_string(), "a list of 2 cannot be filled: at most 1 of sector 0");
+    }
+}
+
+/// Goal: no sector is not a sector. Method: ten shares without one that is known fill a list of five, and
+/// so they do beside two of a sector that is; what correlates is still no pair.
+#[test]
+fn symbols_without_a_known_sector_do_not_count_against_each_other() {
+    let all: Vec<Sketch> = (0..10).map(|at| (0.9 - f64::from(at) / 20.0, 0, at, false)).collect();
+    let mut scored = sketched(&all, &[Some(0.1)]);
+    for candidate in &mut scored.candidates {
+        if !["S0", "S1", "S2"].contains(&candidate.symbol.as_str()) {
+            UNKNOWN_SECTOR.clone_into(&mut candidate.sector);
+        }
+    }
+    let diverse = scored.diverse(5);
+    assert_eq!(names(&diverse.list), ["S0", "S1", "S3", "S4", "S5"]);
+    assert_eq!(scored.selected(diverse.list.clone()).unwrap().symbols(), diverse.list);
+    let mut near = sketched(&all, &[Some(0.9)]);
+    for candidate in &mut near.candidates {
+        UNKNOWN_SECTOR.clone_into(&mut candidate.sector);
+    }
+    assert_eq!(near.diverse(5).list.len(), 1);
 }
 
 #[test]

@@ -107,9 +107,17 @@ fn the_persistence_of_regimes_is_recovered() {
         let nature = Nature::Regimes { calm, wild };
         let share = (1.0 - wild) / (2.0 - calm - wild);
         let truth = share * calm + (1.0 - share) * wild;
-        let found = |seed| regime::fit(&returns(nature, 1_000, seed)).unwrap().persistence;
+        let found = |seed| regime::fit(&returns(nature, 1_000, seed)).unwrap().persistence();
         recovers("persistence", over_seeds(found), truth, 0.015, 0.02);
     }
+    // Without regimes nothing persists, wherever the search ended: also where it has not settled.
+    let ratio = |seed: u64| regime::fit(&returns(Nature::Walk, 1_000, seed)).unwrap().ratio;
+    let mut ratios: Vec<f64> = (1..=60).map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("ratios of walks: {ratios:.1?}");
+    let one =
+        |seed: &u64| !regime::fit(&returns(Nature::Walk, 1_000, *seed)).unwrap().has_regimes();
+    assert!((1..=60).filter(one).count() >= 57, "{ratios:?}");
 }
 
 /// Goal: a test at 5 % is wrong about one time in twenty, and sees what is there.
@@ -150,7 +158,7 @@ fn hostile_series_are_refused_or_measured_finitely() {
         ("fluctuation", hurst::detrended_fluctuation),
         ("half-life", |series| half_life(series).map(|fit| fit.half_life)),
         ("garch", |series| garch::fit(series).map(|fit| fit.persistence())),
-        ("regime", |series| regime::fit(series).map(|fit| fit.persistence)),
+        ("regime", |series| regime::fit(series).map(|fit| fit.persistence())),
         ("ljung-box", |series| ljung_box(series).map(|test| test.p)),
         ("arch", |series| arch_lm(series).map(|test| test.p)),
     ];

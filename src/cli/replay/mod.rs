@@ -8,7 +8,7 @@ mod exact;
 mod paths;
 mod what_if;
 
-pub(super) use what_if::refuse_a_run;
+pub(super) use what_if::{refuse_a_run, refuse_inside_a_run};
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -104,7 +104,11 @@ pub(super) fn run_dir(run: &Path) -> Result<PathBuf, CliError> {
     let dir = if run.exists() {
         run.to_owned()
     } else if run == Path::new(LATEST_FILE) {
-        store_dir(None)?
+        // Without the words on --store, which these verbs have not.
+        store_dir(None).map_err(|error| {
+            let text = "nothing has run here: start `conclave run`, or name a run's directory";
+            CliError::new(error.code, text)
+        })?
     } else if named.exists() {
         named
     } else {

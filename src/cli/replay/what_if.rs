@@ -13,10 +13,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
 use crate::adapters::audit_files::has_log;
+use crate::cli::audit::log_dir;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
 use crate::report::{self, RunReport};
 use crate::run::consulted::Asked;
+use crate::run::recipe::RECIPE_FILE;
 use crate::run::repeat::{Base, Changes, Decided, Outcome, Source, Told};
 
 /// Trades that the text names; the document has them all.
@@ -82,11 +84,27 @@ pub(super) fn run(
 
 /// A what-if's report never lies where a run's does.
 pub(in crate::cli) fn refuse_a_run(dir: &Path) -> Result<(), CliError> {
-    if has_log(dir) || dir.join("run.json").exists() {
+    if is_a_run(dir) {
         let text = format!("{} holds a run already: choose another --out", dir.display());
         return Err(CliError::new(ExitCode::Failure, text));
     }
     Ok(())
+}
+
+/// Refuses a file anywhere in the directory of a run.
+pub(in crate::cli) fn refuse_inside_a_run(file: &Path) -> Result<(), CliError> {
+    let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A directory that is not there is no run's either.
+    let Ok(parent) = parent.canonicalize() else { return Ok(()) };
+    let Some(run) = parent.ancestors().find(|dir| is_a_run(dir)) else { return Ok(()) };
+    let (file, run) = (file.display(), run.display());
+    let text = format!("{file} is in {run}, which holds a run: choose another file");
+    Err(CliError::new(ExitCode::Failure, text))
+}
+
+/// Whether a directory has anything of a run, whatever was begun in it.
+fn is_a_run(dir: &Path) -> bool {
+    has_log(&log_dir(dir)) || ["run.json", RECIPE_FILE].iter().any(|file| dir.join(file).exists())
 }
 
 fn words(changes: &Changes) -> String {

@@ -8,7 +8,7 @@ use conclave_domain::ratio::Ratio;
 use serde::Serialize;
 
 use super::show::{bar, figure, score};
-use crate::cli::error::{CliError, ExitCode};
+use crate::cli::error::CliError;
 use crate::cli::format::{Align, Table};
 use crate::report::selection::SelectionReport;
 
@@ -21,15 +21,6 @@ pub(super) struct Document<'a> {
     why: String,
     candidate: Option<&'a Candidate>,
     first_look: Option<&'a [String]>,
-}
-
-/// Refuses a symbol that is not in the universe.
-pub(super) fn check(report: &SelectionReport, symbol: &Symbol) -> Result<(), CliError> {
-    if report.candidate(symbol).is_some() || report.first_look.contains_key(symbol) {
-        return Ok(());
-    }
-    let text = format!("--explain names {symbol}, which is not in the universe");
-    Err(CliError::new(ExitCode::NotFound, text))
 }
 
 /// Everything about one symbol.

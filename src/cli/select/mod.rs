@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 use conclave_domain::brief::selection::Constraints;
+use conclave_domain::market::asset::one_table;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::selection::advised::Made;
 use conclave_domain::selection::score::default_weights;
@@ -18,6 +19,7 @@ use conclave_domain::time::Time;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use super::replay::refuse_a_run;
 use super::{alpaca, config};
 use crate::config::{AlpacaSettings, Config};
 use crate::data;
@@ -43,7 +45,8 @@ pub struct SelectArgs {
     #[arg(long, value_name = "SYMBOLS", value_delimiter = ',')]
     pub symbols: Vec<Symbol>,
     /// CSV files of bars, or a directory of them with assets.csv and splits.csv beside; a file's stem is
-    /// its symbol.
+    /// its symbol. One file that cannot be read stops all of it: a universe that is short of a symbol would be
+    /// another one.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// The table of assets (symbol,class,sector,name): class and sector are never guessed.
@@ -53,7 +56,8 @@ pub struct SelectArgs {
     #[arg(long, value_name = "FILE", requires = "data")]
     pub splits: Option<PathBuf>,
     /// All shares that Alpaca lists, as of its own time: a first look by snapshots, then the days of the most
-    /// traded. Keys as for `alpaca`; sectors come from --assets, what is not in it is of one sector `unknown`.
+    /// traded. Keys as for `alpaca`; sectors come from --assets, what is not in it is of none, and the shares of sectors do not
+    /// count it.
     #[arg(long, conflicts_with_all = ["data", "synthetic", "as_of"])]
     pub alpaca: bool,
     /// Shares of Alpaca whose days are read, the most traded first.
@@ -97,7 +101,7 @@ pub struct SelectArgs {
 }
 
 /// The most symbols of a list, and threads.
-const COUNT_MAX: usize = 1_000;
+const COUNT_MAX: usize = 100;
 
 /// The most shares whose days are read.
 const KEPT_MAX: usize = 5_000;
@@ -161,6 +165,9 @@ pub fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if let Some(dir) = &args.out {
+        refuse_a_run(dir)?;
+    }
     let loaded = config::load(file, &[])?;
     let (universe, as_of) = if args.alpaca {
         of_alpaca(args, &loaded.config.alpaca)?
@@ -169,11 +176,12 @@ pub fn run(
         let end = args.as_of.or_else(|| universe.end());
         (universe, end)
     };
+    if let Some(symbol) = args.explain.as_ref().filter(|symbol| !universe.has(symbol)) {
+        let text = format!("--explain names {symbol}, which is not in the universe");
+        return Err(CliError::new(ExitCode::NotFound, text));
+    }
     let nothing = || CliError::new(ExitCode::Data, "there is no bar to select by");
     let report = selected(args, universe, as_of.ok_or_else(nothing)?, &loaded.config)?;
-    if let Some(symbol) = &args.explain {
-        explain::check(&report, symbol)?;
-    }
     if let Some(dir) = &args.out {
         selection::write(&report, dir).map_err(unwritten)?;
     }
@@ -196,7 +204,8 @@ fn of_alpaca(
     settings: &AlpacaSettings,
 ) -> Result<(Universe, Option<Time>), CliError> {
     let table = match &args.assets {
-        Some(path) => data::read_assets_file(path)?,
+        Some(path) => one_table(data::read_assets_file(path)?)
+            .map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?,
         None => Vec::new(),
     };
     let venue = alpaca::connect(settings)?;
@@ -206,11 +215,7 @@ fn of_alpaca(
     let rules = Constraints::default();
     let asked = from_alpaca(&venue, &table, &args.symbols, &rules, args.keep);
     let (universe, now) = runtime.block_on(asked)?;
-    let known = |symbol: &&Symbol| {
-        universe.first_look.refused.contains_key(*symbol)
-            || universe.listed.iter().any(|it| it.asset.symbol == **symbol)
-    };
-    if let Some(symbol) = args.symbols.iter().find(|symbol| !known(symbol)) {
+    if let Some(symbol) = args.symbols.iter().find(|symbol| !universe.has(symbol)) {
         let text = format!("--symbols names {symbol}, which Alpaca does not list");
         return Err(CliError::new(ExitCode::NotFound, text));
     }

@@ -49,25 +49,15 @@ pub(super) fn print(
     if picked > 0 {
         writeln!(out, "{}", scores(report, report.selected.symbols()))?;
     }
+    if report.sectorless() > 0 {
+        let text = "of the list have no known sector: they do not count against the share of one";
+        writeln!(out, "{} {text}\n", report.sectorless())?;
+    }
     if picked < report.count && picked > 0 {
         writeln!(out, "{} were asked for; no more fit together\n", report.count)?;
     }
-    let beside: Vec<&Candidate> = report
-        .candidates
-        .iter()
-        .filter(|known| report.passed_over.contains_key(&known.symbol))
-        .take(BESIDE)
-        .collect();
-    if !beside.is_empty() {
-        let columns = [("not on it", Align::Left), ("score", Align::Right), ("why", Align::Left)];
-        let mut table = Table::new(columns);
-        for candidate in beside {
-            let why = report.passed_over.get(&candidate.symbol).cloned().unwrap_or_default();
-            table.row([candidate.symbol.to_string(), score(candidate), why]);
-        }
-        let more = report.passed_over.len().saturating_sub(BESIDE);
-        let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
-        writeln!(out, "{table}{more}")?;
+    for others in [beside(report), excluded(report)].into_iter().flatten() {
+        writeln!(out, "{others}")?;
     }
     if let Some(council) = &report.council {
         write!(out, "{}", advice(council))?;
@@ -78,6 +68,34 @@ pub(super) fn print(
     }
     writeln!(out, "conclave select … --explain SYMBOL says everything about one of them")?;
     Ok(())
+}
+
+/// The best that are not on the list, each with a reason, and how many more; `None` where nobody is.
+fn beside(report: &SelectionReport) -> Option<String> {
+    let columns = [("not on it", Align::Left), ("score", Align::Right), ("why", Align::Left)];
+    let mut table = Table::new(columns);
+    let passed_over = |known: &&Candidate| report.passed_over.contains_key(&known.symbol);
+    for candidate in report.candidates.iter().filter(passed_over).take(BESIDE) {
+        let why = report.passed_over.get(&candidate.symbol).cloned().unwrap_or_default();
+        table.row([candidate.symbol.to_string(), score(candidate), why]);
+    }
+    with_more(&table, report.passed_over.len())
+}
+
+/// A table of the first of so many; `None` where there is nobody.
+fn with_more(table: &Table, all: usize) -> Option<String> {
+    let more = all.saturating_sub(BESIDE);
+    let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
+    (!table.is_empty()).then(|| format!("{table}{more}"))
+}
+
+/// The first that were excluded, each with a reason, and how many more; `None` where nobody was.
+fn excluded(report: &SelectionReport) -> Option<String> {
+    let mut table = Table::new([("excluded", Align::Left), ("why", Align::Left)]);
+    for (symbol, why) in report.excluded().take(BESIDE) {
+        table.row([symbol.to_string(), why.to_owned()]);
+    }
+    with_more(&table, report.excluded().count())
 }
 
 /// What the agents asked for, and what that changed, symbol by symbol.

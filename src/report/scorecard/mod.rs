@@ -77,7 +77,8 @@ fn notes(card: &Card) -> Vec<String> {
         format!(
             "worth is the account with the agent less the account without, a fraction of its first \
              equity, mean over the runs; each interval misses with {:.2} %, so that all {} together \
-             miss with {:.0} %",
+             miss with {:.0} %, and where so few or so long stretches of days differ that this cannot \
+             be promised, none is given",
             share * 100.0,
             card.comparisons,
             card.family_error.get() * 100.0

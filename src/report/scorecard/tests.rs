@@ -22,16 +22,16 @@ fn roster() -> Vec<Role> {
     trading::TEAM.iter().map(|entry| entry.role).collect()
 }
 
-/// An account that begins with 1,000 and gains this every day for sixty days.
+/// An account that begins with 1,000 and gains this every day for 240 days.
 fn curve(gain: impl Fn(i64) -> i64) -> Curve {
     let mut equity = 1_000;
-    Curve::of((0..60).map(|day| {
+    Curve::of((0..240).map(|day| {
         equity += gain(day);
         (Time::from_ms(day * DAY_MS), Money::from_units(equity).unwrap())
     }))
 }
 
-/// Sixty days on which the sizer costs a dollar or two each, and the timer nothing that is certain.
+/// Days on which the sizer costs a dollar or two each, and the timer nothing that is certain.
 fn facts(frozen: &[AgentName]) -> RunFacts {
     let asked = |name| (name, AgentStats { consulted: 7, answered: 7, ..AgentStats::default() });
     let decision = DecisionId::new(&Symbol::new("AAA").unwrap(), Time::EPOCH, "entry");

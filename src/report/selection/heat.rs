@@ -12,9 +12,13 @@ const MARGIN: i32 = 210;
 /// The height of a cell at most.
 const CELL_MAX: i32 = 110;
 
-/// Draws it; `None` where fewer than two symbols are shown.
+/// Symbols in the map at most: of more the figures could not be read. The JSON has all pairs.
+pub(super) const SYMBOLS_MAX: usize = 30;
+
+/// Draws it, of the first [`SYMBOLS_MAX`]; `None` where fewer than two symbols are shown.
 pub(super) fn map(report: &SelectionReport) -> Result<Option<String>, Failure> {
-    let shown = report.shown();
+    let mut shown = report.shown();
+    shown.truncate(SYMBOLS_MAX);
     if shown.len() < 2 {
         return Ok(None);
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use conclave_domain::brief::selection::{Candidate, FilterReport, Pair};
+use conclave_domain::market::asset::UNKNOWN_SECTOR;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::selection::Scored;
@@ -49,7 +50,7 @@ pub struct SelectionReport {
     pub filters: Vec<FilterReport>,
     /// Every symbol that was measured: those with a place first, then the others by name.
     pub candidates: Vec<Candidate>,
-    /// Correlations of the list and of the best beside it.
+    /// Correlations of the list and of the best beside it, in order of their symbols.
     pub correlations: Vec<Pair>,
     /// Reasons against symbols whose bars were never read.
     pub first_look: BTreeMap<Symbol, Vec<String>>,
@@ -119,10 +120,26 @@ impl SelectionReport {
         shown
     }
 
+    /// Symbols of the list whose sector nobody knows: no share of a sector is held against them.
+    pub fn sectorless(&self) -> usize {
+        let unknown = |known: &&Candidate| known.sector == UNKNOWN_SECTOR;
+        let on_list = self.selected.symbols().iter().filter_map(|symbol| self.candidate(symbol));
+        on_list.filter(unknown).count()
+    }
+
+    /// Symbols that a filter or an agent excluded, with the first of their reasons: those that were measured,
+    /// then those of the first look.
+    pub fn excluded(&self) -> impl Iterator<Item = (&Symbol, &str)> {
+        let measured = self.candidates.iter().map(|known| (&known.symbol, &known.excluded));
+        let all = measured.chain(&self.first_look);
+        all.filter_map(|(symbol, reasons)| Some((symbol, reasons.first()?.as_str())))
+    }
+
     /// The correlation of two symbols that are shown.
     pub fn correlation(&self, a: &Symbol, b: &Symbol) -> Option<Ratio> {
-        let is_it = |pair: &&Pair| (pair.a == *a && pair.b == *b) || (pair.a == *b && pair.b == *a);
-        self.correlations.iter().find(is_it).map(|pair| pair.correlation)
+        let wanted = (a.min(b), a.max(b));
+        let found = self.correlations.binary_search_by(|pair| (&pair.a, &pair.b).cmp(&wanted));
+        found.ok().and_then(|at| self.correlations.get(at)).map(|pair| pair.correlation)
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
                 p { (asked) " were asked for; no more fit together. Each of the others has its reason below." }
             }
         }
+        @if report.sectorless() > 0 {
+            div.notes {
+                p { (report.sectorless()) " of the list have no known sector: they do not count against the share of one." }
+            }
+        }
         (regime(report))
         h2 { "Scores" }
         div.wide { (scores(report)) }
@@ -32,7 +37,12 @@ pub(super) fn html(report: &SelectionReport) -> Result<String, Failure> {
             h2 { "Correlations" }
             figure {
                 (PreEscaped(map))
-                figcaption { "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer." }
+                figcaption {
+                    "Of log returns over common days, the list first. Orange moves together, blue apart; deeper is closer."
+                    @if report.shown().len() > heat::SYMBOLS_MAX {
+                        " The first " (heat::SYMBOLS_MAX) " of " (report.shown().len()) " symbols; selection.json has every pair."
+                    }
+                }
             }
         }
         @if let Some(council) = &report.council { (advice(council)) }

@@ -9,6 +9,10 @@ use crate::run::select::{Listed, Universe, rank};
 
 /// The report of a list of up to four out of so many.
 fn report(symbols: usize) -> SelectionReport {
+    listed(symbols, 4)
+}
+
+fn listed(symbols: usize, count: usize) -> SelectionReport {
     let mut universe = Universe::default();
     for index in 0..symbols {
         let (mut asset, series) =
@@ -20,9 +24,21 @@ fn report(symbols: usize) -> SelectionReport {
     }
     let as_of = universe.end().unwrap();
     let scored = rank(&universe, as_of, &Constraints::default(), default_weights(), 1).unwrap();
-    let diverse = scored.diverse(4);
+    let diverse = scored.diverse(count);
     let selected = scored.selected(diverse.list.clone()).unwrap();
-    SelectionReport::of(&scored, &diverse, selected, 4, None)
+    SelectionReport::of(&scored, &diverse, selected, count, None)
+}
+
+/// Goal: a long list has a map that can be read, and says of how many it is.
+#[test]
+fn the_map_of_a_long_list_shows_the_first_thirty_and_says_so() {
+    let report = listed(36, 35);
+    assert_eq!(report.selected.symbols().len(), 35);
+    let map = heat::map(&report).unwrap().unwrap();
+    assert_eq!(map.matches("<rect").count(), 30 * 29 / 2);
+    assert!(!map.contains('?'), "every pair of the list is known, in either order");
+    let html = page::html(&report).unwrap();
+    assert!(html.contains("The first 30 of 35 symbols; selection.json has every pair."));
 }
 
 #[test]

@@ -354,7 +354,7 @@ impl Source {
         metrics: &PrometheusHandle,
     ) -> Stage<'a> {
         Stage {
-            dir: &room.0,
+            dir: room.path(),
             prepared,
             chunk: self.recipe.chunk,
             lift: self.recipe.lift_halt_after(),

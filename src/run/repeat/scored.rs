@@ -36,9 +36,10 @@ impl Source {
         let (repeated, report) = self.repeat(None, metrics)?;
         let is_one = repeated.difference.is_none() && repeated.sessions == 1;
         let counted = Consulted::read(&self.log)?;
-        if let Some(report) = report.filter(|_| is_one) {
+        // A log that does not say who was asked says it of nobody: that is not known, and never none.
+        if let (Some(counted), Some(report)) = (&counted, report.filter(|_| is_one)) {
             let facts = facts::read(&self.log)?;
-            return scored(facts, counted.as_ref(), counted.as_ref(), report, None);
+            return scored(facts, counted, Some(counted), report, None);
         }
         let note = "it was stopped or cannot be repeated to its end: it counts as its bars played once \
                     more from the first";
@@ -47,8 +48,10 @@ impl Source {
         let mut facts = facts::read(room.path())?;
         // A repetition pays nobody: what was paid stands in the run's own log.
         facts.costs = facts::read(&self.log)?.costs;
-        let played = Consulted::read(room.path())?;
-        scored(facts, played.as_ref(), counted.as_ref(), report, Some(note.to_owned()))
+        let untold =
+            || CliError::new(ExitCode::Failure, "the repetition does not say who was asked");
+        let played = Consulted::read(room.path())?.ok_or_else(untold)?;
+        scored(facts, &played, counted.as_ref(), report, Some(note.to_owned()))
     }
 
     /// The run as it would have been without these agents.
@@ -71,13 +74,13 @@ impl Source {
 /// `counted` is what was asked, `paid` what it cost: a repetition pays nobody.
 pub(super) fn scored(
     mut facts: RunFacts,
-    counted: Option<&Consulted>,
+    counted: &Consulted,
     paid: Option<&Consulted>,
     report: RunReport,
     note: Option<String>,
 ) -> Result<Scored, CliError> {
     let names = || trading::TEAM.iter().map(|entry| entry.role.name);
-    let asked = |name| counted.and_then(|all| all.of_agent(name)).cloned().map(|it| (name, it));
+    let asked = |name| counted.of_agent(name).cloned().map(|it| (name, it));
     facts.agents = names().filter_map(asked).collect();
     if let Some(paid) = paid {
         facts.costs = names().map(|name| (name, paid.cost_of(name))).collect::<BTreeMap<_, _>>();

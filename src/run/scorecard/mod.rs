@@ -2,10 +2,11 @@
 //!
 //! - K-1: an agent that a run never consulted is not muted in it: that changes nothing, to the byte, which
 //!   a test of the repetitions shows.
+//! - K-3: a run that is handed in twice counts once: it is known by the hash of its records.
 
 pub(crate) mod facts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -41,6 +42,15 @@ pub(crate) fn mutings(facts: &RunFacts, grid: bool) -> Vec<BTreeSet<AgentName>> 
     all
 }
 
+/// What came of one of the runs that were handed in.
+#[derive(Clone, Debug)]
+pub(crate) enum Gathered {
+    /// Its facts.
+    Run(Box<Scored>),
+    /// It has the records of an earlier one, by its place among them: it counts once.
+    SameAs(usize),
+}
+
 /// Plays every run as it was and without its agents.
 ///
 /// # Errors
@@ -49,17 +59,22 @@ pub(crate) fn gather(
     sources: &[Source],
     grid: bool,
     metrics: &PrometheusHandle,
-) -> Result<Vec<Scored>, CliError> {
+) -> Result<Vec<Gathered>, CliError> {
     let progress = Progress::things(sources.len() as u64, "repetitions");
-    let mut runs = on_all_cores(sources.len(), |nth| {
+    let scored = on_all_cores(sources.len(), |nth| {
         let scored = sources[nth].scored(metrics);
         progress.advance(1);
         scored
     })?;
+    let mut runs = each_once(scored);
+    let of = |run: &Gathered| match run {
+        Gathered::Run(run) => mutings(&run.facts, grid),
+        Gathered::SameAs(_) => Vec::new(),
+    };
     let jobs: Vec<(usize, BTreeSet<AgentName>)> = runs
         .iter()
         .enumerate()
-        .flat_map(|(nth, run)| mutings(&run.facts, grid).into_iter().map(move |it| (nth, it)))
+        .flat_map(|(nth, run)| of(run).into_iter().map(move |it| (nth, it)))
         .collect();
     progress.extend_by(jobs.len() as u64);
     let played: Vec<Without> = on_all_cores(jobs.len(), |job| {
@@ -69,10 +84,24 @@ pub(crate) fn gather(
         without
     })?;
     for ((nth, _), without) in jobs.iter().zip(played) {
-        runs[*nth].facts.without.push(without);
+        if let Gathered::Run(run) = &mut runs[*nth] {
+            run.facts.without.push(without);
+        }
     }
     progress.finish();
     Ok(runs)
+}
+
+/// Runs of which each has records of its own.
+fn each_once(scored: Vec<Scored>) -> Vec<Gathered> {
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    let once = |(nth, run): (usize, Scored)| {
+        let known = run.record_hash.clone().map(|hash| *first.entry(hash).or_insert(nth));
+        known
+            .filter(|known| *known != nth)
+            .map_or_else(|| Gathered::Run(Box::new(run)), Gathered::SameAs)
+    };
+    scored.into_iter().enumerate().map(once).collect()
 }
 
 /// Does so many jobs on as many threads as there are cores; the results are in the order of the jobs.

@@ -2,14 +2,14 @@
 //! are left.
 //!
 //! The venue says of what class a thing is. Of sectors it says nothing: they come from a table of assets,
-//! and a share that is not in it is of the sector `unknown`, which counts as one.
+//! and a share that is not in it is of none that is known.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conclave_domain::alpaca::{Asset as VenueAsset, Stamp};
 use conclave_domain::brief::selection::Constraints;
-use conclave_domain::market::asset::Asset;
+use conclave_domain::market::asset::{Asset, UNKNOWN_SECTOR};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
@@ -71,7 +71,7 @@ pub async fn from_alpaca(
 fn ours(asset: &VenueAsset, table: &BTreeMap<&Symbol, &Asset>) -> Option<Asset> {
     let symbol = Symbol::new(&asset.symbol).ok()?;
     let known = table.get(&symbol);
-    let sector = known.map_or("unknown", |known| known.sector.as_str()).to_owned();
+    let sector = known.map_or(UNKNOWN_SECTOR, |known| known.sector.as_str()).to_owned();
     let name = if asset.name.is_empty() { asset.symbol.clone() } else { asset.name.clone() };
     Some(Asset { symbol, class: AssetClass::Equity, sector, name })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use conclave_domain::market::asset::Asset;
+use conclave_domain::market::asset::{Asset, one_table};
 use conclave_domain::market::csv::CsvOptions;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::{Split, adjust};
@@ -45,6 +45,12 @@ impl Universe {
     /// The close of the last bar; `None` without one.
     pub fn end(&self) -> Option<Time> {
         self.listed.iter().filter_map(|it| it.series.bars.last()).map(|bar| bar.close_time).max()
+    }
+
+    /// Whether a symbol is in it, the first look included.
+    pub fn has(&self, symbol: &Symbol) -> bool {
+        let is_listed = self.listed.iter().any(|it| it.asset.symbol == *symbol);
+        is_listed || self.first_look.refused.contains_key(symbol)
     }
 }
 
@@ -85,8 +91,8 @@ pub enum Source {
 /// before splits are taken into account, so that no later split shows in an earlier price.
 ///
 /// # Errors
-/// When a file cannot be read, a symbol is in no table of assets or not there, or bars are of different
-/// lengths.
+/// When a file cannot be read, a symbol is in no table of assets or not there, two rows of tables
+/// contradict each other, or bars are of different lengths.
 pub fn load(
     source: &Source,
     symbols: &[Symbol],
@@ -233,6 +239,8 @@ fn from_files(
     for table in &tables {
         known.extend(data::read_assets_file(table)?);
     }
+    let known =
+        one_table(known).map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
     let mut all_splits: Vec<Split> = Vec::new();
     for table in &split_tables {
         all_splits.extend(data::read_splits_file(table)?);
