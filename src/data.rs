@@ -230,7 +230,8 @@ fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     bytes_up_to(path, FILE_MAX)
 }
 
-fn bytes_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DataError> {
+/// The whole of a regular file that is not larger than `bytes_max`.
+pub(crate) fn bytes_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::File { path: path.to_owned(), source };
     let file = files::open(path).map_err(failed)?;
     let mut bytes = Vec::new();

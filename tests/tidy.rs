@@ -11,7 +11,7 @@ use conclave_domain::role::Team;
 const INVARIANTS: &[&str] = &[
     "B-1", "T-1", "T-2", "T-3", "T-4", "G-1", "G-2", "G-3", "O-1", "O-2", "O-3", "O-4", "A-1",
     "A-2", "C-1", "P-1", "L-1", "D-1", "F-1", "F-2", "B-2", "N-1", "K-1", "K-2", "K-3", "U-1",
-    "U-2",
+    "U-2", "V-1",
 ];
 
 /// Where an outside library may be used; everything else must go through our own types.

@@ -217,7 +217,7 @@ numeral!(Price, Qty, Money, Volume);
 
 /// The text of a number, out of a JSON string or a JSON number; `None` for `null` and for nothing
 /// between quotes.
-fn numeral_text(raw: &RawValue) -> Result<Option<String>, String> {
+pub(crate) fn numeral_text(raw: &RawValue) -> Result<Option<String>, String> {
     let raw = raw.get();
     if raw == "null" || raw == "\"\"" {
         return Ok(None);

@@ -10,8 +10,8 @@ use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
-    agents, alpaca, audit, backtest, budgets, chaos, config, data, doctor, exchange, logging,
-    metrics, replay, report, scorecard, select, status, train, watch,
+    agents, alpaca, arena, audit, backtest, budgets, chaos, config, data, doctor, exchange,
+    logging, metrics, replay, report, scorecard, select, status, train, watch,
 };
 use crate::run::{self, RunArgs};
 
@@ -81,6 +81,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Which symbols are worth trading: filters, eight metrics, a list that is spread, and every reason.
     Select(Box<select::SelectArgs>),
+    /// The arena: the rules of its markets, and books from elsewhere checked line by line.
+    Arena(arena::ArenaArgs),
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
@@ -146,6 +148,10 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Backtest(args) => backtest::run(&args, file.as_deref(), format, out),
         Verb::Train(args) => train::run(&args, file.as_deref(), format, out),
         Verb::Select(args) => select::run(&args, file.as_deref(), format, out),
+        Verb::Arena(args) => {
+            accepted(file.as_deref())?;
+            arena::run(&args, format, out)
+        }
         Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Exchange(args) => {
             accepted(file.as_deref())?;

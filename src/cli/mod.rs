@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod alpaca;
 pub mod app;
+pub mod arena;
 pub mod audit;
 pub mod backtest;
 pub mod budgets;

@@ -62,14 +62,16 @@ fn make(dir: &Path) -> Result<(), ReportError> {
 ///
 /// # Errors
 /// When the directory or a file cannot be written.
-pub fn put_all(
+pub fn put_all<N: AsRef<str>>(
     dir: &Path,
-    files: impl IntoIterator<Item = (&'static str, String)>,
+    files: impl IntoIterator<Item = (N, String)>,
 ) -> Result<Vec<PathBuf>, ReportError> {
     make(dir)?;
     files
         .into_iter()
-        .map(|(name, text)| put(dir, name, |out: &mut dyn Write| out.write_all(text.as_bytes())))
+        .map(|(name, text)| {
+            put(dir, name.as_ref(), |out: &mut dyn Write| out.write_all(text.as_bytes()))
+        })
         .collect()
 }
 

@@ -154,6 +154,12 @@ fn mutated_bars_are_read_or_refused() {
     mutate("csv");
 }
 
+/// V-1: every trade of a book from elsewhere has one fate, whatever was done to it.
+#[test]
+fn mutated_books_are_read_or_refused() {
+    mutate("arena");
+}
+
 #[test]
 fn mutated_configurations_are_read_or_refused() {
     mutate("config");

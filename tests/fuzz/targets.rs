@@ -3,6 +3,9 @@
 //! Each takes any bytes, must neither panic nor hang, and asserts what the door promises about what it
 //! lets in. The property tests beside this file and the crate in `fuzz/` call the same functions.
 
+#[path = "books.rs"]
+mod books;
+
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -38,17 +41,20 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+pub(crate) use books::arena;
+
 /// A door: its corpus's name, and what is done with bytes that come to it.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every door.
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 7] = [
     ("csv", csv),
     ("config", config),
     ("advice", advice),
     ("audit", audit),
     ("http", http),
     ("reply", reply),
+    ("arena", arena),
 ];
 
 /// The longest text with which anything may be refused, bytes: an error quotes, it does not repeat.

@@ -6,8 +6,8 @@ use crate::market::symbol::Symbol;
 /// A limit is a multiple of this: 0.01 yuan.
 const TICK: i128 = 1_000_000;
 
-/// The limit in whole percent: 20 on STAR (688, 689) and the growth board of Shenzhen (300, 301), 30 in Beijing, 5 for
-/// shares under special treatment on the main boards, 10 for the rest.
+/// The limit in whole percent: 20 on STAR (688, 689) and the growth board of Shenzhen (300, 301), 30 in
+/// Beijing, 5 for shares under special treatment on the main boards, 10 for the rest.
 fn percent(symbol: &Symbol, name: Option<&str>) -> i128 {
     let text = symbol.as_str();
     let is_beijing = text.strip_suffix(".BJ").is_some();

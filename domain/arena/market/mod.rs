@@ -260,9 +260,15 @@ impl MarketRules {
         Self { kind, lot, settle, limits, shorts: false, fees, slippage, digits }
     }
 
-    /// The same market for a book that somebody else has kept: its costs are what its keeper charged.
+    /// The same market for a book that somebody else has kept: its costs are what its keeper charged, and
+    /// where parts of a unit are traded at all they are as small as its keeper wrote them.
     pub const fn foreign(kind: MarketKind, fee: Bp) -> Self {
-        Self { fees: Fees::flat(fee), slippage: Bp::ZERO, ..Self::of(kind) }
+        let ours = Self::of(kind);
+        let lot = match ours.lot {
+            Lot::Whole(_) => ours.lot,
+            Lot::Fraction { .. } => Lot::Fraction { places: 9 },
+        };
+        Self { lot, fees: Fees::flat(fee), slippage: Bp::ZERO, ..ours }
     }
 
     /// Whether a trade may be made, and what it costs beside its value.

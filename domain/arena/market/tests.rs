@@ -105,7 +105,11 @@ fn a_quantity_is_positive_whole_and_a_lot() {
     assert_eq!(refused(Cn, "100.5"), Some(Refusal::Fraction));
     assert_eq!(refused(Cn, "150"), Some(Refusal::Lot));
     assert_eq!(refused(Crypto, "0.0001"), None);
-    assert_eq!(refused(Crypto, "0.00011"), Some(Refusal::Fraction));
+    let ours = |case: &mut Case| case.rules.lot = MarketRules::of(Crypto).lot;
+    let finer = Case::of(Crypto).buys("0.00011").with(ours);
+    assert_eq!(finer.refused(), Some(Refusal::Fraction));
+    // A book from elsewhere may have traded finer parts.
+    assert_eq!(refused(Crypto, "0.00011"), None);
 }
 
 #[test]

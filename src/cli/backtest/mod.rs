@@ -168,7 +168,7 @@ pub(super) fn basis_points(text: &str) -> Result<Bp, String> {
     Ok(Bp::hundredths(hundredths))
 }
 
-fn cash(text: &str) -> Result<Money, String> {
+pub(super) fn cash(text: &str) -> Result<Money, String> {
     let money: Result<Money, _> = text.parse();
     money.ok().filter(|money| money.raw() > 0).ok_or_else(|| "an amount above 0 is wanted".into())
 }
