@@ -68,6 +68,13 @@ fn a_market_on_the_disk_is_selected_from_and_the_document_proves_itself() {
         .output()
         .expect("the binary starts");
     assert!(audit.status.success(), "{}", text(&audit.stderr));
+    let scorecard = Command::new(env!("CARGO_BIN_EXE_conclave"))
+        .current_dir(dir.path())
+        .args(["scorecard", "report"])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(scorecard.status.code(), Some(5));
+    assert!(text(&scorecard.stderr).contains("the directory of a selection"), "{scorecard:?}");
     assert_eq!(document["council"]["votes"].as_array().map(Vec::len), Some(4));
 }
 

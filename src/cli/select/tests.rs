@@ -188,6 +188,23 @@ fn a_directory_of_files_needs_a_table_that_says_what_each_is() {
     write("assets.csv", include_str!("../../../data/assets.csv"));
     let json = document(&flags);
     assert_eq!(json["candidates"].as_array().unwrap().len(), 2);
+    write("assets.csv", "symbol,class,sector,name\nGOOG,equity,,Google\nIBM,equity,,IBM Corp.\n");
+    let (done, text) = verb(&format!("{flags} --agents off"), Format::Text);
+    done.unwrap();
+    let told = "2 of the list have no known sector: they do not count against the share of one";
+    assert!(text.contains(told), "{text}");
+    // Not among the bars.
+    std::fs::create_dir(path.join("tables")).unwrap();
+    write(
+        "tables/again.csv",
+        "symbol,class,sector,name\nGOOG,equity,,G\nIBM,equity,,I\nIBM,crypto,coins,I\n",
+    );
+    let at = |name: &str| path.join(name).display().to_string();
+    let again =
+        format!("--data {} {} --assets {}", at("GOOG.csv"), at("IBM.csv"), at("tables/again.csv"));
+    let error = verb(&again, Format::Text).0.unwrap_err();
+    assert_eq!(error.code, ExitCode::Data);
+    assert!(error.message.contains("say of IBM both"), "{}", error.message);
     let (done, _) = verb(&format!("{flags} {}", path.join("IBM.csv").display()), Format::Text);
     assert_eq!(done.unwrap_err().code, ExitCode::Usage);
 }
