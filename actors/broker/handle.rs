@@ -13,7 +13,7 @@ use conclave_domain::custody::{CustodyError, PositionEvent};
 use conclave_domain::deliberation::Matter;
 use conclave_domain::fixed::{Money, Price, Qty};
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::order::{ExitReason, OrderIntent};
+use conclave_domain::order::{ClientOrderId, DecisionId, ExitReason, OrderIntent};
 use conclave_domain::policy::caller::{Look, Word};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::reconcile::{InFlight, Statement, StatementError};
@@ -63,9 +63,9 @@ pub struct OrderView {
     /// Its book.
     pub book: BookKind,
     /// Its id.
-    pub client_order_id: String,
+    pub client_order_id: ClientOrderId,
     /// The decision that it belongs to.
-    pub decision: String,
+    pub decision: DecisionId,
     /// Its symbol.
     pub symbol: Symbol,
     /// Buy or sell.
@@ -133,8 +133,8 @@ impl AccountView {
             }));
             view.orders.extend(custody.orders().latest(ORDERS_SHOWN).map(|order| OrderView {
                 book,
-                client_order_id: order.intent.client_order_id.to_string(),
-                decision: order.intent.decision.to_string(),
+                client_order_id: order.intent.client_order_id.clone(),
+                decision: order.intent.decision.clone(),
                 symbol: order.intent.symbol.clone(),
                 side: order.intent.side.name(),
                 qty: order.intent.qty,

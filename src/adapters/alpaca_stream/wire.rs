@@ -13,6 +13,9 @@ use super::Lost;
 
 /// The largest message that is read, bytes: a minute of every share has less.
 const MESSAGE_MAX: usize = 8 << 20;
+/// What is read at once, bytes. The library writes zeros over all of it before every read, which on the
+/// way of a bar costs more than the bar where it is the library's own 128 KiB.
+const READ_AT_ONCE: usize = 16 << 10;
 /// The longest reason that is told, characters.
 const WHY_MAX: usize = 160;
 
@@ -27,6 +30,7 @@ impl Wire {
         // Several libraries bring a TLS provider; a second install is refused, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_AT_ONCE)
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX));
         let opened = connect_async_with_config(url, Some(config), true).await;
