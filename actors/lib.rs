@@ -1,6 +1,7 @@
 //! Conclave's org chart: supervised actors that talk to the world through ports only.
 
 pub mod approvals;
+pub mod arena;
 pub mod audit;
 pub mod broker;
 pub mod checkpoint;

@@ -17,6 +17,7 @@ mod policy;
 mod provider;
 mod rig;
 mod scenarios;
+mod season;
 mod selection;
 mod telegram;
 mod tidy;

@@ -1,9 +1,23 @@
 //! The arena: contestants with a book each, under the rules of a market, in public.
 //!
+//! - [`market`]: what each market permits, as code; prompts and the page of rules are made from it.
+//! - [`words`], [`chat`]: who takes part, what may be said, and how somebody came to it.
+//! - [`snapshot`]: what everybody is shown at a tick.
+//! - [`size`], [`book`], [`season`]: from ratings to fills; nothing else moves money.
+//! - [`rule_contestant`]: contestants that need no model.
+//! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`]: what a book from elsewhere must come to, line by line.
-//! - [`market`]: what each market permits, as code; prompts and the page of rules are made from it.
 
+pub mod aggregate;
+pub mod board;
+pub mod book;
+pub mod chat;
 pub mod foreign;
 pub mod ledger;
 pub mod market;
+pub mod rule_contestant;
+pub mod season;
+pub mod size;
+pub mod snapshot;
+pub mod words;

@@ -122,6 +122,9 @@ steps! {
     LeversMoved = "levers.moved", Decisions, "What the trainer did with cleared levers, each for itself.";
     SelectionClosed = "selection.closed", Decisions, "A selection ended: its list, what the agents asked for, and what that changed.";
     UniverseReviewed = "universe.reviewed", Decisions, "A run's universe was looked at and something would change: who leaves, who comes in, and why not.";
+    DeskDecided = "desk.decided", Decisions, "What became of a contestant's wishes at a tick's opening, and what it brought to the tick.";
+    TickClosed = "tick.closed", Decisions, "All contestants' answers to a tick are written down; holds the hash of what was shown.";
+    ContestantExcluded = "contestant.excluded", Decisions, "A contestant takes no part any more, and why.";
     AgentRestarted = "agent.restarted", Observations, "A supervisor started an agent anew.";
     FaultInjected = "fault.injected", Observations, "A fault was injected on purpose.";
     FaultSeen = "fault.seen", Observations, "A part of the process failed.";

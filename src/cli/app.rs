@@ -81,8 +81,8 @@ pub enum Verb {
     Train(Box<train::TrainArgs>),
     /// Which symbols are worth trading: filters, eight metrics, a list that is spread, and every reason.
     Select(Box<select::SelectArgs>),
-    /// The arena: the rules of its markets, and books from elsewhere checked line by line.
-    Arena(arena::ArenaArgs),
+    /// The arena: seasons of contestants in public, its rules, and books from elsewhere checked.
+    Arena(Box<arena::ArenaArgs>),
     /// Makes everything fail, in simulated worlds or by killing runs, and proves that the council
     /// keeps its word.
     Chaos(chaos::ChaosArgs),
@@ -150,7 +150,7 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Select(args) => select::run(&args, file.as_deref(), format, out),
         Verb::Arena(args) => {
             accepted(file.as_deref())?;
-            arena::run(&args, format, out)
+            arena::run(&args, file.as_deref(), format, out)
         }
         Verb::Chaos(args) => chaos::run(&args, format, out),
         Verb::Exchange(args) => {

@@ -5,6 +5,7 @@
 //! embedded; a test keeps it equal to [`Config::default`].
 
 mod alpaca;
+pub mod arena;
 mod keys;
 mod layers;
 mod models;

@@ -29,7 +29,8 @@ pub(super) const MARKS_MAX: usize = 250;
 /// A chart that could not be drawn.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TimeAxis, RangedCoordf64>>;
+pub(super) type Plot<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<TimeAxis, RangedCoordf64>>;
 
 /// The account against its benchmark. The page's legend names the colours.
 pub(super) fn equity(points: &[EquityPoint], money: MoneyKind) -> Result<Option<String>, Failure> {
@@ -138,7 +139,7 @@ pub(super) fn draw(
 }
 
 /// Axes, a light grid and, on paper money, a watermark, because screenshots travel.
-fn frame<'a, 'b>(
+pub(super) fn frame<'a, 'b>(
     canvas: &'a Canvas<'b>,
     (from, to): (i64, i64),
     (low, high): (f64, f64),

@@ -22,6 +22,7 @@ use conclave_domain::stats::Parts;
 use conclave_domain::time::Time;
 use serde::Serialize;
 
+pub mod arena;
 mod axis;
 mod chart;
 mod csv;

@@ -1,5 +1,6 @@
 //! `run`: the council decides on a replay of bars, serves while it does, and reports at the end.
 
+pub(crate) mod arena;
 mod args;
 mod bars;
 mod checkpoint;

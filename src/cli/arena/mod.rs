@@ -1,17 +1,22 @@
-//! `arena`: the rules of its markets, and books from elsewhere checked line by line.
+//! `arena`: seasons of contestants, the rules of its markets, and books from elsewhere checked line by line.
 
+mod board;
+mod chat;
 mod files;
 mod import;
 mod rules;
+mod run;
 mod show;
 mod verify;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
 use super::format::Format;
+use crate::run::arena::latest;
 
 /// `arena`
 #[derive(Args, Clone, Debug)]
@@ -24,6 +29,12 @@ pub struct ArenaArgs {
 /// What can be done in the arena.
 #[derive(Subcommand, Clone, Debug)]
 pub enum ArenaAction {
+    /// Plays a season: everybody is asked at every close, and filled at the next opening.
+    Run(Box<run::RunArgs>),
+    /// The board of a season.
+    Leaderboard(board::BoardArgs),
+    /// What contestants said, stage by stage.
+    Chat(chat::ChatArgs),
     /// The rules of the markets: lots, sessions, settlement, limits, costs, and their hash.
     Rules(rules::RulesArgs),
     /// Replays another arena's book and compares cash and holdings after every line.
@@ -32,15 +43,28 @@ pub enum ArenaAction {
     Import(import::ImportArgs),
 }
 
-/// Runs `arena`.
+/// Runs `arena`; `file` is the configuration's.
 ///
 /// # Errors
-/// [`super::error::ExitCode::Data`] when a book does not hold or a file is none,
+/// [`super::error::ExitCode::Data`] when a book does not hold, a file is none or bars make no season,
 /// [`super::error::ExitCode::NotFound`] when there is no such file.
-pub fn run(args: &ArenaArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+pub fn run(
+    args: &ArenaArgs,
+    file: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     match &args.action {
+        ArenaAction::Run(args) => run::run(args, file, format, out),
+        ArenaAction::Leaderboard(args) => board::run(args, format, out),
+        ArenaAction::Chat(args) => chat::run(args, format, out),
         ArenaAction::Rules(args) => rules::run(args, format, out),
         ArenaAction::Verify(args) => verify::run(args, format, out),
         ArenaAction::Import(args) => import::run(args, format, out),
     }
+}
+
+/// The directory that was named, or that of the latest season.
+fn place(dir: Option<&Path>) -> Result<PathBuf, CliError> {
+    dir.map_or_else(latest, |dir| Ok(dir.to_path_buf()))
 }

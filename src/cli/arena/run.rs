@@ -1,0 +1,120 @@
+//! `arena run`: a season from its bars to its board.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use conclave_domain::market::symbol::Symbol;
+use jiff::civil::Date;
+
+use super::board;
+use crate::cli::config;
+use crate::cli::error::CliError;
+use crate::cli::format::{Format, write_json};
+use crate::run::arena::{Span, fresh, play, prepare};
+use crate::run::select::{Source, Synthetic};
+
+/// `arena run`
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Without --data or --synthetic it is played on the last 252 sessions of the embedded bars. Every \
+    contestant is shown the same at every close, has a book of its own, and is filled at the next opening by \
+    the rules of the market, with slippage and fees. Nothing leaves this machine. Exit codes: 0 a board, 3 a \
+    season that is none, 5 a file or symbol that is not there, 8 bars that make no season, or --resume of \
+    another one."
+)]
+pub struct RunArgs {
+    /// The symbols; all that there are when not given.
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',')]
+    pub symbols: Vec<Symbol>,
+    /// One tick: the close of this day.
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["from", "until", "last"])]
+    pub date: Option<Date>,
+    /// The first day.
+    #[arg(long, value_name = "DAY", conflicts_with = "last")]
+    pub from: Option<Date>,
+    /// The last day; later bars are not looked at.
+    #[arg(long, value_name = "DAY")]
+    pub until: Option<Date>,
+    /// The last so many ticks; earlier bars warm the contestants up.
+    #[arg(long, value_name = "N", default_value_t = 252,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub last: u32,
+    /// CSV files of bars, or a directory of them with assets.csv and splits.csv beside; a file's stem is
+    /// its symbol.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "synthetic")]
+    pub data: Vec<PathBuf>,
+    /// As many shares of the synthetic market.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub synthetic: Option<u16>,
+    /// Seed of the synthetic market.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic")]
+    pub seed: u64,
+    /// Bars of each synthetic symbol.
+    #[arg(long, value_name = "N", default_value_t = 750, requires = "synthetic",
+          value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub bars: u32,
+    /// The season and its contestants, in the form of config/arena.toml, which is played when not given.
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// The season's directory; runs/arena-NAME-N when not given.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Goes on with the season in this directory: what its log holds is not asked again.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub resume: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Where the bars come from, and the same in words.
+    fn source(&self) -> (Source, String) {
+        if let Some(symbols) = self.synthetic {
+            let synthetic = Synthetic {
+                symbols: usize::from(symbols),
+                coins: 0,
+                bars: usize::try_from(self.bars).unwrap_or(usize::MAX),
+                seed: self.seed,
+                labelled: false,
+            };
+            let words = format!("the synthetic market, seed {}", self.seed);
+            return (Source::Synthetic(synthetic), words);
+        }
+        if self.data.is_empty() {
+            return (Source::Embedded, "the bars that ship with Conclave".to_owned());
+        }
+        let paths = self.data.clone();
+        (Source::Files { paths, assets: None, splits: None }, "bars from files".to_owned())
+    }
+
+    fn span(&self) -> Span {
+        let last = usize::try_from(self.last).unwrap_or(usize::MAX);
+        Span { from: self.date.or(self.from), until: self.date.or(self.until), last }
+    }
+}
+
+/// Plays a season and prints its board.
+///
+/// # Errors
+/// As [`prepare`] and [`play`] say.
+pub(super) fn run(
+    args: &RunArgs,
+    file: Option<&Path>,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let loaded = config::load(file, &[])?;
+    let (source, words) = args.source();
+    let prepared = prepare((&source, words), &args.symbols, args.span(), args.spec.as_deref())?;
+    let (dir, resume) = match (&args.resume, &args.out) {
+        (Some(dir), _) => (dir.clone(), true),
+        (None, Some(dir)) => (dir.clone(), false),
+        (None, None) => (fresh(&prepared.spec.season)?, false),
+    };
+    let report = play(&prepared, &loaded.config, (&dir, resume))?;
+    if format != Format::Text {
+        return write_json(&report.board, format, out);
+    }
+    write!(out, "{}", board::text(&report.board, board::wants_medals()))?;
+    writeln!(out, "report: {}", dir.join("report.html").display())?;
+    Ok(())
+}

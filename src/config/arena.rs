@@ -1,0 +1,131 @@
+//! A season as it stands in a file: `config/arena.toml`, or one of the same form.
+//!
+//! Read strictly: a key that means nothing is an error that names it.
+
+use std::time::Duration;
+
+use conclave_domain::arena::season::{ContestantSpec, Rule};
+use conclave_domain::arena::words::ContestantName;
+use conclave_domain::fixed::Money;
+use conclave_domain::ratio::Ratio;
+use serde::Deserialize;
+
+/// The season that ships with the binary.
+pub const SHIPPED: &str = include_str!("../../config/arena.toml");
+
+/// The longest time that a tick may take, seconds.
+const DEADLINE_MAX_S: u64 = 3_600;
+
+/// A season's file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArenaFile {
+    /// The season's name.
+    pub name: String,
+    /// The share of equity of a full position.
+    pub slot: Ratio,
+    /// Whether more may be sold than is held.
+    pub shorts: bool,
+    /// When a tick closes at the latest.
+    pub deadline: Duration,
+    /// The enabled contestants, in the order of the file.
+    pub contestants: Vec<ContestantSpec>,
+}
+
+/// A file that is no season.
+#[derive(Debug, thiserror::Error)]
+pub enum ArenaFileError {
+    /// It is no TOML of this form.
+    #[error("it is no season")]
+    Toml(#[from] toml::de::Error),
+    /// The deadline is out of its bounds.
+    #[error("season.deadline_s is {0}: 1 to {DEADLINE_MAX_S} is wanted")]
+    Deadline(u64),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    season: RawSeason,
+    #[serde(default)]
+    contestant: Vec<RawContestant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSeason {
+    name: String,
+    slot: Ratio,
+    shorts: bool,
+    deadline_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawContestant {
+    signature: ContestantName,
+    #[serde(default = "yes")]
+    enabled: bool,
+    initial_cash: Money,
+    rule: Rule,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl ArenaFile {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// When it is not of this form; the bounds of a season are [`conclave_domain`]'s to check.
+    pub fn read(text: &str) -> Result<Self, ArenaFileError> {
+        let Raw { season, contestant } = toml::from_str(text)?;
+        if !(1..=DEADLINE_MAX_S).contains(&season.deadline_s) {
+            return Err(ArenaFileError::Deadline(season.deadline_s));
+        }
+        let enabled = contestant.into_iter().filter(|one| one.enabled);
+        let contestants = enabled.map(|one| ContestantSpec {
+            name: one.signature,
+            rule: one.rule,
+            cash: one.initial_cash,
+        });
+        Ok(Self {
+            name: season.name,
+            slot: season.slot,
+            shorts: season.shorts,
+            deadline: Duration::from_secs(season.deadline_s),
+            contestants: contestants.collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_season_that_ships_is_read_and_a_contestant_may_rest() {
+        let file = ArenaFile::read(SHIPPED).unwrap();
+        let names: Vec<&str> = file.contestants.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["buy-and-hold", "momentum", "mean-reversion"]);
+        assert!(file.contestants.iter().all(|one| one.cash == Money::from_units(10_000).unwrap()));
+        let resting = SHIPPED.replacen("initial_cash", "enabled = false\ninitial_cash", 1);
+        assert_eq!(ArenaFile::read(&resting).unwrap().contestants.len(), 2);
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused_by_name() {
+        for (from, to, said) in [
+            ("slot = 0.20", "slot = 0.20\nslots = 3", "slots"),
+            ("signature = \"momentum\"", "signature = \"Momentum\"", "signature"),
+            ("lookback = 20", "look = 20", "look"),
+            ("deadline_s = 60", "deadline_s = 0", "deadline_s"),
+            ("\"10000\"", "\"1e4O\"", "1e4O"),
+        ] {
+            let error = ArenaFile::read(&SHIPPED.replacen(from, to, 1)).unwrap_err();
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            let text = format!("{error} {}", source.unwrap_or_default());
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
+}

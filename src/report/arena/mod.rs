@@ -1,0 +1,228 @@
+//! What a season of the arena leaves: `report.html`, `board.json`, `season.json`, `equity.csv`,
+//! `trades.csv`; beside them the growing files of its ticks.
+
+mod lines;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use conclave_domain::arena::aggregate::Aggregate;
+use conclave_domain::arena::board::{Board, Figure, Row};
+use conclave_domain::arena::book::Entry;
+use conclave_domain::arena::chat::ChatEntry;
+use conclave_domain::arena::season::{Exclusion, Season, SeasonSpec};
+use conclave_domain::arena::words::ContestantName;
+use conclave_domain::fixed::Money;
+use conclave_domain::time::Time;
+use serde::Serialize;
+
+use super::{ReportError, put_all};
+
+/// The board as JSON.
+pub const BOARD_FILE: &str = "board.json";
+/// Decisions that the page shows; all are in `chats.jsonl`.
+pub const CHATS_MAX: usize = 200;
+
+/// Everything that the report of a season tells.
+#[derive(Clone, Debug)]
+pub struct ArenaReport {
+    /// The board at the end.
+    pub board: Board,
+    /// By what it was played.
+    pub spec: SeasonSpec,
+    /// The market's rules in sentences.
+    pub rules: Vec<String>,
+    /// Where the bars come from, in words.
+    pub source: String,
+    /// Equity at every close, in the order of the board.
+    pub curves: Vec<(ContestantName, Vec<(Time, Money)>)>,
+    /// The benchmark at every close.
+    pub benchmark: Vec<(Time, Money)>,
+    /// Everything that was tried, in the order of the board.
+    pub trades: Vec<(ContestantName, Vec<Entry>)>,
+    /// What all said at the last tick.
+    pub aggregates: Vec<Aggregate>,
+    /// The last decisions that were not HOLD, oldest first.
+    pub chats: Vec<ChatEntry>,
+    /// Who was taken out.
+    pub exclusions: Vec<Exclusion>,
+}
+
+impl ArenaReport {
+    /// The report of a season with its board.
+    pub fn of(
+        season: &Season,
+        board: Board,
+        (aggregates, chats): (Vec<Aggregate>, Vec<ChatEntry>),
+        source: &str,
+    ) -> Self {
+        let books = || {
+            let book = |row: &Row| Some((row.name.clone(), season.books().get(&row.name)?));
+            board.rows.iter().filter_map(book)
+        };
+        Self {
+            curves: books().map(|(name, book)| (name, book.curve().to_vec())).collect(),
+            trades: books().map(|(name, book)| (name, book.history().to_vec())).collect(),
+            spec: season.spec().clone(),
+            rules: season.rules().text(),
+            source: source.to_owned(),
+            benchmark: season.benchmark().to_vec(),
+            aggregates,
+            chats,
+            exclusions: season.exclusions().to_vec(),
+            board,
+        }
+    }
+}
+
+/// Writes the files into `dir`, which is made if need be; `board.json` comes last.
+///
+/// # Errors
+/// When a chart cannot be drawn or a file not be written.
+pub fn write(report: &ArenaReport, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let html = page::html(report).map_err(ReportError::Chart)?;
+    let season = Document {
+        schema: "arena-season/1",
+        version: env!("CARGO_PKG_VERSION"),
+        source: &report.source,
+        spec: &report.spec,
+        rules: &report.rules,
+        exclusions: &report.exclusions,
+    };
+    let files = [
+        ("report.html", html),
+        ("equity.csv", equity(report)),
+        ("trades.csv", trades(report)),
+        ("season.json", json(&season)?),
+        (BOARD_FILE, json(&report.board)?),
+    ];
+    put_all(dir, files)
+}
+
+/// `season.json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    version: &'static str,
+    source: &'a str,
+    spec: &'a SeasonSpec,
+    rules: &'a [String],
+    exclusions: &'a [Exclusion],
+}
+
+fn json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+/// A row per close: the benchmark, then everybody in the order of the board.
+fn equity(report: &ArenaReport) -> String {
+    let names = report.curves.iter().map(|(name, _)| name.as_str());
+    let head: Vec<&str> = ["time", "benchmark"].into_iter().chain(names).collect();
+    let mut text = head.join(",") + "\n";
+    for (at, (time, value)) in report.benchmark.iter().enumerate() {
+        let of = |(_, curve): &(ContestantName, Vec<(Time, Money)>)| {
+            curve.get(at).map_or_else(String::new, |(_, money)| money.to_string())
+        };
+        let fields = [time.to_string(), value.to_string()];
+        let fields: Vec<String> = fields.into_iter().chain(report.curves.iter().map(of)).collect();
+        text.push_str(&fields.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+/// A row per wish, refused ones too.
+fn trades(report: &ArenaReport) -> String {
+    let mut text = String::from(
+        "contestant,intent,tick,wished_at,at,symbol,side,wanted,filled,price,fee,success,reason\n",
+    );
+    for (name, entries) in &report.trades {
+        for entry in entries {
+            let fields = [
+                name.to_string(),
+                entry.intent.to_string(),
+                entry.tick.number.to_string(),
+                entry.tick.at.to_string(),
+                entry.at.to_string(),
+                entry.symbol.to_string(),
+                entry.side.to_string(),
+                entry.wanted.to_string(),
+                entry.filled.to_string(),
+                entry.price.map_or_else(String::new, |price| price.to_string()),
+                entry.fee.to_string(),
+                entry.success.to_string(),
+                entry.reason.map_or_else(String::new, |reason| reason.to_string()),
+            ];
+            text.push_str(&fields.join(","));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The columns of the board for people, with what each row has there.
+pub fn columns() -> [&'static str; 14] {
+    [
+        "",
+        "contestant",
+        "kind",
+        "value",
+        "net",
+        "gross",
+        "fees",
+        "return",
+        "sharpe",
+        "drawdown",
+        "trades",
+        "won",
+        "turnover",
+        "errors",
+    ]
+}
+
+/// The cells of a row, without its place.
+pub fn cells(row: &Row) -> Vec<String> {
+    let share = |figure: &Figure| {
+        let percent =
+            |value: conclave_domain::ratio::Ratio| format!("{:.2} %", value.get() * 100.0);
+        figure.value.map_or_else(|| "n/a".to_owned(), percent)
+    };
+    let number = |figure: &Figure| {
+        figure.value.map_or_else(|| "n/a".to_owned(), |value| format!("{:.2}", value.get()))
+    };
+    let errors = row.errors;
+    vec![
+        row.name.to_string(),
+        row.kind.clone(),
+        format!("{:.2}", row.portfolio_value),
+        format!("{:.2}", row.net),
+        format!("{:.2}", row.gross),
+        format!("{:.2}", row.fees),
+        share(&row.total_return),
+        number(&row.sharpe),
+        share(&row.max_drawdown),
+        row.trades.to_string(),
+        share(&row.win_rate),
+        number(&row.turnover),
+        (u64::from(errors.late) + u64::from(errors.failed)).to_string(),
+    ]
+}
+
+/// A row's place: a medal where they are wanted and earned, else the rank, else a dash.
+pub fn place(row: &Row, medals: bool) -> String {
+    match (row.medal, row.rank) {
+        (Some(1), _) if medals => "🥇".to_owned(),
+        (Some(2), _) if medals => "🥈".to_owned(),
+        (Some(3), _) if medals => "🥉".to_owned(),
+        (_, Some(rank)) => rank.to_string(),
+        (_, None) => "–".to_owned(),
+    }
+}
+
+/// Why a row has no rank, where it has none.
+pub fn why_unranked(row: &Row) -> Option<String> {
+    let suspect = "a price of what it holds is not believed";
+    row.excluded.clone().or_else(|| row.suspect.then(|| suspect.to_owned()))
+}

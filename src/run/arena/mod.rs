@@ -1,0 +1,116 @@
+//! A season of the arena as a process: its bars, its directory, its ticks, and what it leaves.
+
+mod archive;
+mod log;
+mod mind;
+mod play;
+mod prepare;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use conclave_actors::arena::{Arena, ArenaLog, Seat};
+use conclave_actors::runtime::fence::Fence;
+use conclave_domain::arena::season::Season;
+use tokio::runtime::Handle;
+
+pub(crate) use self::archive::CHATS_FILE;
+use self::log::Played;
+use self::mind::seat;
+pub(crate) use self::prepare::{Prepared, Span, prepare};
+use super::clock::ReplayClock;
+use super::runtime;
+use super::world::{self, Opened};
+use crate::adapters::audit_files::has_log;
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::Config;
+use crate::report::arena::ArenaReport;
+
+/// The file that names the directory of the latest season.
+const LATEST: &str = "latest-arena";
+
+/// Where the latest season lies.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn latest() -> Result<PathBuf, CliError> {
+    let runs = Path::new("runs");
+    let none = || CliError::new(ExitCode::NotFound, "no season has been played here yet");
+    let name = std::fs::read_to_string(runs.join(LATEST)).map_err(|_| none())?;
+    // A name of ours has no separator: nothing but a directory below `runs` is meant.
+    let name = name.trim();
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Err(none());
+    }
+    Ok(runs.join(name))
+}
+
+/// A directory of its own for a season: the first `runs/arena-NAME-N` that is free.
+///
+/// # Errors
+/// When none can be made.
+pub(crate) fn fresh(season: &str) -> Result<PathBuf, CliError> {
+    let runs = Path::new("runs");
+    std::fs::create_dir_all(runs)?;
+    for number in 1..=100_000_u32 {
+        let name = format!("arena-{season}-{number}");
+        match std::fs::create_dir(runs.join(&name)) {
+            Ok(()) => {
+                std::fs::write(runs.join(LATEST), &name)?;
+                return Ok(runs.join(name));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CliError::new(ExitCode::Failure, "there are too many seasons below runs"))
+}
+
+/// Plays a season, or goes on with the one in `dir`, and writes what it leaves there.
+///
+/// # Errors
+/// When the directory holds another season (8) or refuses, or the log cannot be written.
+pub(crate) fn play(
+    prepared: &Prepared,
+    config: &Config,
+    (dir, resume): (&Path, bool),
+) -> Result<ArenaReport, CliError> {
+    let runtime = runtime()?;
+    let mut config = config.clone();
+    // Nothing is kept in the store but the end of the log.
+    "redb".clone_into(&mut config.store.engine);
+    let season = Season::new(prepared.spec.clone()).map_err(|error| failed(&error))?;
+    let played =
+        if resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
+    let clock = Arc::new(ReplayClock::default());
+    let opened = world::open(dir, &config, resume, clock)?;
+    let report = runtime.block_on(season_of(prepared, season, played, &opened))?;
+    archive::write(&report, dir)?;
+    Ok(report)
+}
+
+async fn season_of(
+    prepared: &Prepared,
+    season: Season,
+    played: Played,
+    opened: &Opened,
+) -> Result<ArenaReport, CliError> {
+    let seats: Vec<Seat> = prepared.spec.contestants.iter().map(seat).collect();
+    let fence = Fence::new(world::stop_flag(&opened.dir));
+    let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
+    let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
+    let arena = arena.map_err(|error| failed(&error))?;
+    let told = play::play(prepared, season, played, (&arena, &opened.dir)).await;
+    arena.stop().await;
+    told
+}
+
+fn failed(error: &dyn std::error::Error) -> CliError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    CliError::new(ExitCode::Failure, text)
+}

@@ -1,0 +1,156 @@
+//! What a season is played on: bars, market, the ticks between two days, and who takes part.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_domain::arena::market::MarketKind;
+use conclave_domain::arena::season::SeasonSpec;
+use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::series::{Series, series_hash};
+use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::time::Time;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::arena::{ArenaFile, SHIPPED};
+use crate::files;
+use crate::run::select::{Source, load};
+
+/// The largest file of a season, bytes.
+const SPEC_MAX: u64 = 1 << 20;
+
+/// Which ticks a season has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// From this day of the market on.
+    pub(crate) from: Option<Date>,
+    /// Up to this day, which is still part of it.
+    pub(crate) until: Option<Date>,
+    /// The last so many ticks, where no first day is named.
+    pub(crate) last: usize,
+}
+
+/// A season that may begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    /// By what it is played.
+    pub(crate) spec: SeasonSpec,
+    /// When a tick closes at the latest.
+    pub(crate) deadline: Duration,
+    /// The bars, in symbol order.
+    pub(crate) series: Arc<[Series]>,
+    /// Their hash.
+    pub(crate) data: String,
+    /// The close of the first tick.
+    pub(crate) from: Time,
+    /// Ticks in it.
+    pub(crate) ticks: usize,
+    /// Where the bars come from, in words.
+    pub(crate) source: String,
+}
+
+/// Reads bars and the season's file.
+///
+/// # Errors
+/// When a file cannot be read (5) or is no season (3), the bars are of no market or more than one (8), a
+/// symbol is not there (5), or no tick is left (8).
+pub(crate) fn prepare(
+    (source, words): (&Source, String),
+    symbols: &[Symbol],
+    span: Span,
+    file: Option<&Path>,
+) -> Result<Prepared, CliError> {
+    let ArenaFile { name, slot, shorts, deadline, contestants } = read(file)?;
+    // Cut before splits are taken into account: no later split shows in an earlier price.
+    let universe = load(source, symbols, span.until.map(midnight_after))?;
+    let mut series: Vec<Series> = universe.listed.into_iter().map(|it| it.series).collect();
+    if let Some(until) = span.until.map(midnight_after) {
+        for one in &mut series {
+            one.bars.retain(|bar| bar.close_time <= until);
+        }
+    }
+    series.retain(|one| !one.bars.is_empty());
+    series.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    let market = market(&series)?;
+    let symbols = series.iter().map(|one| one.symbol.clone()).collect();
+    let spec = SeasonSpec { season: name, market, symbols, slot, shorts, contestants };
+    spec.check().map_err(|faults| CliError::new(ExitCode::Config, faults.to_string()))?;
+    let (from, ticks) = first_tick(&series, market, span)?;
+    let data = series_hash(&series);
+    Ok(Prepared { spec, deadline, series: series.into(), data, from, ticks, source: words })
+}
+
+fn read(file: Option<&Path>) -> Result<ArenaFile, CliError> {
+    let Some(path) = file else {
+        return ArenaFile::read(SHIPPED).map_err(|error| {
+            CliError::new(ExitCode::Config, "the shipped season").caused_by(error)
+        });
+    };
+    let named = |code, what: &str| CliError::new(code, format!("{}: {what}", path.display()));
+    let size = std::fs::metadata(path)
+        .map_err(|error| named(ExitCode::NotFound, "cannot be read").caused_by(error))?;
+    if size.len() > SPEC_MAX {
+        return Err(named(ExitCode::Config, "is larger than a megabyte"));
+    }
+    let text = files::read_to_string(path)
+        .map_err(|error| named(ExitCode::NotFound, "cannot be read").caused_by(error))?;
+    ArenaFile::read(&text).map_err(|error| named(ExitCode::Config, "is no season").caused_by(error))
+}
+
+/// The end of a day as far as bars go: shares close long before, coins exactly then.
+fn midnight_after(day: Date) -> Time {
+    let next = day.tomorrow().unwrap_or(day);
+    let zoned = next.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+    Time::from(zoned.unwrap_or(jiff::Timestamp::MAX))
+}
+
+/// The market of the bars.
+fn market(series: &[Series]) -> Result<MarketKind, CliError> {
+    let wrong = |text: String| CliError::new(ExitCode::Data, text);
+    let Some(first) = series.first() else {
+        return Err(wrong("there is no bar to play a season on".to_owned()));
+    };
+    if let Some(other) = series.iter().find(|one| one.class != first.class) {
+        let text = format!(
+            "{} is {} and {} is {}: a season has one market",
+            first.symbol,
+            first.class.name(),
+            other.symbol,
+            other.class.name()
+        );
+        return Err(wrong(text));
+    }
+    match (first.class, first.timeframe) {
+        (AssetClass::Equity, Timeframe::Day) => Ok(MarketKind::Us),
+        (AssetClass::Equity, Timeframe::Hour) => Ok(MarketKind::UsHourly),
+        (AssetClass::Crypto, Timeframe::Day | Timeframe::Hour) => Ok(MarketKind::Crypto),
+        (_, other) => {
+            let text = format!("bars of {}: a season goes by days or by hours", other.name());
+            Err(wrong(text))
+        }
+    }
+}
+
+/// The close of the first tick, and how many there are.
+fn first_tick(
+    series: &[Series],
+    market: MarketKind,
+    span: Span,
+) -> Result<(Time, usize), CliError> {
+    let bars = series.iter().flat_map(|one| &one.bars);
+    let mut closes: Vec<Time> = bars.map(|bar| bar.close_time).collect();
+    closes.sort_unstable();
+    closes.dedup();
+    let skipped = match span.from {
+        // A bar that closes at midnight belongs to the day that it was open on.
+        Some(from) => {
+            closes.partition_point(|at| market.day_of(*at - Duration::from_millis(1)) < from)
+        }
+        None => closes.len().saturating_sub(span.last),
+    };
+    let none = || CliError::new(ExitCode::Data, "no bar closes between these days");
+    let from = closes.get(skipped).copied().ok_or_else(none)?;
+    Ok((from, closes.len() - skipped))
+}

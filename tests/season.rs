@@ -1,0 +1,152 @@
+//! `arena run`, `leaderboard` and `chat` through the built binary, offline, as a stranger would use them.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::rig::{World, wait_for};
+
+/// The stream of decisions of a season, byte for byte.
+fn decisions(world: &World, dir: &str) -> String {
+    let entries = fs::read_dir(world.path(dir)).expect("a season");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("audit-") && name.ends_with(".jsonl")
+    });
+    files.sort();
+    assert!(!files.is_empty(), "no segment in {dir}");
+    files.iter().map(|path| fs::read_to_string(path).expect("a segment")).collect()
+}
+
+/// Goal: a fresh clone has a season without a key, a network or an argument. Method: the verb, then what it
+/// left, then the other verbs on the latest season.
+#[test]
+fn a_season_without_arguments_leaves_a_board_a_page_and_every_word() {
+    let world = World::new();
+    let printed = world.verb(&["arena", "run"]);
+    printed.succeeds();
+    let text = String::from_utf8_lossy(&printed.0.stdout).into_owned();
+    for part in ["buy-and-hold", "momentum", "mean-reversion", "252 ticks", "benchmark:", "n=251"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let dir = "runs/arena-open-1";
+    let page = world.file(dir, "report.html");
+    for part in ["<svg", "ModelChat", "Rules of the market", "<details>"] {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
+    let equity = world.file(dir, "equity.csv");
+    assert_eq!(equity.lines().count(), 253);
+    assert!(equity.starts_with("time,benchmark,"), "{equity:.80}");
+    let board = world.verb(&["arena", "leaderboard", "--format", "json"]);
+    let board: Value = serde_json::from_slice(&board.0.stdout).expect("one document");
+    assert_eq!(board["rows"].as_array().map(Vec::len), Some(3));
+    for (row, rank) in board["rows"].as_array().expect("rows").iter().zip(1..) {
+        assert_eq!((row["rank"].as_u64(), row["medal"].as_u64()), (Some(rank), Some(rank)));
+        let money = |key: &str| row[key].as_str().expect("decimal text").to_owned();
+        // Exact decimals: no double noise in any of them.
+        assert!(money("portfolio_value").len() < 20 && money("cash").len() < 20, "{row}");
+    }
+    let chat = world.verb(&[
+        "arena",
+        "chat",
+        "--contestant",
+        "momentum",
+        "--tick",
+        "0",
+        "--format",
+        "jsonl",
+    ]);
+    let chats: Vec<Value> = String::from_utf8_lossy(&chat.succeeds().0.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a chat"))
+        .collect();
+    assert_eq!(chats.len(), 4, "FB had no bar yet");
+    assert!(chats.iter().all(|chat| chat["snapshot"] == chats[0]["snapshot"]));
+    assert_eq!(chats[0]["market_analysis"]["state"], "done");
+    assert_eq!(chats[0]["debate"]["state"], "not_part");
+    world.verb(&["audit", "verify", dir]).succeeds();
+}
+
+#[test]
+fn one_day_of_one_symbol_is_one_tick_and_what_is_no_season_is_refused() {
+    let world = World::new();
+    let day = ["arena", "run", "--symbols", "AAPL", "--date", "2012-06-29", "--out", "day"];
+    let text = world.verb(&day);
+    let text = String::from_utf8_lossy(&text.succeeds().0.stdout).into_owned();
+    assert!(text.contains("1 ticks up to 2012-06-29T20:00:00Z"), "{text}");
+    assert_eq!(world.file("day", "chats.jsonl").lines().count(), 3);
+    world.verb(&day).refuses(1, "holds a run already");
+    world.verb(&["arena", "run", "--date", "2012-07-01"]).refuses(8, "no bar closes");
+    world.verb(&["arena", "run", "--symbols", "NONE"]).refuses(5, "NONE");
+    world.verb(&["arena", "run", "--spec", "missing.toml"]).refuses(5, "missing.toml");
+    world.verb(&["arena", "leaderboard", "nowhere"]).refuses(5, "board.json");
+    let wrong = "[season]\nname = \"x\"\nslot = 2.0\nshorts = false\ndeadline_s = 60\n";
+    fs::write(world.path("wrong.toml"), wrong).expect("a file");
+    world.verb(&["arena", "run", "--spec", "wrong.toml"]).refuses(3, "slot: 2");
+    let resumed = ["arena", "run", "--symbols", "AAPL", "--date", "2012-06-28", "--resume", "day"];
+    world.verb(&resumed).refuses(8, "the first tick");
+}
+
+/// Seven books by rules.
+fn seven() -> String {
+    let head = "[season]\nname = \"seven\"\nslot = 0.2\nshorts = true\ndeadline_s = 60\n";
+    let contestants = [
+        ("hold", "{ kind = \"buy-and-hold\" }"),
+        ("fast", "{ kind = \"momentum\", lookback = 5, threshold = 0.01 }"),
+        ("slow", "{ kind = \"momentum\", lookback = 60, threshold = 0.05 }"),
+        ("usual", "{ kind = \"momentum\", lookback = 20, threshold = 0.05 }"),
+        ("back", "{ kind = \"mean-reversion\", window = 20, entry = 2.0, rearm = 0.5 }"),
+        ("back-fast", "{ kind = \"mean-reversion\", window = 8, entry = 1.5, rearm = 0.5 }"),
+        ("back-slow", "{ kind = \"mean-reversion\", window = 60, entry = 2.0, rearm = 0.5 }"),
+    ]
+    .map(|(name, rule)| {
+        format!("[[contestant]]\nsignature = \"{name}\"\ninitial_cash = \"10000\"\nrule = {rule}\n")
+    });
+    head.to_owned() + &contestants.concat()
+}
+
+/// Goal: what a kill interrupts is gone on with as if nothing had been, log, books and counts. Method: a
+/// season of seven books, killed twice while it writes, beside the same season undisturbed.
+#[test]
+fn a_killed_season_goes_on_to_the_same_log_and_the_same_books() {
+    let world = World::new();
+    fs::write(world.path("seven.toml"), seven()).expect("a file");
+    let common = ["arena", "run", "--spec", "seven.toml", "--last", "300"];
+    let with = |more: &[&'static str]| [&common[..], more].concat();
+    world.verb(&with(&["--out", "calm"])).succeeds();
+    let calm = decisions(&world, "calm");
+    let mut kills = 0;
+    for part in [3, 2] {
+        let args =
+            if kills == 0 { with(&["--out", "killed"]) } else { with(&["--resume", "killed"]) };
+        let mut command = world.command(&args);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        // Killed when so much of the log is written, wherever that falls within a tick.
+        while child.try_wait().expect("a child").is_none() {
+            let is_there = world.path("killed/audit-000001.jsonl").exists();
+            if is_there && decisions(&world, "killed").len() > calm.len() / part {
+                child.kill().expect("a child");
+                break;
+            }
+            wait_for(std::time::Duration::from_millis(2));
+        }
+        child.wait().expect("an end");
+        let now = decisions(&world, "killed");
+        kills += u32::from(now.len() < calm.len());
+    }
+    assert!(kills > 0, "every kill came after the end");
+    world.verb(&with(&["--resume", "killed"])).succeeds();
+    assert_eq!(decisions(&world, "killed"), calm);
+    for file in ["board.json", "chats.jsonl", "aggregates.jsonl", "equity.csv", "trades.csv"] {
+        assert_eq!(world.file("killed", file), world.file("calm", file), "{file}");
+    }
+    let board: Value = serde_json::from_str(&world.file("calm", "board.json")).expect("a board");
+    assert_eq!(board["rows"].as_array().map(Vec::len), Some(7));
+    // A season that is over is told again, and nothing is written to its log.
+    world.verb(&with(&["--resume", "killed"])).succeeds();
+    assert_eq!(decisions(&world, "killed"), calm);
+}
