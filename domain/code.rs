@@ -156,6 +156,7 @@ codes! {
     ArenaLeverage = "arena.leverage", "The leverage is outside 1 to 40.", "Nothing: the arena believes no other.";
     ArenaTime = "arena.time", "The trade ends before it begins, or its time cannot be.", "Look at the line that is named.";
     UniverseOutside = "universe.outside", "The symbol is none of those that the run may enter at present.", "Nothing: `universe.reviewed` in the log says when and why it left; its exits go on.";
+    UniverseShort = "universe.short", "Fewer symbols of the run fit together than a universe must have.", "Look at `against` in `universe.reviewed`: the members stay; name more symbols, or a table of assets.";
     UniverseMoved = "universe.moved", "The members are not those any more that the change was made for.", "Nothing: the next review looks at the members as they are.";
 }
 

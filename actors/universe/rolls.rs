@@ -17,12 +17,15 @@ use conclave_domain::market::symbol::Symbol;
 use conclave_domain::market::tape::Chunk;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::selection::Scored;
-use conclave_domain::selection::dynamic::{Change, Members, Rules};
+use conclave_domain::selection::dynamic::{Change, MEASURED_APART, Members, Rules};
 use conclave_domain::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// The last bars of a symbol that are measured.
 const KEPT: usize = 2_000;
+/// Bars that are kept behind those, so that a ranking may be made again until the next one is due: as many
+/// as may come in between, with some to spare.
+const SPARE: usize = 2_000;
 
 /// What a universe of a run begins with.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ pub struct Terms {
     pub rules: Rules,
     /// What a list must satisfy.
     pub constraints: Constraints,
-    /// Every symbol of the run in the order of its instruments, with its bars so far.
+    /// Every symbol of the run, with its bars so far.
     pub listed: Vec<(Asset, Series)>,
 }
 
@@ -45,8 +48,8 @@ pub struct StoredRolls {
     pub place: Option<i64>,
     /// When symbols were last measured.
     pub measured_at: Option<Time>,
-    /// Of when the ranking was whose list was last put to the vote: one is, once.
-    pub asked_at: Option<Time>,
+    /// Of when the ranking was that a book's members were last held against: each is once.
+    pub asked: BTreeMap<BookKind, Time>,
     /// Changes so far.
     pub changes: u64,
 }
@@ -67,14 +70,13 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Sheet {
     pub(super) rules: Rules,
-    pub(super) members: Members,
     pub(super) scored: Ranking,
 }
 
 /// The ranking that a review goes by.
 #[derive(Debug)]
 pub(super) enum Ranking {
-    /// Too few bars to measure anything, or nobody is to be asked about the last one again.
+    /// Too few bars to measure anything, or the members were held against the last one already.
     None,
     /// The last one.
     Known(Box<Scored>),
@@ -84,15 +86,17 @@ pub(super) enum Ranking {
 
 impl Rolls {
     /// The universe of a run: as it was stored, or its baseline.
-    pub fn new(terms: Terms, stored: Option<StoredRolls>) -> Self {
+    pub fn new(mut terms: Terms, stored: Option<StoredRolls>) -> Self {
+        // As the instruments of a tape are, by whose place a bar's symbol is known.
+        terms.listed.sort_by(|(a, _), (b, _)| a.symbol.cmp(&b.symbol));
         let stored = stored.unwrap_or_else(|| {
-            let symbols = terms.listed.iter().map(|(asset, _)| asset.symbol.clone());
-            let members = Members::baseline(symbols, &terms.rules);
+            let assets: Vec<&Asset> = terms.listed.iter().map(|(asset, _)| asset).collect();
+            let members = Members::baseline(&assets, &terms.rules, &terms.constraints);
             StoredRolls {
                 books: BookKind::ALL.into_iter().map(|book| (book, members.clone())).collect(),
                 place: None,
                 measured_at: None,
-                asked_at: None,
+                asked: BTreeMap::new(),
                 changes: 0,
             }
         });
@@ -125,6 +129,11 @@ impl Rolls {
         self.lock().map(|state| state.stored.clone())
     }
 
+    /// When members change; `None` where the run has no universe.
+    pub fn rules(&self) -> Option<Rules> {
+        self.lock().map(|state| state.terms.rules.clone())
+    }
+
     /// Closed bars have come. They are measured only once their time has come: a review says as of when.
     pub fn take(&self, chunk: &Chunk) {
         let Some(mut state) = self.lock() else { return };
@@ -134,8 +143,9 @@ impl Rolls {
             }
         }
         for (_, series) in &mut state.terms.listed {
-            if series.bars.len() > 2 * KEPT + chunk.len() {
-                series.bars.drain(..series.bars.len() - KEPT - chunk.len());
+            let kept = KEPT + SPARE + chunk.len();
+            if series.bars.len() > kept + KEPT {
+                series.bars.drain(..series.bars.len() - kept);
             }
         }
     }
@@ -152,13 +162,18 @@ impl Rolls {
         (0..chunk.len()).filter(is_due).collect()
     }
 
+    /// What it was made of, with the bars that are kept.
+    #[cfg(test)]
+    pub(super) fn terms(&self) -> Option<Terms> {
+        self.lock().map(|state| state.terms.clone())
+    }
+
     /// Begins a review of a book's members.
     pub(super) fn begin(&self, book: BookKind, at: Time) -> Option<Sheet> {
         let mut state = self.lock()?;
         state.stored.place = Some(state.terms.rules.place(at));
-        let members = state.stored.books.get(&book)?.clone();
-        let (rules, scored) = (state.terms.rules.clone(), state.ranking(at));
-        Some(Sheet { rules, members, scored })
+        let (rules, scored) = (state.terms.rules.clone(), state.ranking(book, at));
+        Some(Sheet { rules, scored })
     }
 
     /// Remembers a ranking until symbols are measured again.
@@ -169,11 +184,17 @@ impl Rolls {
         }
     }
 
-    /// The list of a ranking is put to the vote.
-    pub(super) fn asked(&self, measured_at: Time) {
+    /// The members of a book are held against the ranking of this moment.
+    pub(super) fn asked(&self, book: BookKind, measured_at: Time) {
         if let Some(mut state) = self.lock() {
-            state.stored.asked_at = Some(measured_at);
+            state.stored.asked.insert(book, measured_at);
         }
+    }
+
+    /// The members of a book as they are now.
+    pub(super) fn members(&self, book: BookKind) -> Members {
+        let found = self.lock().and_then(|state| state.stored.books.get(&book).cloned());
+        found.unwrap_or_default()
     }
 
     /// Has members leave, which waits for nobody. Who comes in takes a clearance: [`Rolls::admit`].
@@ -218,23 +239,32 @@ impl State {
         }
     }
 
-    /// The ranking of a moment: measured again once enough bars have come.
-    fn ranking(&self, at: Time) -> Ranking {
-        let bars = |since: Option<Time>| {
-            let is_new = |close: Time| close <= at && since.is_none_or(|since| since < close);
-            let of = |series: &Series| {
-                series.bars.iter().rev().filter(|bar| is_new(bar.close_time)).count()
-            };
-            self.terms.listed.iter().map(|(_, series)| of(series)).max().unwrap_or(0)
+    /// The ranking of a moment for a book: measured again once enough bars and enough time have gone by.
+    fn ranking(&self, book: BookKind, at: Time) -> Ranking {
+        let closed = |series: &Series, until: Time| {
+            series.bars.partition_point(|bar| bar.close_time <= until)
+        };
+        let since = |before: Time| {
+            let new = |series: &Series| closed(series, at) - closed(series, before.min(at));
+            self.terms.listed.iter().map(|(_, series)| new(series)).max().unwrap_or(0)
         };
         let constraints = &self.terms.constraints;
         let least = usize::try_from(constraints.bars_min).unwrap_or(usize::MAX);
         let measured_at = match self.stored.measured_at {
-            None if bars(None) < least => return Ranking::None,
-            None => at,
-            Some(before) if bars(Some(before)) >= self.terms.rules.measured_bars => at,
-            // Nobody is asked twice about one ranking, and without a list it says nothing.
-            before if before == self.stored.asked_at => return Ranking::None,
+            None => {
+                let bars = self.terms.listed.iter().map(|(_, series)| closed(series, at));
+                if bars.max().unwrap_or(0) < least {
+                    return Ranking::None;
+                }
+                at
+            }
+            Some(before)
+                if at.since(before) >= MEASURED_APART
+                    && since(before) >= self.terms.rules.measured_bars =>
+            {
+                at
+            }
+            Some(before) if self.stored.asked.get(&book) == Some(&before) => return Ranking::None,
             Some(before) => before,
         };
         match &self.scored {

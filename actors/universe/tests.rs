@@ -15,6 +15,7 @@ use conclave_domain::selection::dynamic::{Members, Rules};
 use conclave_domain::signal::Direction;
 use serde_json::Value;
 
+use super::rolls::Ranking;
 use super::*;
 use crate::runtime::ports::AuditError;
 use crate::runtime::shell::PERMITS;
@@ -229,13 +230,51 @@ async fn a_list_that_is_voted_down_is_not_asked_about_again_and_the_poor_leave_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_trading_is_halted_nobody_comes_in() {
+async fn while_trading_is_halted_nobody_is_asked_and_the_poor_leave() {
     let council = council(Mode::Autonomous, &[]).await;
-    let before = members(&council, BookKind::Real);
     council.halt().await.unwrap();
+    let leaves = members(&council, BookKind::Real).symbols()[0].clone();
+    for _ in 0..10 {
+        council.council.rolls.closed(BookKind::Real, &leaves, Ratio::of(-0.05));
+    }
     review(&council).await;
-    assert_eq!(last(&council)["done"], Value::Null);
-    assert_eq!(members(&council, BookKind::Real), before);
+    assert_eq!(symbols(&last(&council)["done"]["admit"]), []);
+    assert_eq!(members(&council, BookKind::Real).symbols().len(), 9);
+    assert!(council.log().bodies("consult.sent").is_empty());
+    council.stop().await;
+}
+
+/// Who leaves by rule waits for nobody, not even where a list waits for a person.
+#[tokio::test(start_paused = true)]
+async fn in_supervised_mode_the_poor_leave_while_a_list_waits() {
+    let council = council(Mode::Supervised, &[]).await;
+    review(&council).await;
+    assert_eq!(council.council.approvals.list().await.len(), 1);
+    let leaves = members(&council, BookKind::Real).symbols()[0].clone();
+    for _ in 0..10 {
+        council.council.rolls.closed(BookKind::Real, &leaves, Ratio::of(-0.05));
+    }
+    review(&council).await;
+    assert!(!members(&council, BookKind::Real).holds(&leaves));
+    council.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_was_begun_under_another_mode_is_not_done() {
+    let council = council(Mode::Autonomous, &[(COHERENCE, Act::Hang)]).await;
+    let before = members(&council, BookKind::Real);
+    let stepping_down = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        council.set_mode(Mode::Supervised).await.unwrap();
+    };
+    tokio::join!(review(&council), stepping_down);
+    let body = last(&council);
+    assert_eq!(
+        (&body["done"], members(&council, BookKind::Real)),
+        (&Value::Null, before),
+        "{body}"
+    );
+    assert!(council.council.approvals.list().await.is_empty());
     council.stop().await;
 }
 
@@ -249,6 +288,52 @@ async fn members_stay_where_the_log_is_full() {
     assert_eq!(members(&council, BookKind::Real), before);
     council.audit.fail(None);
     council.stop().await;
+}
+
+/// D-1: what a process that goes on measures again is what was measured: bars are kept for as long as a
+/// ranking may be made anew, and what has come since is cut off.
+#[test]
+fn a_ranking_is_made_again_of_the_same_bars() {
+    let config = SynthConfig { symbols: 3, bars: 9_000, ..SynthConfig::of(Preset::Calm) };
+    let market = generate(&config, 5).unwrap();
+    let terms = |until: conclave_domain::time::Time| {
+        let cut = |series: &conclave_domain::market::series::Series| {
+            let mut series = series.clone();
+            series.bars.retain(|bar| bar.close_time <= until);
+            series
+        };
+        let listed = market.assets.iter().cloned().zip(market.series.iter().map(cut)).collect();
+        Terms { rules: Rules::default(), constraints: Constraints::default(), listed }
+    };
+    let mut tape = conclave_domain::market::tape::Tape::new(market.series.clone()).unwrap();
+    let rolls = Rolls::new(terms(conclave_domain::time::Time::EPOCH), None);
+    let mut nth = 0;
+    let mut at = |rolls: &Rolls, count: usize| {
+        let mut last = conclave_domain::time::Time::EPOCH;
+        while nth < count {
+            let chunk = tape.next_chunk(64.min(count - nth)).unwrap();
+            nth += chunk.len();
+            last = chunk.ticks().last().unwrap().bar.close_time;
+            rolls.take(&chunk);
+        }
+        last
+    };
+    let measured_at = at(&rolls, 7_000);
+    let Ranking::Due(first, ..) = rolls.begin(BookKind::Real, measured_at).unwrap().scored else {
+        panic!("due")
+    };
+    let stored = StoredRolls { measured_at: Some(measured_at), ..rolls.stored().unwrap() };
+    // Nineteen more have come when the process goes on; the next measurement is one bar away.
+    let later = at(&rolls, 7_019);
+    for (name, rolls) in [
+        ("lived on", Rolls::new(rolls.terms().unwrap(), Some(stored.clone()))),
+        ("begun anew", Rolls::new(terms(later), Some(stored))),
+    ] {
+        let Ranking::Due(again, ..) = rolls.begin(BookKind::Real, later).unwrap().scored else {
+            panic!("made again")
+        };
+        assert!(again == first, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,25 +2,33 @@
 //!
 //! A run has bars of more symbols than it should trade. Those that may be entered are its members: a
 //! baseline at the start, and from then on what a review makes of them, every half hour of market time
-//! ([`Rules::every`]). A member whose trades have gone badly leaves; a list that ranks higher by a margin
-//! comes in as a whole. Who leaves rests, and nothing is forced on a position: its exits go on.
+//! ([`Rules::every`]). A member whose trades have gone badly leaves ([`poor`]) and rests; a list that ranks
+//! higher by a margin takes the members' place as a whole ([`relist`]). Nothing is forced on a position of
+//! who has left: its exits go on.
 //!
 //! - U-3: members are never fewer than [`Rules::symbols_min`] nor more than [`Rules::symbols_max`], where
 //!   the run has as many; and a symbol only comes in with a list that has had its last look (U-1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Scored;
+use super::issuer::issuer;
 use super::validate::Selected;
+use crate::brief::selection::Constraints;
 use crate::clearance::Decided;
-use crate::market::symbol::Symbol;
+use crate::market::asset::{Asset, UNKNOWN_SECTOR};
+use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::DecisionId;
 use crate::ratio::Ratio;
 use crate::time::Time;
+
+/// Market time at least between two measurements: once a session where bars are minutes, since nothing that
+/// looks at five hundred of them changes by the half hour but by chance.
+pub const MEASURED_APART: Duration = Duration::from_hours(20);
 
 /// When a universe changes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,9 +48,9 @@ pub struct Rules {
     /// What is added to a member's score where it is compared with others, so that two that are nearly
     /// alike do not take turns.
     pub margin: Ratio,
-    /// Market time that a symbol rests after it has left.
+    /// Market time that a symbol rests after it has left because of its trades.
     pub rest: Duration,
-    /// New bars after which symbols are measured again.
+    /// New bars after which symbols are measured again, and at least [`MEASURED_APART`] later.
     pub measured_bars: usize,
 }
 
@@ -174,10 +182,30 @@ pub struct Members {
 }
 
 impl Members {
-    /// The members at the start: the first symbols, as many as there may be.
-    pub fn baseline(symbols: impl IntoIterator<Item = Symbol>, rules: &Rules) -> Self {
-        let all: BTreeSet<Symbol> = symbols.into_iter().collect();
-        let seats = all.into_iter().take(rules.symbols_max).map(|it| (it, Form::default()));
+    /// The members at the start: the first symbols by name, without a second one of an issuer, and without
+    /// more of a sector or more coins than a list may have, as many as there may be. Where that leaves fewer
+    /// than there must be, the first of the others come in too.
+    pub fn baseline(assets: &[&Asset], rules: &Rules, constraints: &Constraints) -> Self {
+        let mut by_name: Vec<&Asset> = assets.to_vec();
+        by_name.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        let mut chosen: Vec<&Asset> = Vec::new();
+        let most = rules.symbols_max;
+        for asset in &by_name {
+            let same =
+                |is: fn(&Asset, &Asset) -> bool| chosen.iter().filter(|it| is(it, asset)).count();
+            let fits = same(of_one_issuer) == 0
+                && same(of_one_sector) < constraints.sector_room(most)
+                && (asset.class != AssetClass::Crypto
+                    || same(of_one_class) < constraints.crypto_room(most));
+            if chosen.len() < most && fits {
+                chosen.push(asset);
+            }
+        }
+        let more = rules.symbols_min.saturating_sub(chosen.len());
+        let others = by_name.iter().filter(|it| !chosen.contains(it)).copied();
+        let others: Vec<&Asset> = others.take(more).collect();
+        let all = chosen.into_iter().chain(others);
+        let seats = all.map(|it| (it.symbol.clone(), Form::default()));
         Self { seats: seats.collect(), resting: BTreeMap::new() }
     }
 
@@ -208,11 +236,12 @@ impl Members {
         }
     }
 
-    /// Carries a change out: who leaves rests, and who comes in begins anew.
+    /// Carries a change out: who leaves because of its trades rests, and who comes in begins anew.
     pub fn apply(&mut self, change: &Change, rules: &Rules) {
         self.resting.retain(|_, until| *until > change.at);
         for leaver in &change.evict {
-            if self.seats.remove(&leaver.symbol).is_some() {
+            let left = self.seats.remove(&leaver.symbol).is_some();
+            if left && !matches!(leaver.reason, Reason::Unlisted { .. }) {
                 self.resting.insert(leaver.symbol.clone(), change.at + rules.rest);
             }
         }
@@ -222,7 +251,7 @@ impl Members {
     }
 
     /// Those whose trades have gone badly, the worst first.
-    fn poor(&self, rules: &Rules) -> Vec<Leaver> {
+    pub fn poor(&self, rules: &Rules) -> Vec<Leaver> {
         let judged = self.seats.iter().filter_map(|(symbol, form)| {
             Some((form.level, Leaver { symbol: symbol.clone(), reason: form.judge(rules)? }))
         });
@@ -293,15 +322,6 @@ impl Decided for Change {
     }
 }
 
-/// What a review proposes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Review {
-    /// Who leaves because of how its trades went. That is a rule: nobody is asked.
-    pub poor: Change,
-    /// The list that is put to the vote; `None` where it would change nothing, or is too short.
-    pub listed: Option<Listed>,
-}
-
 /// A list that would take the place of the members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
@@ -313,44 +333,69 @@ pub struct Listed {
     pub change: Change,
 }
 
-/// Looks at the members at a moment; `scored` is the ranking of the run's symbols, once there are enough
-/// bars to measure them. `None` where nothing would change.
-pub fn review(
-    members: &Members,
-    scored: Option<&Scored>,
-    (rules, decision, at): (&Rules, &DecisionId, Time),
-) -> Option<Review> {
-    let poor = members.poor(rules);
-    let change = |evict, admit| {
-        let (decision, of) = (decision.clone(), members.symbols());
-        Change { decision, at, of, evict, admit }
-    };
-    let listed = scored.and_then(|scored| {
-        let scored = eligible(scored.clone(), members, &poor, (rules, at));
-        let diverse = scored.diverse(rules.symbols_max);
-        let (list, passed_over) = (diverse.list, diverse.passed_over);
-        let admit: Vec<Symbol> = list.iter().filter(|it| !members.holds(it)).cloned().collect();
-        if list.len() < rules.symbols_min {
-            return None;
-        }
-        let leaves = members.seats.keys().filter(|it| !list.contains(it));
-        let evict = leaves.map(|symbol| {
-            let known = poor.iter().find(|leaver| leaver.symbol == *symbol);
-            known.cloned().unwrap_or_else(|| {
-                let against = passed_over.get(symbol).map(ToString::to_string);
-                let excluded = || scored.candidate(symbol).map(|it| it.excluded.join("; "));
-                let reason = against.or_else(excluded).filter(|why| !why.is_empty());
-                let reason = reason.unwrap_or_else(|| "a metric has no value".to_owned());
-                Leaver { symbol: symbol.clone(), reason: Reason::Unlisted { reason } }
-            })
-        });
-        let change = Some(change(evict.collect(), admit)).filter(|it| !it.is_none())?;
-        let selected = scored.selected(list).ok()?;
-        Some(Listed { scored, selected, change })
-    });
+/// What a ranking says of the members.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Relisted {
+    /// Nobody new is on its list.
+    Same,
+    /// Too few symbols fit together.
+    Short {
+        /// Those that do.
+        fit: Vec<Symbol>,
+        /// What speaks against each other one.
+        against: BTreeMap<Symbol, String>,
+    },
+    /// This list, with somebody new on it.
+    List(Box<Listed>),
+}
+
+/// Who leaves because of how its trades went: by rule, nobody is asked. The last few stay.
+pub fn poor(members: &Members, (rules, decision, at): (&Rules, &DecisionId, Time)) -> Change {
     let room = members.seats.len().saturating_sub(rules.symbols_min);
-    let poor = change(poor.into_iter().take(room).collect(), Vec::new());
-    (listed.is_some() || !poor.is_none()).then_some(Review { poor, listed })
+    let evict = members.poor(rules).into_iter().take(room).collect();
+    Change { decision: decision.clone(), at, of: members.symbols(), evict, admit: Vec::new() }
+}
+
+/// What a ranking of the run's symbols says of the members.
+pub fn relist(
+    members: &Members,
+    scored: &Scored,
+    (rules, decision, at): (&Rules, &DecisionId, Time),
+) -> Relisted {
+    let poor = members.poor(rules);
+    let scored = eligible(scored.clone(), members, &poor, (rules, at));
+    let diverse = scored.diverse(rules.symbols_max);
+    let (list, passed_over) = (diverse.list, diverse.passed_over);
+    let against = |symbol: &Symbol| {
+        let passed = passed_over.get(symbol).map(ToString::to_string);
+        let excluded = || scored.candidate(symbol).map(|it| it.excluded.join("; "));
+        let said = passed.or_else(excluded).filter(|why| !why.is_empty());
+        said.unwrap_or_else(|| "a metric has no value".to_owned())
+    };
+    let selected = match scored.selected(list.clone()) {
+        Ok(selected) if list.len() >= rules.symbols_min => selected,
+        // A list that breaks a constraint is never made by the ranking; if it were, it would be none.
+        _ => {
+            let others = scored.candidates().iter().map(|known| &known.symbol);
+            let others = others.filter(|symbol| !list.contains(symbol));
+            let against = others.map(|symbol| (symbol.clone(), against(symbol))).collect();
+            return Relisted::Short { fit: list, against };
+        }
+    };
+    let admit: Vec<Symbol> = list.iter().filter(|it| !members.holds(it)).cloned().collect();
+    if admit.is_empty() {
+        return Relisted::Same;
+    }
+    let gone = members.seats.keys().filter(|it| !list.contains(it));
+    let leaver = |symbol: &Symbol| {
+        let known = poor.iter().find(|leaver| leaver.symbol == *symbol).cloned();
+        let unlisted = || Reason::Unlisted { reason: against(symbol) };
+        known.unwrap_or_else(|| Leaver { symbol: symbol.clone(), reason: unlisted() })
+    };
+    let evict = gone.map(leaver).collect();
+    let (decision, of) = (decision.clone(), members.symbols());
+    let change = Change { decision, at, of, evict, admit };
+    Relisted::List(Box::new(Listed { scored, selected, change }))
 }
 
 /// The ranking without those that may not be on a list now, and with members favoured.
@@ -369,4 +414,17 @@ fn eligible(
     let favoured = members.seats.keys().filter(|it| !poor.iter().any(|one| one.symbol == **it));
     scored.favour(&favoured.cloned().collect(), rules.margin);
     scored
+}
+
+fn of_one_issuer(a: &Asset, b: &Asset) -> bool {
+    let (one, other) = (issuer(&a.name), issuer(&b.name));
+    one == other && !one.is_empty()
+}
+
+fn of_one_sector(a: &Asset, b: &Asset) -> bool {
+    a.sector == b.sector && a.sector != UNKNOWN_SECTOR
+}
+
+fn of_one_class(a: &Asset, b: &Asset) -> bool {
+    a.class == b.class
 }

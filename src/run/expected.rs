@@ -91,9 +91,8 @@ fn selectors(prepared: &Prepared) -> Result<Vec<AgentPlan>, CliError> {
     let brief = serde_json::from_str(include_str!("../../tests/briefs/selection.json"));
     let brief: SelectionBrief =
         brief.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
-    let symbols = prepared.instruments.len().max(1);
-    let measured = prepared.config.universe.rules.measured_bars.max(1);
-    let votes = (prepared.tape.bars() / symbols / measured) as u64;
+    let longest = prepared.series.iter().map(|series| series.bars.len()).max().unwrap_or(0);
+    let votes = (longest / prepared.config.universe.rules.measured_bars.max(1)) as u64;
     let plan = |(name, agent): (&AgentName, &SelectionAgent)| AgentPlan {
         agent: name,
         team: Team::Selection,

@@ -9,7 +9,7 @@ use conclave_actors::selection::TEAM;
 use conclave_actors::selection::run::SelectionAgent;
 use conclave_actors::universe::{Terms, UniverseSetup};
 use conclave_domain::brief::selection::Constraints;
-use conclave_domain::market::asset::Asset;
+use conclave_domain::market::asset::{Asset, UNKNOWN_SECTOR};
 use conclave_domain::market::series::Series;
 use conclave_domain::market::tape::Instrument;
 use conclave_domain::role::AgentName;
@@ -23,8 +23,6 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::data;
 
-/// The sector of a symbol that is in no table of assets.
-const UNKNOWN: &str = "unknown";
 /// A table of assets that may lie beside files of bars.
 const TABLE: &str = "assets.csv";
 
@@ -122,15 +120,14 @@ fn known(source: &DataSource) -> Result<Vec<Asset>, CliError> {
     }
 }
 
-/// What a symbol is; one that is in no table, or there as something else, is of a sector of its own name,
-/// of which a list has two fifths at most.
+/// What a symbol is; one that is in no table, or there as something else, is of a sector that nobody knows.
 fn asset(instrument: &Instrument, known: &[Asset]) -> Asset {
     let Instrument { symbol, class, .. } = instrument;
     let found = known.iter().find(|asset| asset.symbol == *symbol && asset.class == *class);
     found.cloned().unwrap_or_else(|| Asset {
         symbol: symbol.clone(),
         class: *class,
-        sector: UNKNOWN.to_owned(),
+        sector: UNKNOWN_SECTOR.to_owned(),
         name: String::new(),
     })
 }

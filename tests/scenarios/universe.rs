@@ -45,14 +45,16 @@ fn a_universe_changes_as_the_run_goes_on_and_outlives_a_kill() {
     let admitted = |body: &Value| body["done"]["admit"].as_array().is_some_and(|it| !it.is_empty());
     assert!(reviewed.iter().any(admitted), "{reviewed:#?}");
     for body in &reviewed {
-        let of = body["done"]["of"].as_array().expect("members").len();
-        assert!((3..=10).contains(&of), "{body:#}");
+        let Some(of) = body["done"]["of"].as_array() else {
+            assert_eq!(body["code"], "universe.short", "{body:#}");
+            continue;
+        };
+        assert!((3..=10).contains(&of.len()), "{body:#}");
         let came = admitted(body);
         assert_eq!(came, !body["votes"].as_array().expect("votes").is_empty(), "{body:#}");
     }
     let outside = world.steps("whole", "candidate.denied");
     assert!(outside.iter().any(|it| it["body"]["code"] == "universe.outside"));
-    let notes = world.summary("whole")["notes"].to_string();
     assert!(notes.contains("the universe has changed"), "{notes}");
 
     // Slowed down, so that it is killed behind its first lists and before its last ones.

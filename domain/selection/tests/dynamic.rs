@@ -7,11 +7,15 @@ use proptest::prelude::*;
 
 use super::lists::{Sketch, names, sketched};
 use super::symbol;
-use crate::market::symbol::Symbol;
+use crate::brief::selection::Constraints;
+use crate::market::asset::Asset;
+use crate::market::symbol::{AssetClass, Symbol};
 use crate::order::DecisionId;
 use crate::ratio::Ratio;
 use crate::selection::Scored;
-use crate::selection::dynamic::{Change, Form, Members, Reason, Review, Rules, review};
+use crate::selection::dynamic::{
+    Change, Form, Listed, Members, Reason, Relisted, Rules, poor, relist,
+};
 use crate::time::Time;
 
 const NOON: Time = Time::from_ms(1_600_000_000_000);
@@ -30,12 +34,38 @@ fn strangers(scores: &[f64]) -> Scored {
     sketched(&all, &vec![Some(0.1); scores.len() * (scores.len() - 1) / 2])
 }
 
-fn members(of: &[&str], rules: &Rules) -> Members {
-    Members::baseline(of.iter().map(|name| symbol(name)), rules)
+/// An asset of a sector and an issuer of its own.
+fn asset(name: &str) -> Asset {
+    Asset {
+        symbol: symbol(name),
+        class: AssetClass::Equity,
+        sector: format!("sector of {name}"),
+        name: format!("{name} Works"),
+    }
 }
 
-fn reviewed(members: &Members, scored: Option<&Scored>, rules: &Rules, at: Time) -> Option<Review> {
-    review(members, scored, (rules, &DecisionId::of_run("a", 1, "universe"), at))
+fn baseline(assets: &[Asset], rules: &Rules) -> Members {
+    Members::baseline(&assets.iter().collect::<Vec<_>>(), rules, &Constraints::default())
+}
+
+fn members(of: &[&str], rules: &Rules) -> Members {
+    baseline(&of.iter().map(|name| asset(name)).collect::<Vec<_>>(), rules)
+}
+
+fn decision() -> DecisionId {
+    DecisionId::of_run("a", 1, "universe")
+}
+
+fn relisted(members: &Members, scored: &Scored, rules: &Rules, at: Time) -> Relisted {
+    relist(members, scored, (rules, &decision(), at))
+}
+
+#[track_caller]
+fn list(members: &Members, scored: &Scored, rules: &Rules, at: Time) -> Listed {
+    match relisted(members, scored, rules, at) {
+        Relisted::List(listed) => *listed,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn leavers(change: &Change) -> Vec<&str> {
@@ -72,11 +102,11 @@ fn the_worst_leave_first_and_three_stay() {
             five.closed(&symbol(name), Ratio::of(lost));
         }
     }
-    let found = reviewed(&five, None, &rules, NOON).unwrap();
-    assert_eq!((leavers(&found.poor), found.listed), (vec!["D", "B"], None));
-    five.apply(&found.poor, &rules);
+    let leaves = poor(&five, (&rules, &decision(), NOON));
+    assert_eq!(leavers(&leaves), ["D", "B"]);
+    five.apply(&leaves, &rules);
     assert_eq!(names(&five.symbols()), ["A", "C", "E"]);
-    assert_eq!(reviewed(&five, None, &rules, NOON), None, "three have to stay");
+    assert!(poor(&five, (&rules, &decision(), NOON)).is_none(), "three have to stay");
     assert!(five.resting()[&symbol("D")] > NOON);
 }
 
@@ -86,9 +116,9 @@ fn a_newcomer_takes_a_place_by_a_margin_only() {
     let held = members(&["S0", "S1", "S2"], &rules);
     for (score, enters) in [(0.70, false), (0.79, false), (0.81, true)] {
         let scored = strangers(&[0.9, 0.8, 0.7, score]);
-        let found = reviewed(&held, Some(&scored), &rules, NOON);
-        assert_eq!(found.is_some(), enters, "{score}");
-        let Some(listed) = found.and_then(|found| found.listed) else { continue };
+        let found = relisted(&held, &scored, &rules, NOON);
+        assert_eq!(found != Relisted::Same, enters, "{score}");
+        let Relisted::List(listed) = found else { continue };
         assert_eq!(
             (leavers(&listed.change), names(&listed.change.admit)),
             (vec!["S2"], vec!["S3"])
@@ -108,7 +138,11 @@ fn a_list_of_fewer_than_three_changes_nothing() {
         &[(0.9, 1, 0, false), (0.8, 1, 1, false), (0.7, 1, 2, false)],
         &[Some(0.1), Some(0.1), Some(0.1)],
     );
-    assert_eq!(reviewed(&held, Some(&scored), &rules, NOON), None);
+    let Relisted::Short { fit, against } = relisted(&held, &scored, &rules, NOON) else {
+        panic!("too few")
+    };
+    assert_eq!(names(&fit), ["S0"]);
+    assert!(against[&symbol("S1")].contains("at most 1 of sector 1"), "{against:?}");
 }
 
 #[test]
@@ -119,17 +153,23 @@ fn who_has_left_comes_back_when_it_has_rested() {
         held.closed(&symbol("S0"), Ratio::of(-0.02));
     }
     let scored = strangers(&[0.9, 0.8, 0.7, 0.6, 0.5]);
-    let found = reviewed(&held, Some(&scored), &rules, NOON).unwrap();
-    let listed = found.listed.unwrap();
+    let listed = list(&held, &scored, &rules, NOON);
     assert!(matches!(listed.change.evict[0].reason, Reason::Drawdown { .. }));
     held.apply(&listed.change, &rules);
     assert_eq!(names(&held.symbols()), ["S1", "S2", "S3", "S4"]);
     let before = NOON + rules.rest.saturating_sub(Duration::from_secs(1));
-    assert_eq!(reviewed(&held, Some(&scored), &rules, before), None, "it rests");
-    let after = reviewed(&held, Some(&scored), &rules, NOON + rules.rest).unwrap();
-    assert_eq!(names(&after.listed.unwrap().change.admit), ["S0"]);
+    assert_eq!(relisted(&held, &scored, &rules, before), Relisted::Same, "it rests");
+    let after = list(&held, &scored, &rules, NOON + rules.rest);
+    assert_eq!(names(&after.change.admit), ["S0"]);
+    held.apply(&after.change, &rules);
+    let unlisted = leavers(&after.change)[0].to_owned();
+    assert!(
+        !held.resting().contains_key(&symbol(&unlisted)),
+        "who was only outranked does not rest"
+    );
+    held.apply(&listed.change, &rules);
     let begun_anew = Form::default();
-    assert!(held.seats().all(|(_, form)| *form == begun_anew), "S4 has traded nothing yet");
+    assert!(held.seats().all(|(_, form)| *form == begun_anew), "nobody has traded since");
 }
 
 #[test]
@@ -137,9 +177,27 @@ fn a_change_is_about_the_members_that_it_was_made_for() {
     let rules = Rules::default();
     let held = members(&["S0", "S1", "S2"], &rules);
     let scored = strangers(&[0.9, 0.8, 0.7, 0.6]);
-    let change = reviewed(&held, Some(&scored), &rules, NOON).unwrap().listed.unwrap().change;
+    let change = list(&held, &scored, &rules, NOON).change;
     assert!(change.fits(&held));
     assert!(!change.fits(&members(&["S0", "S1", "S3"], &rules)));
+}
+
+#[test]
+fn a_baseline_is_taken_by_name_without_twins_and_without_too_much_of_one_kind() {
+    let rules = Rules::default();
+    let mut all: Vec<Asset> = (0..14).map(|at| asset(&format!("S{at:02}"))).collect();
+    all[1].name = all[0].name.clone();
+    for asset in &mut all[2..8] {
+        asset.sector = "energy".to_owned();
+    }
+    for asset in &mut all[8..12] {
+        asset.class = AssetClass::Crypto;
+    }
+    let found = baseline(&all, &rules);
+    let expected = ["S00", "S02", "S03", "S04", "S05", "S08", "S09", "S12", "S13"];
+    assert_eq!(names(&found.symbols()), expected, "no twin, four of energy, two coins");
+    let coins: Vec<Asset> = all[8..12].to_vec();
+    assert_eq!(names(&baseline(&coins, &rules).symbols()), ["S08", "S09", "S10"], "three at least");
 }
 
 #[test]
@@ -172,7 +230,8 @@ proptest! {
         cells in prop::collection::vec(prop::option::weighted(0.95, 0.0..0.9), 66),
     ) {
         let rules = Rules { rest: Duration::from_hours(2), ..Rules::default() };
-        let mut held = Members::baseline((0..12).map(|at| symbol(&format!("S{at}"))), &rules);
+        let all: Vec<Asset> = (0..12).map(|at| asset(&format!("S{at}"))).collect();
+        let mut held = baseline(&all, &rules);
         let mut at = NOON;
         for event in events {
             at = at + Duration::from_mins(30);
@@ -186,22 +245,18 @@ proptest! {
             let all: Vec<Sketch> =
                 (0..).zip(&scores).map(|(at, score)| (*score, at % 6, at, false)).collect();
             let scored = sketched(&all, &cells);
-            let Some(found) = reviewed(&held, Some(&scored), &rules, at) else { continue };
-            let resting: BTreeSet<Symbol> = held.resting().iter()
-                .filter(|(_, until)| **until > at)
-                .map(|(symbol, _)| symbol.clone())
-                .collect();
-            let change = match &found.listed {
-                Some(listed) => {
-                    prop_assert!(scored.selected(listed.selected.symbols().to_vec()).is_ok());
-                    prop_assert!(listed.change.admit.iter().all(|one| !resting.contains(one)));
-                    &listed.change
-                }
-                None => &found.poor,
-            };
-            prop_assert!(change.fits(&held) && !change.is_none());
-            held.apply(change, &rules);
-            if let Some(listed) = &found.listed {
+            let leaves = poor(&held, (&rules, &decision(), at));
+            prop_assert!(leaves.admit.is_empty() && leaves.fits(&held));
+            held.apply(&leaves, &rules);
+            if let Relisted::List(listed) = relisted(&held, &scored, &rules, at) {
+                let resting: BTreeSet<Symbol> = held.resting().iter()
+                    .filter(|(_, until)| **until > at)
+                    .map(|(symbol, _)| symbol.clone())
+                    .collect();
+                prop_assert!(scored.selected(listed.selected.symbols().to_vec()).is_ok());
+                prop_assert!(listed.change.admit.iter().all(|one| !resting.contains(one)));
+                prop_assert!(listed.change.fits(&held) && !listed.change.admit.is_empty());
+                held.apply(&listed.change, &rules);
                 let list: BTreeSet<Symbol> = listed.selected.symbols().iter().cloned().collect();
                 prop_assert_eq!(list.into_iter().collect::<Vec<_>>(), held.symbols());
             }

@@ -114,10 +114,11 @@ impl Inner {
             return json!({"schema": "universe/1", "enabled": false, "members": []});
         };
         let book = BookKind::decided_on(council.safety.standing().mode(Team::Trading));
+        let rules = council.rolls.rules().unwrap_or_default();
         let row = |(symbol, form): (&Symbol, &Form)| {
             json!({
                 "symbol": symbol, "trades": form.trades, "win_rate": form.win_rate(),
-                "drawdown": form.drawdown(),
+                "drawdown": form.drawdown(), "rest_due": form.judge(&rules),
             })
         };
         let members = stored.books.get(&book);
