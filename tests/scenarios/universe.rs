@@ -55,9 +55,9 @@ fn a_universe_changes_as_the_run_goes_on_and_outlives_a_kill() {
     }
     let outside = world.steps("whole", "candidate.denied");
     assert!(outside.iter().any(|it| it["body"]["code"] == "universe.outside"));
+    let notes = world.summary("whole")["notes"].to_string();
     assert!(notes.contains("the universe has changed"), "{notes}");
 
-    // Slowed down, so that it is killed behind its first lists and before its last ones.
     let mut killed = world.serve("killed", &with(&[&paced[..], &["killed"]].concat()));
     killed.wait("a second list", |_| {
         let log = fs::read_to_string(world.path("killed/audit-000001.jsonl")).unwrap_or_default();

@@ -101,7 +101,7 @@ impl Panel {
         agent: &AgentHandle<SelectionBrief>,
         brief: &SelectionBrief,
     ) -> Member<SelectionBrief> {
-        let track_record = self.score.track_record(agent.role.name);
+        let track_record = self.score.track_record_at(agent.role.name, brief.as_of);
         let brief = SelectionBrief { track_record, ..brief.clone() };
         Member { agent: agent.clone(), brief: Arc::new(brief) }
     }
