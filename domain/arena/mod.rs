@@ -5,6 +5,7 @@
 //! - [`snapshot`]: what everybody is shown at a tick.
 //! - [`size`], [`book`], [`season`]: from ratings to fills; nothing else moves money.
 //! - [`rule_contestant`]: contestants that need no model.
+//! - [`memory`]: what a contestant remembers of its own decisions.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`]: what a book from elsewhere must come to, line by line.
@@ -16,6 +17,7 @@ pub mod chat;
 pub mod foreign;
 pub mod ledger;
 pub mod market;
+pub mod memory;
 pub mod rule_contestant;
 pub mod season;
 pub mod size;
