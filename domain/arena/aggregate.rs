@@ -43,7 +43,7 @@ impl NoConsensus {
 pub struct Individual {
     /// Who.
     pub contestant: ContestantName,
-    /// How it ended: `decided`, `abstained`, `late`, `failed`, `excluded`.
+    /// How it ended: `decided`, `abstained`, `late`, `failed`, `review`, `denied`, `excluded`.
     pub outcome: &'static str,
     /// The rating, where it decided.
     pub rating: Option<Rating>,
@@ -228,5 +228,17 @@ mod tests {
         let three = vec![Brought::Excluded, Brought::Excluded, Brought::Excluded];
         let found = of([two, three].concat());
         assert_eq!((found.asked, found.majority_decision), (2, Some(Vote::Hold)));
+    }
+
+    /// An answer that nobody can read, and a call that a budget refused, are no votes, least of all HOLD.
+    #[test]
+    fn what_is_for_review_or_was_denied_is_no_vote() {
+        let review = Brought::Review { why: "Final verdict: SELL!".to_owned() };
+        let denied = Brought::Denied { code: "safety.model_usd_day".to_owned() };
+        let found = of(vec![decided(Rating::Buy, 0.5), decided(Rating::Buy, 0.5), review, denied]);
+        assert_eq!((found.asked, found.majority_decision), (4, Some(Vote::Buy)));
+        assert_eq!(found.vote_breakdown, [(Vote::Buy, 2)].into());
+        let words: Vec<&str> = found.individual_decisions.iter().map(|one| one.outcome).collect();
+        assert_eq!(words, ["decided", "decided", "review", "denied"]);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::book::{ContestantBook, Errors};
 use super::market::MarketKind;
-use super::season::Season;
+use super::season::{ContestantSpec, Season};
 use super::words::{ContestantName, TickId};
 use crate::book::BookError;
 use crate::fixed::{Money, Qty};
@@ -66,6 +66,18 @@ pub struct Row {
     pub fees: Money,
     /// Profit after fees.
     pub net: Money,
+    /// Questions that were put to its roles; none for a rule.
+    #[serde(default)]
+    pub calls: Option<u64>,
+    /// What their answers cost, dollars; not paid out of the book.
+    #[serde(default)]
+    pub model_cost: Option<Money>,
+    /// Profit after fees and after what the answers cost.
+    #[serde(default)]
+    pub net_of_model_cost: Option<Money>,
+    /// Tries to see what could not be known yet, by kind; nothing of it was shown.
+    #[serde(default)]
+    pub leaks: BTreeMap<String, u64>,
     /// Net over the starting cash.
     pub total_return: Figure,
     /// By session closes; see the board's basis.
@@ -153,7 +165,7 @@ pub fn board(season: &Season, data: &str) -> Result<Board, BoardError> {
         let Some(book) = season.books().get(&contestant.name) else { continue };
         let measured = measure(season, book)?;
         basis = basis.or(measured.as_ref().map(|it| it.basis.to_string()));
-        rows.push(row(&contestant.name, contestant.rule.name(), book, measured.as_ref())?);
+        rows.push(row(contestant, book, measured.as_ref())?);
     }
     rank(&mut rows);
     let curve = of_series(season, season.benchmark(), &Activity::default())?;
@@ -212,14 +224,14 @@ fn of_series(
 }
 
 fn row(
-    name: &ContestantName,
-    kind: &str,
+    ContestantSpec { name, kind, .. }: &ContestantSpec,
     book: &ContestantBook,
     metrics: Option<&Metrics>,
 ) -> Result<Row, BoardError> {
     let ledger = book.ledger();
     let view = book.view()?;
     let net = view.equity.minus(ledger.start())?;
+    let thinking = book.thinking();
     let mut refused: BTreeMap<String, u32> = BTreeMap::new();
     for refusal in book.history().iter().filter_map(|entry| entry.reason) {
         *refused.entry(refusal.as_str().to_owned()).or_default() += 1;
@@ -230,13 +242,17 @@ fn row(
         rank: None,
         medal: None,
         name: name.clone(),
-        kind: kind.to_owned(),
+        kind: kind.name().to_owned(),
         portfolio_value: view.equity,
         cash: view.cash,
         positions: view.held,
         gross: net.plus(ledger.fees())?,
         fees: ledger.fees(),
         net,
+        calls: kind.is_desk().then_some(thinking.calls),
+        model_cost: kind.is_desk().then_some(thinking.cost),
+        net_of_model_cost: kind.is_desk().then(|| net.minus(thinking.cost)).transpose()?,
+        leaks: thinking.leaks.clone(),
         total_return: total.map_err(|_| Reason::OutOfRange).into(),
         sharpe: figure(metrics, |it| it.sharpe),
         max_drawdown: figure(metrics, |it| it.max_drawdown),
@@ -267,10 +283,14 @@ fn rank(rows: &mut [Row]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arena::season::{ContestantKind, Rule};
 
     fn named(name: &str, net: i64) -> Row {
-        let book = ContestantBook::new("s", name.parse().unwrap(), Money::from_units(100).unwrap());
-        let made = row(&name.parse().unwrap(), "momentum", &book.unwrap(), None);
+        let cash = Money::from_units(100).unwrap();
+        let book = ContestantBook::new("s", name.parse().unwrap(), cash);
+        let kind = ContestantKind::Rule(Rule::BuyAndHold {});
+        let spec = ContestantSpec { name: name.parse().unwrap(), kind, cash };
+        let made = row(&spec, &book.unwrap(), None);
         Row { net: Money::from_raw(net), ..made.unwrap() }
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::market::{MarketRules, Refusal};
 use super::size::{Account, Executed, Opening, Wanting, execute, wanted};
-use super::words::{Brought, ContestantName, Rating, TickId};
+use super::words::{Answered, Brought, ContestantName, Rating, TickId};
 use crate::book::{Book, BookError};
 use crate::fixed::{Money, Price, Qty};
 use crate::market::symbol::Symbol;
@@ -57,6 +57,23 @@ pub struct Errors {
     pub failed: u32,
     /// It had nothing to say.
     pub abstained: u32,
+    /// Its answer cannot be read as a decision.
+    #[serde(default)]
+    pub review: u32,
+    /// Its budget refused the call.
+    #[serde(default)]
+    pub denied: u32,
+}
+
+/// What a contestant's thinking took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thinking {
+    /// Questions that were put to its roles.
+    pub calls: u64,
+    /// What their answers cost, dollars.
+    pub cost: Money,
+    /// Tries to see what could not be known yet, by kind.
+    pub leaks: BTreeMap<String, u64>,
 }
 
 /// A contestant's book.
@@ -71,6 +88,7 @@ pub struct ContestantBook {
     curve: Vec<(Time, Money)>,
     ratings: BTreeMap<Rating, u32>,
     errors: Errors,
+    thinking: Thinking,
     excluded: Option<String>,
     suspect: bool,
 }
@@ -102,6 +120,7 @@ impl ContestantBook {
             curve: Vec::new(),
             ratings: BTreeMap::new(),
             errors: Errors::default(),
+            thinking: Thinking::default(),
             excluded: None,
             suspect: false,
         })
@@ -130,6 +149,11 @@ impl ContestantBook {
     /// How often it brought nothing.
     pub const fn errors(&self) -> Errors {
         self.errors
+    }
+
+    /// What its thinking took; nothing of it is paid out of the book.
+    pub const fn thinking(&self) -> &Thinking {
+        &self.thinking
     }
 
     /// Why it takes no part any more, if so.
@@ -183,7 +207,21 @@ impl ContestantBook {
             }
             Brought::Late => self.errors.late = self.errors.late.saturating_add(1),
             Brought::Failed { .. } => self.errors.failed = self.errors.failed.saturating_add(1),
+            Brought::Review { .. } => self.errors.review = self.errors.review.saturating_add(1),
+            Brought::Denied { .. } => self.errors.denied = self.errors.denied.saturating_add(1),
             Brought::Excluded => {}
+        }
+        Ok(())
+    }
+
+    /// Counts what an answer took to think of.
+    pub(super) fn note_thinking(&mut self, answered: &Answered) -> Result<(), BookError> {
+        let thinking = &mut self.thinking;
+        thinking.calls = thinking.calls.saturating_add(u64::from(answered.calls));
+        thinking.cost = thinking.cost.plus(answered.cost)?;
+        for (kind, times) in &answered.leaks {
+            let count = thinking.leaks.entry(kind.clone()).or_default();
+            *count = count.saturating_add(u64::from(*times));
         }
         Ok(())
     }

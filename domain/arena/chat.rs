@@ -77,7 +77,7 @@ pub struct ChatStages {
 /// The last stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Final {
-    /// How it ended: `decided`, `abstained`, `late`, `failed`, `excluded`.
+    /// How it ended: `decided`, `abstained`, `late`, `failed`, `review`, `denied`, `excluded`.
     pub outcome: &'static str,
     /// The rating, where one was given.
     pub rating: Option<Rating>,
@@ -93,7 +93,10 @@ impl Final {
         let decision = brought.decision();
         let reasoning = match brought {
             Brought::Decided(decision) => decision.reasoning.clone(),
-            Brought::Abstained { why } | Brought::Failed { why } => why.clone(),
+            Brought::Abstained { why } | Brought::Failed { why } | Brought::Review { why } => {
+                why.clone()
+            }
+            Brought::Denied { code } => format!("its budget refused the call: {code}"),
             Brought::Late => "no answer before the tick closed".to_owned(),
             Brought::Excluded => "takes no part any more".to_owned(),
         };

@@ -6,6 +6,7 @@
 //! - [`size`], [`book`], [`season`]: from ratings to fills; nothing else moves money.
 //! - [`rule_contestant`]: contestants that need no model.
 //! - [`memory`]: what a contestant remembers of its own decisions.
+//! - [`desk`]: contestants that are twelve roles around a table.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`]: what a book from elsewhere must come to, line by line.
@@ -14,6 +15,7 @@ pub mod aggregate;
 pub mod board;
 pub mod book;
 pub mod chat;
+pub mod desk;
 pub mod foreign;
 pub mod ledger;
 pub mod market;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::chat::ChatStages;
+use crate::fixed::Money;
 use crate::market::symbol::Symbol;
 use crate::ratio::Ratio;
 use crate::time::Time;
@@ -180,6 +181,17 @@ pub enum Brought {
         /// Why.
         why: String,
     },
+    /// It answered, and nobody can say what: prose, another shape, a forbidden action. A person may look
+    /// at it; nothing is guessed from it.
+    Review {
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// It was not asked: its budget refused the call.
+    Denied {
+        /// The code of what refused it.
+        code: String,
+    },
     /// It takes no part any more.
     Excluded,
 }
@@ -192,6 +204,8 @@ impl Brought {
             Self::Abstained { .. } => "abstained",
             Self::Late => "late",
             Self::Failed { .. } => "failed",
+            Self::Review { .. } => "review",
+            Self::Denied { .. } => "denied",
             Self::Excluded => "excluded",
         }
     }
@@ -212,13 +226,22 @@ pub struct Answered {
     pub brought: BTreeMap<Symbol, Brought>,
     /// How it came to it, by symbol.
     pub chats: BTreeMap<Symbol, ChatStages>,
+    /// Questions that were put to its roles; a rule has none.
+    #[serde(default)]
+    pub calls: u32,
+    /// What the answers cost, dollars.
+    #[serde(default)]
+    pub cost: Money,
+    /// Tries to see what could not be known yet, by kind; nothing of it was shown.
+    #[serde(default)]
+    pub leaks: BTreeMap<String, u32>,
 }
 
 impl Answered {
     /// The same for every symbol, without a word on how.
     pub fn all<'a>(symbols: impl IntoIterator<Item = &'a Symbol>, brought: &Brought) -> Self {
         let brought = symbols.into_iter().map(|symbol| (symbol.clone(), brought.clone())).collect();
-        Self { brought, chats: BTreeMap::new() }
+        Self { brought, ..Self::default() }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use conclave_domain::arena::season::{ContestantSpec, Rule};
+use conclave_domain::arena::desk::DeskSpec;
+use conclave_domain::arena::season::{ContestantKind, ContestantSpec, Rule};
 use conclave_domain::arena::words::ContestantName;
 use conclave_domain::fixed::Money;
 use conclave_domain::ratio::Ratio;
@@ -40,6 +41,9 @@ pub enum ArenaFileError {
     /// The deadline is out of its bounds.
     #[error("season.deadline_s is {0}: 1 to {DEADLINE_MAX_S} is wanted")]
     Deadline(u64),
+    /// A contestant goes by nothing, or by two things.
+    #[error("{0}: a contestant has either a `rule` or a `desk`")]
+    Kind(ContestantName),
 }
 
 #[derive(Deserialize)]
@@ -66,7 +70,19 @@ struct RawContestant {
     #[serde(default = "yes")]
     enabled: bool,
     initial_cash: Money,
-    rule: Rule,
+    rule: Option<Rule>,
+    desk: Option<DeskSpec>,
+}
+
+impl RawContestant {
+    fn spec(self) -> Result<ContestantSpec, ArenaFileError> {
+        let kind = match (self.rule, self.desk) {
+            (Some(rule), None) => ContestantKind::Rule(rule),
+            (None, Some(desk)) => ContestantKind::Desk(desk),
+            _ => return Err(ArenaFileError::Kind(self.signature)),
+        };
+        Ok(ContestantSpec { name: self.signature, kind, cash: self.initial_cash })
+    }
 }
 
 const fn yes() -> bool {
@@ -84,17 +100,13 @@ impl ArenaFile {
             return Err(ArenaFileError::Deadline(season.deadline_s));
         }
         let enabled = contestant.into_iter().filter(|one| one.enabled);
-        let contestants = enabled.map(|one| ContestantSpec {
-            name: one.signature,
-            rule: one.rule,
-            cash: one.initial_cash,
-        });
+        let contestants: Result<_, _> = enabled.map(RawContestant::spec).collect();
         Ok(Self {
             name: season.name,
             slot: season.slot,
             shorts: season.shorts,
             deadline: Duration::from_secs(season.deadline_s),
-            contestants: contestants.collect(),
+            contestants: contestants?,
         })
     }
 }
@@ -121,6 +133,8 @@ mod tests {
             ("lookback = 20", "look = 20", "look"),
             ("deadline_s = 60", "deadline_s = 0", "deadline_s"),
             ("\"10000\"", "\"1e4O\"", "1e4O"),
+            ("rule = { kind = \"buy-and-hold\" }", "", "buy-and-hold: a contestant has either"),
+            ("rule = { kind = \"buy-and-hold\" }", "desk = { mind = \"crystal\" }", "crystal"),
         ] {
             let error = ArenaFile::read(&SHIPPED.replacen(from, to, 1)).unwrap_err();
             let source = std::error::Error::source(&error).map(ToString::to_string);

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use spec::{ContestantSpec, Rule, SeasonSpec, SpecFaults};
+pub use spec::{ContestantKind, ContestantSpec, Rule, SeasonSpec, SpecFaults};
 
 use super::aggregate::{Aggregate, aggregate};
 use super::book::{ContestantBook, Entry};
@@ -301,6 +301,7 @@ impl Season {
         let mut by_symbol: BTreeMap<Symbol, BTreeMap<ContestantName, Brought>> = BTreeMap::new();
         for name in self.names() {
             let mut answered = brought.remove(&name).unwrap_or_default();
+            self.note_thinking(&name, tick, &answered)?;
             for symbol in &asked {
                 let said = self.said(&name, answered.brought.remove(symbol));
                 self.take(&name, tick, symbol, &said)?;
@@ -328,6 +329,22 @@ impl Season {
             return Brought::Excluded;
         }
         brought.unwrap_or_else(|| Brought::Failed { why: "brought nothing".to_owned() })
+    }
+
+    /// Counts what an answer took; whatever the excluded send is not looked at.
+    fn note_thinking(
+        &mut self,
+        name: &ContestantName,
+        tick: TickId,
+        answered: &Answered,
+    ) -> Result<(), SeasonError> {
+        let book = self.books.get_mut(name).filter(|book| book.excluded().is_none());
+        match book.map(|book| book.note_thinking(answered)) {
+            Some(Err(error)) => {
+                self.exclude(name, &format!("the book is broken: {error}"), tick.at)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn take(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arena::desk::DeskSpec;
 use crate::arena::market::{MarketKind, MarketRules};
 use crate::arena::words::ContestantName;
 use crate::fixed::Money;
@@ -65,13 +66,49 @@ impl Rule {
     }
 }
 
+/// What a contestant goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContestantKind {
+    /// A rule.
+    Rule(Rule),
+    /// A desk of twelve roles.
+    Desk(DeskSpec),
+}
+
+impl ContestantKind {
+    /// Its word on the board.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Rule(rule) => rule.name(),
+            Self::Desk(desk) => desk.mind.name(),
+        }
+    }
+
+    /// Whether it puts questions to roles, which may cost something.
+    pub const fn is_desk(&self) -> bool {
+        matches!(self, Self::Desk(_))
+    }
+
+    fn faults(&self) -> Vec<String> {
+        match self {
+            Self::Rule(rule) => {
+                let found = rule.strategy().and_then(|strategy| strategy.validate().err());
+                found.map(|error| error.to_string()).into_iter().collect()
+            }
+            Self::Desk(desk) => desk.config.faults(),
+        }
+    }
+}
+
 /// One contestant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContestantSpec {
     /// Its signature.
     pub name: ContestantName,
-    /// What it goes by.
-    pub rule: Rule,
+    /// What it goes by: the key `rule` or the key `desk`.
+    #[serde(flatten)]
+    pub kind: ContestantKind,
     /// What its book begins with.
     pub cash: Money,
 }
@@ -131,9 +168,7 @@ impl SeasonSpec {
             if one.cash.raw() <= 0 {
                 faults.push(format!("{name}: the cash must be positive"));
             }
-            if let Some(Err(error)) = one.rule.strategy().map(|strategy| strategy.validate()) {
-                faults.push(format!("{name}: {error}"));
-            }
+            faults.extend(one.kind.faults().into_iter().map(|fault| format!("{name}: {fault}")));
         }
         if faults.is_empty() { Ok(()) } else { Err(SpecFaults(faults)) }
     }
@@ -157,7 +192,8 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_with_a_season_is_said_at_once() {
         let rule = Rule::Momentum { lookback: 0, threshold: Ratio::of(0.05) };
-        let one = ContestantSpec { name: "a".parse().unwrap(), rule, cash: Money::ZERO };
+        let kind = ContestantKind::Rule(rule);
+        let one = ContestantSpec { name: "a".parse().unwrap(), kind, cash: Money::ZERO };
         let spec = SeasonSpec {
             season: "No".to_owned(),
             market: MarketKind::Us,
@@ -170,5 +206,20 @@ mod tests {
         for part in ["season:", "slot:", "0 symbols", "another", "cash", "lookback"] {
             assert!(said.contains(part), "{part} is not in: {said}");
         }
+    }
+
+    /// A log names the hash of its specification: that of a season of rules is what it always was.
+    #[test]
+    fn a_contestant_by_rule_is_written_as_it_was_before_there_were_desks() {
+        let kind = ContestantKind::Rule(Rule::BuyAndHold {});
+        let cash = Money::from_units(1).unwrap();
+        let one = ContestantSpec { name: "a".parse().unwrap(), kind, cash };
+        let text = r#"{"name":"a","rule":{"kind":"buy-and-hold"},"cash":"1"}"#;
+        assert_eq!(serde_json::to_string(&one).unwrap(), text);
+        assert_eq!(serde_json::from_str::<ContestantSpec>(text).unwrap(), one);
+        let desk = r#"{"name":"a","desk":{"mind":"rules"},"cash":"1"}"#;
+        let desk: ContestantSpec = serde_json::from_str(desk).unwrap();
+        assert_eq!((desk.kind.name(), desk.kind.is_desk()), ("rules-desk", true));
+        assert!(serde_json::from_str::<ContestantSpec>(r#"{"name":"a","cash":"1"}"#).is_err());
     }
 }

@@ -27,7 +27,7 @@ fn name(text: &str) -> ContestantName {
 fn spec(market: MarketKind, shorts: bool, names: &[&str]) -> SeasonSpec {
     let contestants = names.iter().map(|one| ContestantSpec {
         name: name(one),
-        rule: Rule::BuyAndHold {},
+        kind: ContestantKind::Rule(Rule::BuyAndHold {}),
         cash: Money::from_units(10_000).unwrap(),
     });
     SeasonSpec {
@@ -71,7 +71,7 @@ fn says(rating: Rating) -> Brought {
 
 fn both(first: Rating, second: Rating) -> Answered {
     let brought = [(symbol("AAA"), says(first)), (symbol("BBB"), says(second))];
-    Answered { brought: brought.into(), chats: BTreeMap::new() }
+    Answered { brought: brought.into(), ..Answered::default() }
 }
 
 /// One tick in which all say the same; what was done at its opening comes back.
@@ -162,6 +162,37 @@ fn who_brings_nothing_has_failed_and_who_is_excluded_keeps_its_book() {
     let (at, bars) = slice(2, [(1_000, 1_000), (1_000, 1_000)]);
     season.on_slice(at, &bars).unwrap();
     assert!(matches!(season.close_tick(stranger), Err(SeasonError::Unknown(_))));
+}
+
+/// Goal: what cannot be read, and what a budget refused, moves nothing; what thinking took is counted beside
+/// the book and never out of it.
+#[test]
+fn what_is_for_review_moves_nothing_and_thinking_is_counted_beside_the_book() {
+    let mut season = Season::new(spec(MarketKind::Us, false, &["a"])).unwrap();
+    let review = Brought::Review { why: "Do not buy here".to_owned() };
+    let denied = Brought::Denied { code: "safety.no_model".to_owned() };
+    let brought = [(symbol("AAA"), review), (symbol("BBB"), denied)].into();
+    let answered = Answered {
+        brought,
+        calls: 24,
+        cost: "0.25".parse().unwrap(),
+        leaks: [("later_than_as_of".to_owned(), 2)].into(),
+        ..Answered::default()
+    };
+    for nth in 0..2 {
+        let opened = tick(&mut season, nth, [(1_000, 1_000), (1_000, 1_000)], &answered);
+        assert!(opened.entries.is_empty());
+    }
+    let board = board(&season, "").unwrap();
+    let row = &board.rows[0];
+    assert_eq!((row.errors.review, row.errors.denied), (2, 2));
+    assert!(row.ratings.is_empty() && row.positions.is_empty(), "it is not HOLD either");
+    // A contestant by rule has no such columns, whatever it sends; its book says what was counted.
+    assert_eq!((row.calls, row.model_cost), (None, None));
+    let book = &season.books()[&name("a")];
+    assert_eq!((book.thinking().calls, book.thinking().cost), (48, "0.5".parse().unwrap()));
+    assert_eq!(book.thinking().leaks["later_than_as_of"], 4);
+    assert_eq!(book.ledger().cash(), Money::from_units(10_000).unwrap());
 }
 
 #[test]

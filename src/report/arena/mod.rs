@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use conclave_domain::arena::aggregate::Aggregate;
 use conclave_domain::arena::board::{Board, Figure, Row};
-use conclave_domain::arena::book::Entry;
+use conclave_domain::arena::book::{Entry, Errors};
 use conclave_domain::arena::chat::ChatEntry;
 use conclave_domain::arena::season::{Exclusion, Season, SeasonSpec};
 use conclave_domain::arena::words::ContestantName;
@@ -163,13 +163,15 @@ fn trades(report: &ArenaReport) -> String {
 }
 
 /// The columns of the board for people, with what each row has there.
-pub fn columns() -> [&'static str; 14] {
+pub fn columns() -> [&'static str; 18] {
     [
         "",
         "contestant",
         "kind",
         "value",
         "net",
+        "model cost",
+        "net of it",
         "gross",
         "fees",
         "return",
@@ -178,6 +180,8 @@ pub fn columns() -> [&'static str; 14] {
         "trades",
         "won",
         "turnover",
+        "calls",
+        "leaks",
         "errors",
     ]
 }
@@ -192,12 +196,19 @@ pub fn cells(row: &Row) -> Vec<String> {
     let number = |figure: &Figure| {
         figure.value.map_or_else(|| "n/a".to_owned(), |value| format!("{:.2}", value.get()))
     };
-    let errors = row.errors;
+    // A rule thinks for nothing and asks nobody: there is no figure, which is not zero.
+    let money = |it: Option<Money>| it.map_or_else(|| "–".to_owned(), |it| format!("{it:.2}"));
+    let Errors { late, failed, review, denied, .. } = row.errors;
+    let errors: u64 = [late, failed, review, denied].into_iter().map(u64::from).sum();
+    let leaks = row.calls.map(|_| row.leaks.values().sum::<u64>().to_string());
+    let dash = || "–".to_owned();
     vec![
         row.name.to_string(),
         row.kind.clone(),
         format!("{:.2}", row.portfolio_value),
         format!("{:.2}", row.net),
+        money(row.model_cost),
+        money(row.net_of_model_cost),
         format!("{:.2}", row.gross),
         format!("{:.2}", row.fees),
         share(&row.total_return),
@@ -206,7 +217,9 @@ pub fn cells(row: &Row) -> Vec<String> {
         row.trades.to_string(),
         share(&row.win_rate),
         number(&row.turnover),
-        (u64::from(errors.late) + u64::from(errors.failed)).to_string(),
+        row.calls.map_or_else(dash, |calls| calls.to_string()),
+        leaks.unwrap_or_else(dash),
+        errors.to_string(),
     ]
 }
 

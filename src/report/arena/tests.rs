@@ -2,7 +2,7 @@
 
 use conclave_domain::arena::board::board;
 use conclave_domain::arena::market::MarketKind;
-use conclave_domain::arena::season::{ContestantSpec, Rule};
+use conclave_domain::arena::season::{ContestantKind, ContestantSpec, Rule};
 use conclave_domain::arena::words::{Answered, Brought, Decision, Rating};
 use conclave_domain::fixed::{Price, Volume};
 use conclave_domain::market::bar::Bar;
@@ -14,7 +14,7 @@ use super::*;
 fn season() -> Season {
     let contestant = |name: &str| ContestantSpec {
         name: name.parse().unwrap(),
-        rule: Rule::BuyAndHold {},
+        kind: ContestantKind::Rule(Rule::BuyAndHold {}),
         cash: Money::from_units(10_000).unwrap(),
     };
     let spec = SeasonSpec {

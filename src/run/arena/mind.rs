@@ -1,10 +1,12 @@
-//! The minds of contestants by rules, as the arena's actors want them.
+//! The minds of contestants, as the arena's actors want them.
 
 use std::sync::Arc;
 
 use conclave_actors::arena::{Mind, Question, Reply, Seat};
 use conclave_domain::arena::rule_contestant::RuleMind;
-use conclave_domain::arena::season::ContestantSpec;
+use conclave_domain::arena::season::{ContestantKind, ContestantSpec};
+
+use crate::cli::error::{CliError, ExitCode};
 
 /// Answers at once: a rule costs nothing and waits for nobody.
 struct ByRule(RuleMind);
@@ -17,7 +19,19 @@ impl Mind for ByRule {
 }
 
 /// A contestant's seat.
-pub(super) fn seat(spec: &ContestantSpec) -> Seat {
-    let rule = spec.rule;
-    Seat { name: spec.name.clone(), make: Arc::new(move || Box::new(ByRule(RuleMind::new(rule)))) }
+///
+/// # Errors
+/// When it is of a kind that cannot be seated (3).
+pub(super) fn seat(spec: &ContestantSpec) -> Result<Seat, CliError> {
+    let name = spec.name.clone();
+    match &spec.kind {
+        ContestantKind::Rule(rule) => {
+            let rule = *rule;
+            Ok(Seat { name, make: Arc::new(move || Box::new(ByRule(RuleMind::new(rule)))) })
+        }
+        ContestantKind::Desk(_) => {
+            let text = format!("{name}: desks cannot be seated yet");
+            Err(CliError::new(ExitCode::Config, text))
+        }
+    }
 }

@@ -95,7 +95,8 @@ async fn season_of(
     played: Played,
     opened: &Opened,
 ) -> Result<ArenaReport, CliError> {
-    let seats: Vec<Seat> = prepared.spec.contestants.iter().map(seat).collect();
+    let seats: Result<Vec<Seat>, CliError> = prepared.spec.contestants.iter().map(seat).collect();
+    let seats = seats?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
