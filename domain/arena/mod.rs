@@ -5,6 +5,7 @@
 //! - [`snapshot`]: what everybody is shown at a tick.
 //! - [`size`], [`book`], [`season`]: from ratings to fills; nothing else moves money.
 //! - [`rule_contestant`]: contestants that need no model.
+//! - [`gate`]: what a desk may know at a tick, and what it hears when it asks for more.
 //! - [`memory`]: what a contestant remembers of its own decisions.
 //! - [`desk`]: contestants that are twelve roles around a table.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
@@ -17,6 +18,7 @@ pub mod book;
 pub mod chat;
 pub mod desk;
 pub mod foreign;
+pub mod gate;
 pub mod ledger;
 pub mod market;
 pub mod memory;

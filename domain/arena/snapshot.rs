@@ -117,6 +117,12 @@ impl MarketView {
         Self { series, until }
     }
 
+    /// The same view as somebody had it at `until`; never a later one.
+    #[must_use]
+    pub fn until(self, until: Time) -> Self {
+        Self { until: until.min(self.until), ..self }
+    }
+
     /// A symbol's bars, oldest first; none for an unknown symbol.
     pub fn bars(&self, symbol: &Symbol) -> &[Bar] {
         let Some(series) = self.series.iter().find(|series| series.symbol == *symbol) else {

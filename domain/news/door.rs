@@ -174,6 +174,7 @@ impl NewsError {
 pub struct Item {
     id: String,
     known_at: Time,
+    event_at: Option<Time>,
     headline: String,
     body: String,
     source: Source,
@@ -190,6 +191,11 @@ impl Item {
     /// When it was known.
     pub const fn known_at(&self) -> Time {
         self.known_at
+    }
+
+    /// When that happened what it tells of, where the source says so.
+    pub const fn event_at(&self) -> Option<Time> {
+        self.event_at
     }
 
     /// One clean line.
@@ -268,13 +274,30 @@ impl Press {
     /// The places in [`Press::items`] of what a brief about a symbol looks at, at a time; the newest
     /// last.
     pub fn window(&self, symbol: &Symbol, as_of: Time) -> &[usize] {
-        let places = self.of.get(symbol).map(Vec::as_slice).unwrap_or_default();
-        let known_at = |place: &usize| self.items.get(*place).map_or(Time::EPOCH, Item::known_at);
-        let end = places.partition_point(|place| known_at(place) <= as_of);
-        let known = places.get(..end).unwrap_or_default();
-        let begin = known.partition_point(|place| !is_in_window(known_at(place), as_of));
-        let begin = begin.max(end.saturating_sub(ITEMS_MAX));
+        let known = self.places(symbol, as_of);
+        let begin = known.partition_point(|place| !is_in_window(self.known_at(*place), as_of));
+        let begin = begin.max(known.len().saturating_sub(ITEMS_MAX));
         known.get(begin..).unwrap_or_default()
+    }
+
+    /// Everything about a symbol that was known at a time, the newest last.
+    pub fn known(
+        &self,
+        symbol: &Symbol,
+        as_of: Time,
+    ) -> impl DoubleEndedIterator<Item = &Item> + '_ {
+        self.places(symbol, as_of).iter().filter_map(|place| self.items.get(*place))
+    }
+
+    /// The places of what was known about a symbol at a time.
+    fn places(&self, symbol: &Symbol, as_of: Time) -> &[usize] {
+        let places = self.of.get(symbol).map(Vec::as_slice).unwrap_or_default();
+        let end = places.partition_point(|place| self.known_at(*place) <= as_of);
+        places.get(..end).unwrap_or_default()
+    }
+
+    fn known_at(&self, place: usize) -> Time {
+        self.items.get(place).map_or(Time::EPOCH, Item::known_at)
     }
 }
 
@@ -317,7 +340,8 @@ impl Door<'_> {
         self.ids.insert(id.clone());
         let signs = self.signs(&headline, &body);
         let (headline, body, source) = (headline.text, body.text, raw.source);
-        Ok(Item { id, known_at, headline, body, source, symbols, signs })
+        let event_at = raw.event_at;
+        Ok(Item { id, known_at, event_at, headline, body, source, symbols, signs })
     }
 
     /// The symbols of an item that are traded, each once, in their order.
