@@ -17,8 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_domain::arena::book::BookView;
+use conclave_domain::arena::memory::Lesson;
 use conclave_domain::arena::snapshot::{MarketView, Snapshot};
 use conclave_domain::arena::words::{Answered, Brought, ContestantName};
+use conclave_domain::market::symbol::Symbol;
 use ractor::SpawnErr;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -47,6 +49,8 @@ pub struct Question {
     pub view: MarketView,
     /// Its own book.
     pub book: BookView,
+    /// What became of its own earlier decisions, by symbol, oldest first.
+    pub lessons: BTreeMap<Symbol, Vec<Lesson>>,
 }
 
 /// The way back to the tick. Dropped without an answer, it says that the contestant has failed.

@@ -7,7 +7,6 @@ use conclave_domain::arena::snapshot::Quote;
 use conclave_domain::arena::words::{Decision, Rating, TickId};
 use conclave_domain::fixed::{Money, Price, Volume};
 use conclave_domain::market::bar::Bar;
-use conclave_domain::market::symbol::Symbol;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::record::Digest;
 use conclave_domain::time::Time;
@@ -86,7 +85,8 @@ fn question() -> Question {
     };
     let cash = Money::from_units(1).unwrap();
     let book = BookView { cash, equity: cash, held: BTreeMap::new() };
-    Question { snapshot: Arc::new(snapshot), view: MarketView::new(Arc::new([]), at), book }
+    let (view, lessons) = (MarketView::new(Arc::new([]), at), BTreeMap::new());
+    Question { snapshot: Arc::new(snapshot), view, book, lessons }
 }
 
 async fn outcomes(arena: &Arena) -> BTreeMap<String, &'static str> {

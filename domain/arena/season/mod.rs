@@ -6,6 +6,7 @@
 //!
 //! - D-1: the same bars and the same answers give the same books, whoever was first.
 
+mod remember;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::aggregate::{Aggregate, aggregate};
 use super::book::{ContestantBook, Entry};
 use super::chat::{ChatEntry, Final};
 use super::market::MarketRules;
+use super::memory::{DeskMemory, Trail};
 use super::size::Opening;
 use super::snapshot::{Quote, Snapshot};
 use super::words::{Answered, Brought, ContestantName, TickId};
@@ -109,6 +111,10 @@ pub struct Season {
     quotes: BTreeMap<Symbol, Quote>,
     books: BTreeMap<ContestantName, ContestantBook>,
     benchmark: Benchmark,
+    /// The last closes of each symbol, warm ones too.
+    trails: BTreeMap<Symbol, Trail>,
+    /// What each contestant remembers; nobody reads another's.
+    memories: BTreeMap<ContestantName, DeskMemory>,
     exclusions: Vec<Exclusion>,
     /// The last tick and its snapshot's hash.
     tick: Option<(TickId, Digest)>,
@@ -140,6 +146,8 @@ impl Season {
             quotes,
             books,
             benchmark,
+            trails: BTreeMap::new(),
+            memories: BTreeMap::new(),
             exclusions,
             tick: None,
             open: None,
@@ -187,6 +195,7 @@ impl Season {
             let quote = Quote::after(self.quotes.get(symbol), bar);
             self.quotes.insert(symbol.clone(), quote);
         }
+        self.follow(slice);
         Ok(())
     }
 
@@ -220,6 +229,7 @@ impl Season {
             }
         }
         self.value_benchmark(at, slice)?;
+        self.resolve(at);
         let number = self.tick.map_or(0, |(tick, _)| tick.number.saturating_add(1));
         let tick = TickId { number, at };
         let (market, rules) = (self.rules.kind, self.rules.hash());
@@ -305,6 +315,7 @@ impl Season {
             for symbol in &asked {
                 let said = self.said(&name, answered.brought.remove(symbol));
                 self.take(&name, tick, symbol, &said)?;
+                self.note(&name, tick, symbol, &said);
                 chats.push(ChatEntry {
                     season: self.spec.season.clone(),
                     contestant: name.clone(),

@@ -136,7 +136,8 @@ impl Stage<'_> {
             }
             let book = book.view().map_err(|error| failed(&error))?;
             let (snapshot, view) = (Arc::clone(&snapshot), view.clone());
-            questions.insert(name.clone(), Question { snapshot, view, book });
+            let lessons = self.season.lessons(name);
+            questions.insert(name.clone(), Question { snapshot, view, book, lessons });
         }
         Ok(self.arena.ask(questions).await)
     }
