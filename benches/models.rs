@@ -29,7 +29,7 @@ use conclave::adapters::openai_http::OpenAiHttp;
 use conclave_actors::consensus::open_round;
 use conclave_actors::models::port::Model;
 use conclave_actors::models::{
-    Gateway, ModelBrain, Models, ProviderSettings, RouteSpec, RungSpec, wire,
+    Gateway, ModelBrain, Models, ProviderSettings, Retry, RouteSpec, RungSpec, wire,
 };
 use conclave_actors::runtime::brain::Brain;
 use conclave_actors::testkit::desk::{Desk, DeskSetup};
@@ -172,6 +172,7 @@ fn rung() -> RungSpec {
         max_tokens: 4_096,
         effort: None,
         deadline: Duration::from_secs(20),
+        retry: Retry::default(),
         routes: vec![route],
     }
 }

@@ -90,6 +90,7 @@ codes! {
     SafetyTeamHour = "safety.team_hour", "The team's paid consultations of this hour are spent.", "Wait, or raise `budgets.team_per_hour`.";
     SafetyAllHour = "safety.all_hour", "All paid consultations of this hour are spent.", "Wait, or raise `budgets.all_per_hour`.";
     SafetyRunConsultations = "safety.run_consultations", "The run's paid consultations are spent.", "Raise `budgets.training_run`.";
+    SafetyCallsTick = "safety.calls_tick", "The contestant's questions of this tick are spent.", "Raise `budget.calls_per_tick` of its models in the season's file, or give it fewer symbols or rounds.";
     SafetyActionsHour = "safety.actions_hour", "The actions of this hour are spent.", "Wait, or raise `budgets.actions_per_hour`.";
     SafetySpacing = "safety.spacing", "The same parameter was adjusted a moment ago.", "Wait for the spacing to pass.";
     SafetyCriticalDay = "safety.critical_day", "The critical actions of this day are spent.", "Wait for tomorrow.";

@@ -8,6 +8,7 @@
 //! - T-3: silence is never consent: who does not answer brings `late` or `failed`, never a rating.
 
 mod contestant;
+pub mod meter;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! One consultation of a model: attempts, pauses, another provider, one question again, within one
 //! deadline and one purse.
 //!
-//! Each route is tried up to three times where its provider fails in a way that passes, with pauses
+//! Each route is tried as often as its rung says where its provider fails in a way that passes, with pauses
 //! drawn from the question. Then the next route takes over; a model that does not exist any more ends
 //! the consultation of its rung, and whoever asks goes on with a cheaper one. An answer that cannot be read is asked for
 //! once more, with what was wrong with it; after that the agent abstains. For the guardian a second
@@ -31,13 +31,10 @@ use super::measure;
 use super::port::{Call, CallError, Model, Reply};
 use super::purse::Purse;
 use super::question::Asked;
-use super::rung::{RouteSpec, RungSpec};
+use super::rung::{Retry, RouteSpec, RungSpec};
 use super::tape::{ConsultLog, Sent, Served, What};
 use super::wire::{self, Failed, Question, Said};
 use crate::runtime::agent::{ConsultError, Entry};
-
-/// Repetitions of an attempt at one provider.
-pub(crate) const RETRIES_MAX: u32 = 2;
 
 /// A provider that has a rung's model.
 #[derive(Clone, Debug)]
@@ -206,11 +203,11 @@ impl<B: Serialize> Consultation<'_, B> {
                 let is_gone = matches!(nothing, Nothing::Barred(Barred::NoModel));
                 return Err(if is_gone { Missed::Gone(error) } else { Missed::Here(error) });
             };
+            let Retry { attempts, first_pause } = self.rung.retry;
+            let drawn = span.jitter.pause_from(first_pause, repeated);
             let pause = match trouble.remedy() {
-                Remedy::Retry => Some(span.jitter.pause(repeated)),
-                Remedy::RetryAfter(floor) => {
-                    Some(floor.saturating_add(span.jitter.pause(repeated)))
-                }
+                Remedy::Retry => Some(drawn),
+                Remedy::RetryAfter(floor) => Some(floor.saturating_add(drawn)),
                 Remedy::NextProvider => None,
                 over @ (Remedy::CheaperModel | Remedy::GiveUp) => {
                     let error = brain_error(route, &Nothing::Trouble(trouble));
@@ -223,7 +220,7 @@ impl<B: Serialize> Consultation<'_, B> {
                 }
             };
             let in_time = |pause: Duration| pause < span.until.duration_since(Instant::now());
-            match pause.filter(|pause| repeated < RETRIES_MAX && in_time(*pause)) {
+            match pause.filter(|pause| repeated + 1 < attempts && in_time(*pause)) {
                 Some(pause) => sleep_until(Instant::now() + pause).await,
                 None => return Err(Missed::Here(brain_error(route, &Nothing::Trouble(trouble)))),
             }

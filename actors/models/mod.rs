@@ -29,7 +29,7 @@ pub mod wire;
 pub use brain::{ModelBrain, Models};
 pub use gateway::{Gateway, ProviderSettings};
 pub use question::BrainError;
-pub use rung::{RouteSpec, RungSpec};
+pub use rung::{Retry, RouteSpec, RungSpec};
 pub use standing::ProviderStanding;
 
 #[cfg(test)]

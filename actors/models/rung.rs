@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use conclave_domain::llm::backoff::FIRST_MAX;
+
 use super::wire::{CacheTtl, Effort, Routing, Thinking};
 
 /// A provider that has the model of a rung.
@@ -23,6 +25,21 @@ pub struct RouteSpec {
     pub routing: Routing,
 }
 
+/// How often a provider is asked the same once more where it fails in a way that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first one included; 0 counts as 1.
+    pub attempts: u32,
+    /// The longest pause before the first repetition; each further one may be twice as long.
+    pub first_pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 3, first_pause: FIRST_MAX }
+    }
+}
+
 /// A model of the ladder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RungSpec {
@@ -34,6 +51,8 @@ pub struct RungSpec {
     pub effort: Option<Effort>,
     /// How long a consultation may take in all: retries, fallback and hedge included.
     pub deadline: Duration,
+    /// How a provider is asked again.
+    pub retry: Retry,
     /// Who has it, the first choice first; never empty.
     pub routes: Vec<RouteSpec>,
 }

@@ -5,11 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::book::{ContestantBook, Errors};
 use super::market::MarketKind;
+use super::model::{Contamination, Cutoff};
 use super::season::{ContestantSpec, Season};
 use super::words::{ContestantName, TickId};
 use crate::book::BookError;
@@ -78,6 +80,12 @@ pub struct Row {
     /// Tries to see what could not be known yet, by kind; nothing of it was shown.
     #[serde(default)]
     pub leaks: BTreeMap<String, u64>,
+    /// Whether its models may have seen the season's prices in training; none where no model thinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contamination: Option<Contamination>,
+    /// The last day that its models know, where it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knowledge_cutoff: Option<Cutoff>,
     /// Net over the starting cash.
     pub total_return: Figure,
     /// By session closes; see the board's basis.
@@ -165,7 +173,14 @@ pub fn board(season: &Season, data: &str) -> Result<Board, BoardError> {
         let Some(book) = season.books().get(&contestant.name) else { continue };
         let measured = measure(season, book)?;
         basis = basis.or(measured.as_ref().map(|it| it.basis.to_string()));
-        rows.push(row(contestant, book, measured.as_ref())?);
+        let mut row = row(contestant, book, measured.as_ref())?;
+        if let (Some(models), Some((first, _))) = (contestant.kind.models(), book.curve().first()) {
+            // A bar that closes at midnight belongs to the day that it was open on.
+            let day = season.spec().market.day_of(*first - Duration::from_millis(1));
+            row.contamination = Some(Contamination::of(models.knowledge_cutoff, day));
+            row.knowledge_cutoff = models.knowledge_cutoff;
+        }
+        rows.push(row);
     }
     rank(&mut rows);
     let curve = of_series(season, season.benchmark(), &Activity::default())?;
@@ -253,6 +268,8 @@ fn row(
         model_cost: kind.is_desk().then_some(thinking.cost),
         net_of_model_cost: kind.is_desk().then(|| net.minus(thinking.cost)).transpose()?,
         leaks: thinking.leaks.clone(),
+        contamination: None,
+        knowledge_cutoff: None,
         total_return: total.map_err(|_| Reason::OutOfRange).into(),
         sharpe: figure(metrics, |it| it.sharpe),
         max_drawdown: figure(metrics, |it| it.max_drawdown),

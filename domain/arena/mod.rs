@@ -8,6 +8,7 @@
 //! - [`gate`]: what a desk may know at a tick, and what it hears when it asks for more.
 //! - [`memory`]: what a contestant remembers of its own decisions.
 //! - [`desk`]: contestants that are twelve roles around a table.
+//! - [`model`]: the models that think for a desk.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`]: what a book from elsewhere must come to, line by line.
@@ -22,6 +23,7 @@ pub mod gate;
 pub mod ledger;
 pub mod market;
 pub mod memory;
+pub mod model;
 pub mod rule_contestant;
 pub mod season;
 pub mod size;

@@ -118,9 +118,20 @@ pub struct LiveBudgets {
     stored: BudgetSnapshot,
     adjusted_floor: Option<Time>,
     free: BTreeMap<Team, u64>,
+    /// Whether what counts on wall time is played again too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    books_all_again: bool,
 }
 
 impl LiveBudgets {
+    /// The same for whoever puts every paid question since that moment again, out of a tape, and books it
+    /// again at what it cost: nothing of a block is lost. What was under way at a kill is not on the tape;
+    /// the ledger of all runs has it.
+    #[must_use]
+    pub fn booking_all_again(&self) -> Self {
+        Self { books_all_again: true, ..self.clone() }
+    }
+
     /// The same with what counts on wall time as it was last written down: what was paid since is spent,
     /// although it is not played again.
     #[must_use]
@@ -188,8 +199,8 @@ impl Budgets {
     /// Budgets as they stood at one moment, for a run that plays everything since then again: what was
     /// reserved ahead on the trading clock is there to be given out again, to the same requests.
     ///
-    /// G-2: what counts on wall time is not played again. There a block that was reserved counts as
-    /// spent, as after any crash.
+    /// G-2: what counts on wall time is not played again, unless [`LiveBudgets::booking_all_again`] says
+    /// so. There a block that was reserved counts as spent, as after any crash.
     ///
     /// # Errors
     /// Everything in the configuration that passes a hard limit.
@@ -210,6 +221,7 @@ impl Budgets {
             let mut meter = Meter::restored(limit, spends.clone(), blocks.clone());
             match line.clock() {
                 Clock::Trading => meter.ahead = *ahead,
+                Clock::Wall if live.books_all_again => meter.ahead = *ahead,
                 Clock::Wall if *ahead > 0 => spend_block(&mut meter, line, *ahead, now),
                 Clock::Wall => {}
             }
@@ -226,6 +238,7 @@ impl Budgets {
             stored: self.snapshot_as(false),
             adjusted_floor: self.adjusted_floor,
             free: self.free.clone(),
+            books_all_again: false,
         })
     }
 

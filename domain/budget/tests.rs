@@ -345,4 +345,23 @@ fn a_moment_that_is_gone_on_from_gives_the_same_blocks_and_nothing_back() {
     }
 }
 
+/// Whoever puts the paid questions since a moment again too, and books them, finds budgets to the last
+/// permit; whoever does not has lost the rest of the block.
+#[test]
+fn budgets_whose_paid_questions_are_put_again_lose_no_block() {
+    let mut disk = None;
+    let mut budgets = Budgets::durable(config(), None, at(0)).unwrap();
+    for _ in 0..3 {
+        let request = ask(Team::Trading, "0.25");
+        let permit = permit_durably(&mut budgets, &mut disk, &request, at(0)).unwrap();
+        budgets.settle(permit, dollars("0.10"), at(0));
+    }
+    let live = budgets.live().unwrap();
+    let again = Budgets::resumed(config(), &live.booking_all_again(), at(5)).unwrap();
+    assert_eq!(again.remaining(at(5)), budgets.remaining(at(5)));
+    assert_eq!((again.run_costs(), again.live()), (budgets.run_costs(), budgets.live()));
+    let buried = Budgets::resumed(config(), &live, at(5)).unwrap();
+    assert!(buried.run_costs().total > budgets.run_costs().total, "a block counts as spent");
+}
+
 mod money;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::key::exchange_key;
 
-/// The longest pause before the first repetition; each further one may be twice as long.
+/// The longest pause before the first repetition unless configured otherwise; each further one may be
+/// twice as long.
 pub const FIRST_MAX: Duration = Duration::from_millis(500);
 /// The longest pause of all.
 pub const PAUSE_MAX: Duration = Duration::from_secs(8);
@@ -28,8 +29,13 @@ impl Jitter {
     /// The pause before the `nth` repetition, from 0: anything from nothing to the longest pause,
     /// which doubles with each.
     pub fn pause(self, nth: u32) -> Duration {
+        self.pause_from(FIRST_MAX, nth)
+    }
+
+    /// The same where the longest pause before the first repetition is `first`.
+    pub fn pause_from(self, first: Duration, nth: u32) -> Duration {
         let factor = 1_u32.checked_shl(nth).unwrap_or(u32::MAX);
-        let longest = FIRST_MAX.saturating_mul(factor).min(PAUSE_MAX);
+        let longest = first.saturating_mul(factor).min(PAUSE_MAX.max(first));
         let longest = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
         // The remainder's bias is a millionth of a pause.
         Duration::from_micros(mixed(self.0.wrapping_add(u64::from(nth))) % (longest + 1))
@@ -71,5 +77,17 @@ mod tests {
             assert!(*most <= longest && longest * 9 / 10 < *most, "{nth}: {most:?}");
             assert!(*least < longest / 10, "{nth}: {least:?}");
         }
+    }
+
+    #[test]
+    fn a_longer_first_pause_is_kept_even_beyond_the_longest() {
+        let drawn = |first: u64, nth| {
+            let all = (0..200)
+                .map(|seed| Jitter(mixed(seed)).pause_from(Duration::from_secs(first), nth));
+            all.max().unwrap()
+        };
+        assert!((Duration::from_millis(1_900)..=Duration::from_secs(2)).contains(&drawn(1, 1)));
+        assert!((Duration::from_secs(18)..=Duration::from_secs(20)).contains(&drawn(20, 3)));
+        assert_eq!(drawn(0, 3), Duration::ZERO);
     }
 }

@@ -26,7 +26,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a question in a replay waits for a provider that rests.
 pub const REST_MAX: Duration = Duration::from_mins(5);
 /// Worst cases that the permit of one consultation covers: an answer, and once more.
-const ATTEMPTS_PAID: u32 = 2;
+pub(super) const ATTEMPTS_PAID: u32 = 2;
 
 /// What the model brains of a process share.
 pub(super) async fn models(config: &Config) -> Result<Models, CliError> {
@@ -34,10 +34,10 @@ pub(super) async fn models(config: &Config) -> Result<Models, CliError> {
     let mut settings = BTreeMap::new();
     for name in [&config.models.primary, &config.models.fallback] {
         let Some(provider) = config.models.providers.get(name.as_str()) else { continue };
-        providers.insert(name.clone(), connect(name, provider).await?);
-        let per_minute = NonZeroU32::new(provider.requests_per_minute);
-        let in_flight = usize::try_from(provider.in_flight).unwrap_or(usize::MAX);
-        settings.insert(name.clone(), ProviderSettings { per_minute, in_flight });
+        let tiers = [Tier::Haiku, Tier::Sonnet, Tier::Opus];
+        let model = tiers.into_iter().find_map(|tier| provider.model(tier)).unwrap_or_default();
+        providers.insert(name.clone(), connect((name, name), &provider.url, model).await?);
+        settings.insert(name.clone(), taken_by(provider));
     }
     Ok(Models {
         providers,
@@ -57,16 +57,25 @@ pub(super) fn prices(config: &Config) -> Result<PriceTable, CliError> {
     })
 }
 
-async fn connect(
-    name: &str,
-    provider: &config::ProviderSettings,
+/// What a provider can take, as it is configured.
+pub(super) fn taken_by(provider: &config::ProviderSettings) -> ProviderSettings {
+    let per_minute = NonZeroU32::new(provider.requests_per_minute);
+    let in_flight = usize::try_from(provider.in_flight).unwrap_or(usize::MAX);
+    ProviderSettings { per_minute, in_flight }
+}
+
+/// Connects to a provider of this kind, called `name` in records; a server of one's own is asked by
+/// `model` what it can do.
+pub(super) async fn connect(
+    (kind, name): (&str, &str),
+    url: &str,
+    model: &str,
 ) -> Result<Arc<dyn Model>, CliError> {
     let refused = |error: &dyn std::error::Error| {
-        let text = format!("`providers.{name}` cannot be used: {error}");
+        let text = format!("`providers.{kind}` cannot be used: {error}");
         CliError::new(ExitCode::Config, text)
     };
-    let url = provider.url.as_str();
-    Ok(match name {
+    Ok(match kind {
         "anthropic" => {
             let key = key("ANTHROPIC_API_KEY")?;
             Arc::new(
@@ -79,9 +88,6 @@ async fn connect(
         }
         _ => {
             let key = Key::from_env("CONCLAVE_LOCAL_API_KEY").map_err(|error| refused(&error))?;
-            let tiers = [Tier::Haiku, Tier::Sonnet, Tier::Opus];
-            let model = tiers.into_iter().find_map(|tier| provider.model(tier));
-            let model = model.unwrap_or_default();
             let probed =
                 probe(url, key.as_ref(), model, PROBE_PATIENCE).await.map_err(|error| {
                     let text = format!("the server at {url} cannot be asked");
@@ -91,6 +97,18 @@ async fn connect(
             Arc::new(local.map_err(|error| refused(&error))?)
         }
     })
+}
+
+/// Looks for the key that a provider of this kind must have, and asks nobody.
+///
+/// # Errors
+/// When it is not there, or is none (3).
+pub(super) fn has_key(kind: &str) -> Result<(), CliError> {
+    match kind {
+        "anthropic" => key("ANTHROPIC_API_KEY").map(drop),
+        "openrouter" => key("OPENROUTER_API_KEY").map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// A key that must be there.

@@ -4,6 +4,7 @@
 //! Everything that asks a provider is put together here and nowhere else.
 
 mod connect;
+pub mod contestants;
 mod rungs;
 
 pub use connect::REST_MAX;

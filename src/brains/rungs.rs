@@ -1,7 +1,7 @@
 //! Which models an agent may ask: its tier's first, then the cheaper ones, each by every way there is.
 
 use conclave_actors::models::wire::{CacheTtl, Effort, MaxPrice, Routing, Thinking};
-use conclave_actors::models::{RouteSpec, RungSpec};
+use conclave_actors::models::{Retry, RouteSpec, RungSpec};
 use conclave_domain::llm::PriceTable;
 use conclave_domain::role::{Role, Tier};
 
@@ -46,6 +46,7 @@ fn rung((models, prices): Terms<'_>, tier: Tier) -> Option<RungSpec> {
         max_tokens: models.answer_max,
         effort: Some(effort(&models.effort)),
         deadline: models.deadline(tier),
+        retry: Retry::default(),
         routes: std::iter::once(first).chain(route(&models.fallback)).collect(),
     })
 }
@@ -69,12 +70,12 @@ fn route((models, prices): Terms<'_>, provider: &str, tier: Tier) -> Option<Rout
 }
 
 /// What a router may have a host take: no more than what is reserved for the call.
-fn max_price(prices: &PriceTable, model: &str) -> Option<MaxPrice> {
+pub(super) fn max_price(prices: &PriceTable, model: &str) -> Option<MaxPrice> {
     let tier = prices.price(model)?.first();
     Some(MaxPrice { prompt: tier.input, completion: tier.output })
 }
 
-fn effort(word: &str) -> Effort {
+pub(super) fn effort(word: &str) -> Effort {
     match word {
         "high" => Effort::High,
         "medium" => Effort::Medium,

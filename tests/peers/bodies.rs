@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use conclave_actors::models::port::{Dialect, Model};
 use conclave_actors::models::wire::{CacheTtl, Effort, MaxPrice, Routing, Thinking};
-use conclave_actors::models::{Gateway, ModelBrain, Models, RouteSpec, RungSpec};
+use conclave_actors::models::{Gateway, ModelBrain, Models, Retry, RouteSpec, RungSpec};
 use conclave_actors::runtime::agent::Entry;
 use conclave_actors::runtime::brain::{Ask, Brain as _, Spent};
 use conclave_actors::testkit::models::{Does, FakeProvider};
@@ -93,7 +93,8 @@ where
     let route =
         RouteSpec { provider: provider_name, model: model.clone(), thinking, cache, routing };
     let (max_tokens, deadline) = (4_096, Duration::from_secs(20));
-    let rung = RungSpec { model: model.clone(), max_tokens, effort, deadline, routes: vec![route] };
+    let (retry, routes) = (Retry::default(), vec![route]);
+    let rung = RungSpec { model: model.clone(), max_tokens, effort, deadline, retry, routes };
     let asked: Arc<dyn Model> = provider.clone();
     let models = Models {
         providers: BTreeMap::from([(name.to_owned(), asked)]),

@@ -18,7 +18,7 @@ use conclave::adapters::openai_http::{OpenAiHttp, probe};
 use conclave_actors::consensus::{Patience, Round, open_round};
 use conclave_actors::models::port::Model;
 use conclave_actors::models::wire::{Routing, Thinking};
-use conclave_actors::models::{Gateway, ModelBrain, Models, RouteSpec, RungSpec};
+use conclave_actors::models::{Gateway, ModelBrain, Models, Retry, RouteSpec, RungSpec};
 use conclave_actors::runtime::agent::ConsultError;
 use conclave_actors::runtime::brain::Brain;
 use conclave_actors::runtime::roster;
@@ -231,7 +231,8 @@ async fn desk(provider: Arc<dyn Model>, model: &str, deadline: Duration) -> Desk
     };
     let model = model.to_owned();
     let (max_tokens, routes) = (2_048, vec![route]);
-    let rung = RungSpec { model: model.clone(), max_tokens, effort: None, deadline, routes };
+    let retry = Retry::default();
+    let rung = RungSpec { model: model.clone(), max_tokens, effort: None, deadline, retry, routes };
     let models = Models {
         providers: BTreeMap::from([(name, provider)]),
         gateway: Gateway::new(BTreeMap::new()),

@@ -224,6 +224,16 @@ impl End {
     pub(crate) const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled { .. })
     }
+
+    /// What the consultation has cost.
+    pub(crate) const fn cost(&self) -> Money {
+        match self {
+            Self::Answered { cost, .. } | Self::Failed { cost, .. } | Self::Cancelled { cost } => {
+                *cost
+            }
+            Self::Denied { .. } | Self::Rules { .. } => Money::ZERO,
+        }
+    }
 }
 
 /// Where a tape's lines go.

@@ -169,12 +169,20 @@ impl<B: Serialize> Inner<B> {
 pub struct ReplayThenLive<B> {
     recorded: RecordedByTape<B>,
     live: ModelBrain<B>,
+    /// Whether what is given again is booked again, at what it cost then.
+    books_again: bool,
 }
 
 impl<B> ReplayThenLive<B> {
-    /// A brain of both.
+    /// A brain of both, for budgets that know already what was paid.
     pub const fn new(recorded: RecordedByTape<B>, live: ModelBrain<B>) -> Self {
-        Self { recorded, live }
+        Self { recorded, live, books_again: false }
+    }
+
+    /// A brain of both, for budgets as they stood before the first question of the tape that is put
+    /// again: what it cost then is booked now, and paid to nobody.
+    pub const fn booking_again(recorded: RecordedByTape<B>, live: ModelBrain<B>) -> Self {
+        Self { recorded, live, books_again: true }
     }
 }
 
@@ -203,10 +211,12 @@ impl<B: Serialize + Debug + Send + Sync + 'static> Brain<B> for ReplayThenLive<B
             .shelf
             .next(&place)
             .filter(|consult| matches!(consult.end, End::Answered { .. } | End::Failed { .. }));
+        let cost = found.as_ref().map_or(Money::ZERO, |consult| consult.end.cost());
         match found.map(|consult| inner.give(&ask, consult)) {
             Some(Ok(given)) => {
-                ask.spent.set(Money::ZERO);
-                Box::pin(async move { given })
+                let cost = if self.books_again { cost } else { Money::ZERO };
+                ask.spent.set(cost);
+                Box::pin(async move { given.map(|thought| Thought { cost, ..thought }) })
             }
             Some(Err(_)) | None => self.live.think(ask),
         }

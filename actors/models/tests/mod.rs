@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::port::{Dialect, Model};
 use super::tape::Recorder;
 use super::wire::{Routing, Thinking};
-use super::{Gateway, ModelBrain, Models, ProviderSettings, RouteSpec, RungSpec};
+use super::{Gateway, ModelBrain, Models, ProviderSettings, Retry, RouteSpec, RungSpec};
 use crate::runtime::agent::{ConsultError, Entry};
 use crate::runtime::brain::{Ask, Brain, Spent, Thought};
 use crate::testkit::models::{Does, FakeProvider, MemoryTape};
@@ -181,6 +181,7 @@ fn rung() -> RungSpec {
         max_tokens: 4_096,
         effort: None,
         deadline: DEADLINE,
+        retry: Retry::default(),
         routes: vec![route("one", FIRST), route("two", SECOND)],
     }
 }

@@ -197,6 +197,21 @@ async fn what_the_tape_does_not_have_is_asked_live() {
     assert_eq!((spent.get(), world.one.arrived()), (Some(world.one.bill()), asked + 1));
 }
 
+/// G-3: where budgets go on from before what the tape holds, they come to what they came to then, and
+/// nobody is asked or paid twice.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_again_may_be_booked_again_at_what_it_cost() {
+    let world = World::new();
+    live(&world).await;
+    let asked = world.one.arrived();
+    let brain = ReplayThenLive::booking_again(recorded(&world, &shelf(&world)), world.sizer());
+    let paid = brain.paid(&sample::entry(), &world.limits).unwrap();
+    let Question { ask, spent } = world.ask(entry(), 1, Some(paid.rungs[0].clone()));
+    let thought = brain.think(ask).await.unwrap();
+    assert_eq!((thought.cost, spent.get()), (world.one.bill(), Some(world.one.bill())));
+    assert_eq!(world.one.arrived(), asked);
+}
+
 /// Nothing but the headers that are listed is kept, and every exchange stands there with its cost.
 #[tokio::test(start_paused = true)]
 async fn a_tape_holds_every_exchange_and_no_other_header() {

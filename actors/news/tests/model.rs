@@ -14,7 +14,7 @@ use crate::models::tape::read::Tape;
 use crate::models::tape::recorded::RecordedByTape;
 use crate::models::tape::{Header, Recorder, TapeLine};
 use crate::models::wire::{Routing, Thinking};
-use crate::models::{Gateway, ModelBrain, Models, RouteSpec, RungSpec};
+use crate::models::{Gateway, ModelBrain, Models, Retry, RouteSpec, RungSpec};
 use crate::testkit::desk::{Desk, DeskSetup};
 use crate::testkit::models::{Does, FakeProvider, MemoryTape};
 
@@ -40,8 +40,9 @@ fn rungs() -> Vec<RungSpec> {
         routing: Routing::default(),
     };
     let deadline = Duration::from_secs(8);
-    let routes = vec![route];
-    vec![RungSpec { model: MODEL.to_owned(), max_tokens: 4_096, effort: None, deadline, routes }]
+    let (retry, routes) = (Retry::default(), vec![route]);
+    let (max_tokens, effort) = (4_096, None);
+    vec![RungSpec { model: MODEL.to_owned(), max_tokens, effort, deadline, retry, routes }]
 }
 
 /// A provider that takes a second, a tape, and the desk whose safety gives the leave.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arena::model::ModelSpec;
+
 /// A seat at the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,6 +218,33 @@ pub struct DeskSpec {
     /// How it comes to a decision.
     #[serde(default)]
     pub config: DeskConfig,
+    /// The models, where they think.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<ModelSpec>>,
+}
+
+impl DeskSpec {
+    /// Its word on the board: its model that judges, or its mind.
+    pub fn kind(&self) -> &str {
+        self.model.as_ref().map_or(self.mind.name(), |model| &model.first.deep)
+    }
+
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.config.faults();
+        match (self.mind, &self.model) {
+            (DeskMind::Model, None) => faults.push(
+                "desk.model is missing: a desk of models names its provider and its models"
+                    .to_owned(),
+            ),
+            (DeskMind::Rules, Some(_)) => {
+                faults.push("desk.model is there, but the desk thinks by rules".to_owned());
+            }
+            (DeskMind::Model, Some(model)) => faults.extend(model.faults()),
+            (DeskMind::Rules, None) => {}
+        }
+        faults
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arena::desk::DeskSpec;
 use crate::arena::market::{MarketKind, MarketRules};
+use crate::arena::model::ModelSpec;
 use crate::arena::words::ContestantName;
 use crate::fixed::Money;
 use crate::market::symbol::Symbol;
@@ -78,10 +79,18 @@ pub enum ContestantKind {
 
 impl ContestantKind {
     /// Its word on the board.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Rule(rule) => rule.name(),
-            Self::Desk(desk) => desk.mind.name(),
+            Self::Desk(desk) => desk.kind(),
+        }
+    }
+
+    /// The models that think for it, where any do.
+    pub fn models(&self) -> Option<&ModelSpec> {
+        match self {
+            Self::Rule(_) => None,
+            Self::Desk(desk) => desk.model.as_deref(),
         }
     }
 
@@ -96,7 +105,7 @@ impl ContestantKind {
                 let found = rule.strategy().and_then(|strategy| strategy.validate().err());
                 found.map(|error| error.to_string()).into_iter().collect()
             }
-            Self::Desk(desk) => desk.config.faults(),
+            Self::Desk(desk) => desk.faults(),
         }
     }
 }

@@ -70,6 +70,11 @@ pub(super) fn text(board: &Board, medals: bool) -> String {
             let _ = writeln!(text, "{} has no rank: {why}", row.name);
         }
     }
+    for row in &board.rows {
+        if let Some(caveat) = arena::caveat(row) {
+            let _ = writeln!(text, "{}: {caveat}", row.name);
+        }
+    }
     let share = |figure: &Figure| {
         figure.value.map_or_else(|| "n/a".to_owned(), |it| format!("{:.2} %", it.get() * 100.0))
     };

@@ -11,6 +11,7 @@ use super::board;
 use crate::cli::config;
 use crate::cli::error::CliError;
 use crate::cli::format::{Format, write_json};
+use crate::config::arena::ModelChoice;
 use crate::run::arena::{Span, fresh, play, prepare};
 use crate::run::select::{Source, Synthetic};
 
@@ -19,8 +20,9 @@ use crate::run::select::{Source, Synthetic};
 #[command(
     after_help = "Without --data or --synthetic it is played on the last 252 sessions of the embedded bars. Every \
     contestant is shown the same at every close, has a book of its own, and is filled at the next opening by \
-    the rules of the market, with slippage and fees. Nothing leaves this machine. Exit codes: 0 a board, 3 a \
-    season that is none, 5 a file or symbol that is not there, 8 bars that make no season, or --resume of \
+    the rules of the market, with slippage and fees. Nothing leaves this machine but what contestants of \
+    models ask, and none of those takes part unless it is named. Exit codes: 0 a board, 3 a season that is \
+    none or a key that is missing, 5 a file or symbol that is not there, 8 bars that make no season, or --resume of \
     another one."
 )]
 pub struct RunArgs {
@@ -57,6 +59,10 @@ pub struct RunArgs {
     /// The season and its contestants, in the form of config/arena.toml, which is played when not given.
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
+    /// Contestants of models that take part, by their signatures, or `all`; those that the season's file
+    /// enables when not given. They ask their providers and cost money.
+    #[arg(long, value_name = "NAMES|all")]
+    pub models: Option<ModelChoice>,
     /// The season's directory; runs/arena-NAME-N when not given.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -104,7 +110,9 @@ pub(super) fn run(
 ) -> Result<(), CliError> {
     let loaded = config::load(file, &[])?;
     let (source, words) = args.source();
-    let prepared = prepare((&source, words), &args.symbols, args.span(), args.spec.as_deref())?;
+    let choice = args.models.clone().unwrap_or_default();
+    let spec = (args.spec.as_deref(), &choice);
+    let prepared = prepare((&source, words), &args.symbols, args.span(), spec)?;
     let (dir, resume) = match (&args.resume, &args.out) {
         (Some(dir), _) => (dir.clone(), true),
         (None, Some(dir)) => (dir.clone(), false),

@@ -12,6 +12,7 @@ use conclave_domain::arena::aggregate::Aggregate;
 use conclave_domain::arena::board::{Board, Figure, Row};
 use conclave_domain::arena::book::{Entry, Errors};
 use conclave_domain::arena::chat::ChatEntry;
+use conclave_domain::arena::model::Contamination;
 use conclave_domain::arena::season::{Exclusion, Season, SeasonSpec};
 use conclave_domain::arena::words::ContestantName;
 use conclave_domain::fixed::Money;
@@ -198,6 +199,8 @@ pub fn cells(row: &Row) -> Vec<String> {
     };
     // A rule thinks for nothing and asks nobody: there is no figure, which is not zero.
     let money = |it: Option<Money>| it.map_or_else(|| "–".to_owned(), |it| format!("{it:.2}"));
+    // An answer costs a fraction of a cent.
+    let cost = |it: Option<Money>| it.map_or_else(|| "–".to_owned(), |it| format!("{it:.4}"));
     let Errors { late, failed, review, denied, .. } = row.errors;
     let errors: u64 = [late, failed, review, denied].into_iter().map(u64::from).sum();
     let leaks = row.calls.map(|_| row.leaks.values().sum::<u64>().to_string());
@@ -207,7 +210,7 @@ pub fn cells(row: &Row) -> Vec<String> {
         row.kind.clone(),
         format!("{:.2}", row.portfolio_value),
         format!("{:.2}", row.net),
-        money(row.model_cost),
+        cost(row.model_cost),
         money(row.net_of_model_cost),
         format!("{:.2}", row.gross),
         format!("{:.2}", row.fees),
@@ -231,6 +234,21 @@ pub fn place(row: &Row, medals: bool) -> String {
         (Some(3), _) if medals => "🥉".to_owned(),
         (_, Some(rank)) => rank.to_string(),
         (_, None) => "–".to_owned(),
+    }
+}
+
+/// What a reader of a row must know of its models: whether they may have seen these prices in training.
+pub fn caveat(row: &Row) -> Option<String> {
+    let until = row.knowledge_cutoff.map(|day| day.to_string()).unwrap_or_default();
+    match row.contamination? {
+        Contamination::Clean => None,
+        Contamination::Contaminated => Some(format!(
+            "its models know the world until {until}: they may have seen these prices in training"
+        )),
+        Contamination::Unknown => Some(
+            "nobody has said until when its models were trained: they may have seen these prices"
+                .to_owned(),
+        ),
     }
 }
 

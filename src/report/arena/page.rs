@@ -9,7 +9,7 @@ use maud::{Markup, PreEscaped, html};
 use super::super::chart::Failure;
 use super::super::page::document;
 use super::lines::{COLOURS, draw_lines};
-use super::{ArenaReport, CHATS_MAX, cells, columns, place, why_unranked};
+use super::{ArenaReport, CHATS_MAX, caveat, cells, columns, place, why_unranked};
 
 /// The whole page.
 pub(super) fn html(report: &ArenaReport) -> Result<String, Failure> {
@@ -68,6 +68,9 @@ fn leaderboard(report: &ArenaReport) -> Markup {
         @for row in &board.rows {
             @if let Some(why) = why_unranked(row) {
                 p.warn { (row.name) " has no rank: " (why) }
+            }
+            @if let Some(why) = caveat(row) {
+                p.dim { (row.name) ": " (why) "." }
             }
             @if !row.refused.is_empty() {
                 p.dim {

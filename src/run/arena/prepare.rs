@@ -14,7 +14,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::cli::error::{CliError, ExitCode};
-use crate::config::arena::{ArenaFile, SHIPPED};
+use crate::config::arena::{ArenaFile, ModelChoice, SHIPPED};
 use crate::files;
 use crate::run::select::{Source, load};
 
@@ -60,9 +60,9 @@ pub(crate) fn prepare(
     (source, words): (&Source, String),
     symbols: &[Symbol],
     span: Span,
-    file: Option<&Path>,
+    (file, models): (Option<&Path>, &ModelChoice),
 ) -> Result<Prepared, CliError> {
-    let ArenaFile { name, slot, shorts, deadline, contestants } = read(file)?;
+    let ArenaFile { name, slot, shorts, deadline, contestants } = read(file, models)?;
     // Cut before splits are taken into account: no later split shows in an earlier price.
     let universe = load(source, symbols, span.until.map(midnight_after))?;
     let mut series: Vec<Series> = universe.listed.into_iter().map(|it| it.series).collect();
@@ -82,9 +82,9 @@ pub(crate) fn prepare(
     Ok(Prepared { spec, deadline, series: series.into(), data, from, ticks, source: words })
 }
 
-fn read(file: Option<&Path>) -> Result<ArenaFile, CliError> {
+fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {
     let Some(path) = file else {
-        return ArenaFile::read(SHIPPED).map_err(|error| {
+        return ArenaFile::read(SHIPPED, models).map_err(|error| {
             CliError::new(ExitCode::Config, "the shipped season").caused_by(error)
         });
     };
@@ -96,7 +96,8 @@ fn read(file: Option<&Path>) -> Result<ArenaFile, CliError> {
     }
     let text = files::read_to_string(path)
         .map_err(|error| named(ExitCode::NotFound, "cannot be read").caused_by(error))?;
-    ArenaFile::read(&text).map_err(|error| named(ExitCode::Config, "is no season").caused_by(error))
+    ArenaFile::read(&text, models)
+        .map_err(|error| named(ExitCode::Config, "is no season").caused_by(error))
 }
 
 /// The end of a day as far as bars go: shares close long before, coins exactly then.

@@ -1,0 +1,193 @@
+//! The brains of an arena's contestants: one gateway and one connection to each provider for all of them,
+//! and for each its own models, tape and meter.
+//!
+//! A contestant stands for its models: no cheaper one answers in their place, and no rule. Another
+//! provider may, where the season's file names one, and the tape says which it was.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_actors::arena::meter::{Meter, Metered};
+use conclave_actors::models::tape::recorded::{RecordedByTape, ReplayThenLive};
+use conclave_actors::models::tape::shelf::Shelf;
+use conclave_actors::models::wire::{CacheTtl, Routing, Thinking};
+use conclave_actors::models::{Gateway, ModelBrain, Models, Retry, RouteSpec, RungSpec};
+use conclave_actors::runtime::agent::Entry;
+use conclave_actors::runtime::brain::Brain;
+use conclave_domain::arena::model::{LOCAL, ModelSpec};
+use conclave_domain::limits::Limits;
+use serde::Serialize;
+
+use super::connect::{ATTEMPTS_PAID, connect, has_key, prices, taken_by};
+use super::{recorder, rungs};
+use crate::adapters::tape_files;
+use crate::cli::error::{CliError, ExitCode};
+use crate::config::Config;
+
+/// Looks whether models can be asked at all, and asks nobody: keys are there, prices are known.
+///
+/// # Errors
+/// When one is missing (3).
+pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
+    let prices = prices(config)?;
+    for spec in specs {
+        for (provider, model) in [true, false].into_iter().flat_map(|judges| spec.ways(judges)) {
+            has_key(provider)?;
+            if provider != LOCAL && prices.price(model).is_none() {
+                let text = format!(
+                    "the price table has no row for `{model}`: what it may cost could not be reserved; \
+                     give it a row by `models.prices`"
+                );
+                return Err(CliError::new(ExitCode::Config, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Connects to every provider that these models are asked at. Inside a runtime.
+///
+/// # Errors
+/// When a key, a price or an address is missing or wrong (3), or a server does not answer (9).
+pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Models, CliError> {
+    let mut providers = BTreeMap::new();
+    let mut settings = BTreeMap::new();
+    for spec in specs {
+        for (kind, model) in spec.ways(false) {
+            let name = called(kind, spec);
+            if providers.contains_key(&name) {
+                continue;
+            }
+            let Some(configured) = config.models.providers.get(kind) else { continue };
+            let own = spec.url.as_deref().filter(|_| kind == LOCAL);
+            let url = own.unwrap_or(&configured.url);
+            let provider = connect((kind, &name), url, model).await?;
+            settings.insert(name.clone(), taken_by(configured));
+            providers.insert(name, provider);
+        }
+    }
+    Ok(Models {
+        providers,
+        gateway: Gateway::new(settings),
+        prices: Arc::new(prices(config)?),
+        tape: None,
+        attempts_paid: ATTEMPTS_PAID,
+        has_rules: false,
+    })
+}
+
+/// The name of a provider in records: two servers of one's own are two.
+fn called(kind: &str, spec: &ModelSpec) -> String {
+    let place = spec.url.as_deref().filter(|_| kind == LOCAL);
+    place.map_or_else(
+        || kind.to_owned(),
+        |url| {
+            let place = url.split("://").nth(1).unwrap_or(url);
+            format!("{kind} at {}", place.split('/').next().unwrap_or(place))
+        },
+    )
+}
+
+/// Who thinks for one contestant. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Thinkers {
+    /// Counts what it takes.
+    pub meter: Arc<Meter>,
+    spec: ModelSpec,
+    models: Models,
+    taped: Option<Arc<Shelf>>,
+    limits: Arc<Limits>,
+    answer_max: u32,
+    effort: String,
+}
+
+impl Thinkers {
+    /// Who thinks for a contestant whose tape is at `tape`; where it is there already, it is answered out
+    /// of as far as it goes. Blocks.
+    ///
+    /// # Errors
+    /// When the tape cannot be read or written.
+    pub fn open(
+        (spec, models): (&ModelSpec, &Models),
+        config: &Config,
+        tape: &Path,
+    ) -> Result<Self, CliError> {
+        let taped = if tape.exists() { Some(shelf(tape)?) } else { None };
+        Ok(Self {
+            meter: Meter::new(spec.budget.calls_per_tick),
+            spec: spec.clone(),
+            models: Models { tape: Some(recorder(tape)?), ..models.clone() },
+            taped,
+            limits: Arc::new(config.limits.clone()),
+            answer_max: config.models.answer_max,
+            effort: config.models.effort.clone(),
+        })
+    }
+
+    /// The brain of a role; `judges` asks the deep model.
+    ///
+    /// # Errors
+    /// When the role cannot be put to a model (3).
+    pub fn brain<B>(&self, entry: Entry<B>, judges: bool) -> Result<Arc<dyn Brain<B>>, CliError>
+    where
+        B: Serialize + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let name = entry.role.name;
+        let wrong = |error: conclave_actors::models::BrainError| {
+            let text = format!("the model of `{name}` cannot be asked");
+            CliError::new(ExitCode::Config, text).caused_by(error)
+        };
+        let rungs = vec![self.rung(judges)];
+        let live = ModelBrain::new(entry, &self.limits, rungs.clone(), &self.models);
+        let live = live.map_err(wrong)?;
+        let brain: Arc<dyn Brain<B>> = match &self.taped {
+            None => Arc::new(live),
+            Some(tape) => {
+                let tape = Arc::clone(tape);
+                let taped = RecordedByTape::new(entry, &self.limits, rungs, tape).map_err(wrong)?;
+                Arc::new(ReplayThenLive::booking_again(taped, live))
+            }
+        };
+        Ok(Arc::new(Metered::new(brain, Arc::clone(&self.meter))))
+    }
+
+    fn rung(&self, judges: bool) -> RungSpec {
+        let route = |(kind, model): (&str, &str)| RouteSpec {
+            provider: called(kind, &self.spec),
+            model: model.to_owned(),
+            thinking: thinking(kind, model),
+            cache: (kind != LOCAL).then_some(CacheTtl::Hour),
+            routing: Routing {
+                max_price: rungs::max_price(&self.models.prices, model),
+                ..Routing::default()
+            },
+        };
+        RungSpec {
+            model: self.spec.ways(judges).next().map_or("", |(_, model)| model).to_owned(),
+            max_tokens: self.answer_max,
+            effort: Some(rungs::effort(&self.effort)),
+            deadline: Duration::from_secs(self.spec.call_s.into()),
+            retry: Retry { attempts: self.spec.max_retries, first_pause: self.spec.base_delay },
+            routes: self.spec.ways(judges).map(route).collect(),
+        }
+    }
+}
+
+/// How a model may think: Anthropic's own families differ, whoever is behind a router decides itself.
+fn thinking(kind: &str, model: &str) -> Thinking {
+    match kind {
+        "anthropic" if model.contains("opus") => Thinking::Adaptive,
+        "anthropic" if model.contains("sonnet") => Thinking::BetweenTools,
+        _ => Thinking::Unset,
+    }
+}
+
+fn shelf(tape: &Path) -> Result<Arc<Shelf>, CliError> {
+    let read = tape_files::read(tape).map_err(|error| {
+        let text = format!("{} cannot be gone on with", tape.display());
+        CliError::new(ExitCode::Data, text).caused_by(error)
+    })?;
+    Ok(read.tape.share())
+}
