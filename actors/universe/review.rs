@@ -164,13 +164,27 @@ impl Reviewer {
         batch.push(Step::UniverseReviewed, &said);
         let is_written = self.is_written(batch).await;
         let done = match cleared {
-            Ok(cleared) if is_written => self.carry_out(now, cleared).await,
+            Ok(cleared) if is_written => {
+                let done = self.carry_out(now, cleared).await;
+                if let Err(code) = done {
+                    self.take_back(now, &change, code).await;
+                }
+                done
+            }
             Ok(_) => Err(Code::SafetyStore),
             Err(code) => Err(code),
         };
         if let Err(code) = done {
             self.panel.score.denied(&change.decision, code, code.cause());
         }
+    }
+
+    /// Says of a change that the log calls done that it is not: something came between the two.
+    async fn take_back(&self, now: Now, change: &Change, code: Code) {
+        let mut batch = Batch::new(change.decision.clone(), now.at);
+        let said = Body { refused: Some(change), code: Some(code), ..now.body() };
+        batch.push(Step::UniverseReviewed, &said);
+        self.is_written(batch).await;
     }
 
     /// What the four agents say, a permit, and the gate; under another mode than the one that it was begun

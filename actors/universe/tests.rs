@@ -278,6 +278,28 @@ async fn a_list_that_was_begun_under_another_mode_is_not_done() {
     council.stop().await;
 }
 
+/// the log is true: what came between the record and the change is told behind it. O-3: a halt that
+/// comes while the record is on its way to the disk lets nobody in.
+#[tokio::test(start_paused = true)]
+async fn a_halt_between_the_record_and_the_change_is_told_by_a_second_record() {
+    let council = council(Mode::Autonomous, &[]).await;
+    let before = members(&council, BookKind::Real);
+    council.audit.stall();
+    let halting = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        council.council.safety.fence().halt();
+        council.audit.go_on();
+    };
+    tokio::join!(review(&council), halting);
+    let log = council.log();
+    let said: Vec<&Value> = log.bodies("universe.reviewed").into_iter().collect();
+    let [done, refused] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(done["done"], refused["refused"]);
+    assert!(refused["code"].is_string() && refused["done"].is_null(), "{refused}");
+    assert_eq!(members(&council, BookKind::Real), before);
+    council.stop().await;
+}
+
 /// what cannot be written down does not happen.
 #[tokio::test(start_paused = true)]
 async fn members_stay_where_the_log_is_full() {

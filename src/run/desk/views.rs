@@ -118,7 +118,7 @@ impl Inner {
         let row = |(symbol, form): (&Symbol, &Form)| {
             json!({
                 "symbol": symbol, "trades": form.trades, "win_rate": form.win_rate(),
-                "drawdown": form.drawdown(), "rest_due": form.judge(&rules),
+                "drawdown": form.drawdown(), "poor": form.judge(&rules),
             })
         };
         let members = stored.books.get(&book);
