@@ -61,7 +61,7 @@ fn shared(guard_reads: bool) -> (Arc<Remembering>, Shared) {
     let desk = Arc::<Remembering>::default();
     let token = Token::new(SECRET);
     let rate = Rate::default();
-    (desk.clone(), Shared { desk, hub: Arc::default(), token, guard_reads, rate })
+    (desk.clone(), Shared::new(desk, Arc::default(), (token, guard_reads), rate))
 }
 
 /// Serves for as long as `ask` asks.

@@ -4,6 +4,7 @@
 mod alpaca;
 mod arena;
 mod backtest;
+mod browser;
 mod cli;
 mod documents;
 mod engines;

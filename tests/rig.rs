@@ -152,8 +152,13 @@ impl World {
     pub(crate) fn serve(&self, store: &str, args: &[&str]) -> Running<'_> {
         let mut args = args.to_vec();
         args.extend(["--port", "0"]);
+        self.serve_at(store, &args)
+    }
+
+    /// A run by all of its arguments, its port among them; returns when it answers.
+    pub(crate) fn serve_at(&self, store: &str, args: &[&str]) -> Running<'_> {
         let log = fs::File::create(self.path(&format!("{store}.log"))).expect("a log");
-        let mut command = self.command(&args);
+        let mut command = self.command(args);
         // A station of a process that was killed before would be taken for this one's.
         let _ = fs::remove_file(self.path(store).join("station.json"));
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts");

@@ -37,6 +37,12 @@ pub enum View {
     Orders,
     /// Who may be entered, where that changes as the run goes on.
     Universe,
+    /// The account as it went, thinned.
+    Curve,
+    /// The board of the latest season of the arena.
+    Arena,
+    /// The last decisions of that season.
+    Chats,
 }
 
 /// One command to the running process. Every one of them is authenticated and recorded.

@@ -10,12 +10,16 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::response::sse;
+use conclave_domain::record::Step;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::sync::broadcast;
 
 /// Events that a reader who was away may still catch up with.
 const KEPT: usize = 2_048;
+
+/// Closed rounds that are kept beside the events, however many of those come between them.
+const ROUNDS: usize = 50;
 
 /// The name of the event that stands for those that a reader has missed.
 const GAP: &str = "gap";
@@ -35,18 +39,26 @@ pub struct Event {
 #[derive(Debug)]
 pub struct Hub {
     kept: Mutex<VecDeque<Event>>,
+    rounds: Mutex<VecDeque<Event>>,
     live: broadcast::Sender<Event>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { kept: Mutex::default(), live: broadcast::channel(KEPT).0 }
+        Self { kept: Mutex::default(), rounds: Mutex::default(), live: broadcast::channel(KEPT).0 }
     }
 }
 
 impl Hub {
     /// Publishes one event.
     pub fn publish(&self, event: Event) {
+        if *event.name == *Step::RoundClosed.name() {
+            let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+            if rounds.len() == ROUNDS {
+                rounds.pop_front();
+            }
+            rounds.push_back(event.clone());
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
@@ -66,6 +78,17 @@ impl Hub {
     pub fn named(&self, name: &str) -> Vec<Event> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().filter(|event| &*event.name == name).cloned().collect()
+    }
+
+    /// The last closed rounds of this process, newest last.
+    pub fn rounds(&self) -> Vec<Event> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The last `most` events, newest first.
+    pub fn newest_first(&self, most: usize) -> Vec<Event> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().rev().take(most).cloned().collect()
     }
 
     /// Every event from now on; whoever is too slow is told how many went by.

@@ -1,5 +1,5 @@
 //! The HTTP side of a running process: health, metrics, the read API, the event stream, guarded
-//! mutations and one status page.
+//! mutations and the control room.
 //!
 //! Reading is open on loopback. Every mutation needs the bearer token. A bind that is not loopback
 //! is refused without a token given by the operator, and then reading needs the token too.
@@ -24,7 +24,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 pub use routes::router;
@@ -32,6 +32,7 @@ pub use routes::router;
 use auth::Token;
 use desk::Desk;
 use events::Hub;
+pub use page::Panels;
 use rate::Rate;
 
 /// What every request sees.
@@ -47,6 +48,23 @@ pub struct Shared {
     pub guard_reads: bool,
     /// How many requests are answered.
     pub rate: Rate,
+    /// The page's panels as they were last drawn.
+    pub panels: Panels,
+    /// The rounds that the log held when it was first looked at.
+    pub earlier: Arc<OnceCell<serde_json::Value>>,
+}
+
+impl Shared {
+    /// Around a council: nothing is drawn yet.
+    pub fn new(
+        desk: Arc<dyn Desk>,
+        hub: Arc<Hub>,
+        (token, guard_reads): (Token, bool),
+        rate: Rate,
+    ) -> Self {
+        let (panels, earlier) = (Panels::new(), Arc::default());
+        Self { desk, hub, token, guard_reads, rate, panels, earlier }
+    }
 }
 
 impl std::fmt::Debug for Shared {

@@ -1,14 +1,17 @@
 //! The routes, and what surrounds every one of them: limits, headers, the token.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::sse::{KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use conclave_domain::mode::Person;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -19,6 +22,11 @@ use super::rate::Rate;
 
 /// Largest request body, bytes.
 const BODY_MAX: usize = 64 * 1024;
+/// How often silence is broken for a page, which must say within five seconds that nobody is there.
+const BEAT: Duration = Duration::from_secs(2);
+/// What a browser may do on our pages: load our own style and script, and talk to us.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The person behind a mutation: the token was compared before.
 fn operator() -> Person {
@@ -30,7 +38,11 @@ pub fn router(shared: Shared) -> Router {
     let exposed = shared.guard_reads;
     let rate = shared.rate.clone();
     let reads = Router::new()
-        .route("/", get(status_page))
+        .route("/", get(page::whole))
+        .route("/panels", get(page::some))
+        .route("/rounds/{id}", get(page::round))
+        .route("/assets/app.css", get(page::style))
+        .route("/assets/app.js", get(page::script))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(|s| view(s, View::Status)))
         .route("/api/v1/agents", get(|s| view(s, View::Agents)))
@@ -41,6 +53,9 @@ pub fn router(shared: Shared) -> Router {
         .route("/api/v1/positions", get(|s| view(s, View::Positions)))
         .route("/api/v1/orders", get(|s| view(s, View::Orders)))
         .route("/api/v1/universe", get(|s| view(s, View::Universe)))
+        .route("/api/v1/curve", get(|s| view(s, View::Curve)))
+        .route("/api/v1/arena", get(|s| view(s, View::Arena)))
+        .route("/api/v1/chats", get(|s| view(s, View::Chats)))
         .route("/api/v1/events", get(events))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard_reads));
     let mutations = Router::new()
@@ -75,13 +90,6 @@ async fn metrics(State(shared): State<Shared>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn status_page(State(shared): State<Shared>) -> Response {
-    match shared.desk.view(View::Status).await {
-        Ok(status) => Html(page::render(&status)).into_response(),
-        Err(refusal) => refused(&refusal),
-    }
-}
-
 async fn ready(State(shared): State<Shared>) -> Response {
     if shared.desk.is_ready() {
         "ready\n".into_response()
@@ -90,10 +98,25 @@ async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-async fn events(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+/// How the stream is wanted.
+#[derive(Debug, Deserialize)]
+struct Streaming {
+    /// `1`: silence is broken by an event `beat` every two seconds, for readers that cannot see comments.
+    #[serde(default)]
+    beat: u8,
+}
+
+async fn events(
+    State(shared): State<Shared>,
+    Query(wanted): Query<Streaming>,
+    headers: HeaderMap,
+) -> Response {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let last = last.and_then(|text| text.parse().ok());
-    Sse::new(shared.hub.stream(last)).keep_alive(KeepAlive::default()).into_response()
+    let quiet = KeepAlive::default();
+    let beating = || KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data(""));
+    let alive = if wanted.beat == 1 { beating() } else { quiet };
+    Sse::new(shared.hub.stream(last)).keep_alive(alive).into_response()
 }
 
 async fn why(State(shared): State<Shared>, body: Bytes, make: fn(Why) -> Command) -> Response {
@@ -201,8 +224,7 @@ async fn loopback_host(guard_reads: bool, request: Request, next: Next) -> Respo
 async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

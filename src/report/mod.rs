@@ -167,6 +167,15 @@ pub struct EquityPoint {
     pub benchmark: Option<Money>,
 }
 
+/// The pictures of an account that is still at work: its equity, and how far it is below its peak.
+/// `None` where there are too few points, or none can be drawn.
+pub(crate) fn curves(points: &[EquityPoint], money: MoneyKind) -> Option<(String, String)> {
+    if points.len() < 2 {
+        return None;
+    }
+    Some((chart::equity(points, money).ok()??, chart::underwater(points, money).ok()??))
+}
+
 /// An order and what became of it.
 #[derive(Clone, Debug)]
 pub struct OrderRow {

@@ -7,6 +7,7 @@
 pub mod budgets;
 mod commands;
 mod outside;
+mod season;
 mod views;
 
 use std::fmt;

@@ -90,7 +90,13 @@ fn body(line: &Line<'_>) -> Value {
     serde_json::from_str(line.body).unwrap_or(Value::Null)
 }
 
-/// One round as a flat row: what it said and who made it say so.
+/// The row of a record as it stands in the log and in the stream; `None` for what is no closed round.
+pub fn row_of(record: &str) -> Option<Value> {
+    let line = Line::read(record).ok()?;
+    (line.step == Step::RoundClosed).then(|| row(&line))
+}
+
+/// One round as a row: what it said, who made it say so, and what each seat brought.
 fn row(line: &Line<'_>) -> Value {
     let body = body(line);
     let at = |pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
@@ -104,6 +110,9 @@ fn row(line: &Line<'_>) -> Value {
         "by": at("/by"),
         "critical": at("/critical"),
         "votes": votes(&body),
+        "text": at("/objection/text"),
+        "counts": at("/counts"),
+        "seats": at("/seats"),
     })
 }
 

@@ -103,7 +103,7 @@ pub(super) async fn start(
         money: prepared.money().name(),
     };
     let post = Post::prepare(&prepared.config.notify, Secrets::from_env()?, about)?;
-    let shared = Shared { desk, hub: Arc::clone(&hub), token, guard_reads, rate };
+    let shared = Shared::new(desk, Arc::clone(&hub), (token, guard_reads), rate);
     let audit = council.audit.clone();
     let (end, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("http".to_owned());

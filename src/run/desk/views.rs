@@ -11,10 +11,14 @@ use conclave_domain::selection::dynamic::{Form, Members};
 use conclave_domain::stats::Stats;
 use serde_json::{Value, json};
 
-use super::{DeskParts, Inner, budgets};
+use super::{DeskParts, Inner, budgets, season};
+use crate::adapters::journal_files::JournalFiles;
 use crate::cli::audit::log_dir;
 use crate::http::desk::{Refusal, View};
 use crate::run::rounds::{self, RoundsError};
+
+/// The most points of a curve that is shown.
+const CURVE_POINTS: u64 = 400;
 
 impl Inner {
     pub(super) async fn look(&self, view: View) -> Result<Value, Refusal> {
@@ -50,6 +54,9 @@ impl Inner {
                 Ok(json!({"schema": "positions/1", "account": account, "positions": positions}))
             }
             View::Universe => Ok(self.universe()),
+            View::Curve => self.curve().await,
+            View::Arena => self.season(season::board).await,
+            View::Chats => self.season(season::chats).await,
             View::Orders => {
                 let view = council.broker.view();
                 let orders: Vec<_> = view.orders.iter().rev().collect();
@@ -128,6 +135,24 @@ impl Inner {
             "resting": members.map(Members::resting), "changes": stored.changes,
             "measured_at": stored.measured_at,
         })
+    }
+
+    /// The points of the book that the present mode decides on.
+    async fn curve(&self) -> Result<Value, Refusal> {
+        let book = BookKind::decided_on(self.parts.council.safety.standing().mode(Team::Trading));
+        let (dir, money) = (self.parts.dir.clone(), self.parts.money);
+        let read = move || JournalFiles::outline(&dir, book, CURVE_POINTS);
+        let points = tokio::task::spawn_blocking(read).await;
+        let points =
+            points.map_err(|_| Refusal::Unavailable("reading the curve broke".to_owned()))?;
+        let points = points.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        Ok(json!({"schema": "curve/1", "book": book, "money": money, "points": points}))
+    }
+
+    /// Something of the latest season that was played where this process was started.
+    async fn season(&self, read: fn() -> Value) -> Result<Value, Refusal> {
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|_| Refusal::Unavailable("reading the season broke".to_owned()))
     }
 
     fn account(&self) -> Value {

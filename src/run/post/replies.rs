@@ -59,7 +59,7 @@ pub(super) fn view(view: &View, shown: &Value) -> Rich {
             Rich::of("Nothing waits for you.")
         }
         View::Approvals => Rich::of("What waits for you:"),
-        View::Round(_) | View::Orders | View::Universe => Rich::of(&said(shown)),
+        _ => Rich::of(&said(shown)),
     }
 }
 

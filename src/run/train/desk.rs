@@ -129,6 +129,8 @@ impl TrainDesk {
             View::Positions => Err(without("positions")),
             View::Orders => Err(without("orders")),
             View::Universe => Err(without("universe")),
+            View::Curve => Err(without("account")),
+            View::Arena | View::Chats => Err(without("arena")),
         }
     }
 

@@ -81,13 +81,9 @@ impl Listen {
             started_at: now(),
         };
         let (burst, per_second) = (settings.burst, settings.requests_per_second);
-        let shared = Shared {
-            desk: Arc::new(desk),
-            hub: Arc::new(Hub::default()),
-            token,
-            guard_reads: !settings.host.is_loopback(),
-            rate: Rate::new(RateLimits { burst, per_second }),
-        };
+        let guard = (token, !settings.host.is_loopback());
+        let rate = Rate::new(RateLimits { burst, per_second });
+        let shared = Shared::new(Arc::new(desk), Arc::new(Hub::default()), guard, rate);
         let audit = council.audit.clone();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("http".to_owned());

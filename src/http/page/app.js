@@ -1,0 +1,163 @@
+// The page's one script. The server renders every panel; this asks for those again that an event
+// concerns, four times a second at most, and says when the stream has gone quiet.
+const EVERY_MS = 250, STALE_MS = 5000, SLOW_MS = 5000, RETRY_MS = 1000;
+const $ = (id) => document.getElementById(id);
+const panels = [...document.querySelectorAll("section[data-panel]")].map((it) => it.dataset.panel);
+const interested = new Map(); // event name -> panels
+for (const it of document.querySelectorAll("section[data-on]"))
+  for (const name of it.dataset.on.split(" ").filter(Boolean))
+    interested.set(name, [...(interested.get(name) ?? []), it.dataset.panel]);
+
+let dirty = new Set(), asking = false, heard = Date.now(), down = false, token = "", source, picked = "all";
+
+// --- what is shown -------------------------------------------------------------------------------
+// What has an id or a key of its own is the same thing only under the same one: neither a typed note nor
+// the focus may pass from one proposal to the next.
+const same = (a, b) =>
+  a.nodeName === b.nodeName && a.id === b.id && a.dataset?.id === b.dataset?.id && a.dataset?.key === b.dataset?.key;
+
+// Changes what differs and leaves the rest alone, so that nothing that a person uses goes away under it.
+function settle(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (!same(old, fresh)) { old.replaceWith(fresh); return; }
+  if (old.nodeType !== Node.ELEMENT_NODE) { old.nodeValue = fresh.nodeValue; return; }
+  for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+  after.forEach((it, nth) => (before[nth] ? settle(before[nth], it) : old.append(it)));
+  before.slice(after.length).forEach((it) => it.remove());
+}
+
+function replace(fresh) {
+  const old = $(fresh.id);
+  if (!old) return;
+  const open = new Set([...old.querySelectorAll("details[open][data-key]")].map((it) => it.dataset.key));
+  settle(old, fresh);
+  for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;
+  sift();
+}
+
+async function refresh() {
+  if (asking || dirty.size === 0 || document.hidden || down) return;
+  asking = true;
+  const wanted = [...dirty];
+  dirty = new Set();
+  try {
+    const answer = await fetch(`/panels?names=${wanted.join(",")}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    page.querySelectorAll("section[data-panel]").forEach(replace);
+  } catch {
+    wanted.forEach((it) => dirty.add(it));
+  } finally {
+    asking = false;
+  }
+}
+
+// --- the stream ----------------------------------------------------------------------------------
+function alive() {
+  heard = Date.now();
+  if (!down) return;
+  down = false;
+  $("stale").hidden = true;
+  panels.forEach((it) => dirty.add(it)); // nothing that happened meanwhile may be missing
+}
+
+function quiet(why) {
+  if (!down) {
+    down = true;
+    $("stale").hidden = false;
+  }
+  $("stale").textContent = `${why} What you see may be old. This page goes on by itself when the process is back.`;
+  $("link").textContent = "not connected";
+}
+
+function connect() {
+  source?.close();
+  source = new EventSource("/api/v1/events?beat=1");
+  source.onopen = () => { $("link").textContent = "connected"; alive(); };
+  source.onerror = () => {
+    quiet("The process does not answer.");
+    // A browser gives up for good on some answers; a fresh stream never does.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  };
+  for (const name of new Set([...interested.keys(), "beat", "gap"]))
+    source.addEventListener(name, () => {
+      alive();
+      (name === "gap" ? panels : interested.get(name) ?? []).forEach((it) => dirty.add(it));
+    });
+}
+
+setInterval(refresh, EVERY_MS);
+setInterval(() => {
+  if (Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
+}, 1000);
+setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) panels.forEach((it) => dirty.add(it)); });
+
+// --- what a person does --------------------------------------------------------------------------
+function say(text) { $("said").textContent = text; }
+
+async function command(path, reason) {
+  token = $("token").value.trim();
+  if (!token) { say("Paste the operator's token first: it is in the file `token` of the run's directory."); $("token").focus(); return; }
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ reason }),
+    });
+    const told = await answer.json().catch(() => ({}));
+    say(answer.ok ? told.text ?? "Done." : `Refused (${told.code ?? answer.status}): ${told.message ?? ""}`);
+  } catch {
+    say("The process did not answer; nothing is known of what became of it.");
+  }
+  panels.forEach((it) => dirty.add(it));
+}
+
+function confirmed(word) {
+  const box = $("sure");
+  $("sure-word").textContent = word;
+  $("sure-what").textContent = document.querySelector(`button[data-word="${word}"]`).title;
+  $("sure-typed").value = "";
+  $("sure-why").value = "";
+  box.returnValue = "";
+  box.showModal();
+  box.onclose = () => {
+    if (box.returnValue !== "do") return;
+    if ($("sure-typed").value.trim().toLowerCase() !== word) { say(`Nothing was done: the word is ${word}.`); return; }
+    command(`/api/v1/${word}`, $("sure-why").value);
+  };
+}
+
+function answer(item, yes) {
+  const id = item.dataset.id;
+  const note = item.querySelector("input")?.value ?? "";
+  command(`/api/v1/approvals/${encodeURIComponent(id)}/${yes ? "approve" : "deny"}`, note);
+}
+
+function sift() {
+  for (const it of document.querySelectorAll(".round")) it.classList.toggle("hidden", picked !== "all" && !it.classList.contains(picked));
+  for (const it of document.querySelectorAll("button[data-sift]")) it.setAttribute("aria-pressed", it.dataset.sift === picked);
+}
+
+document.addEventListener("click", (event) => {
+  const it = event.target.closest("button");
+  if (!it) return;
+  if (it.dataset.word) confirmed(it.dataset.word);
+  else if (it.dataset.answer) answer(it.closest("[data-id]"), it.dataset.answer === "approve");
+  else if (it.dataset.sift) { picked = it.dataset.sift; sift(); }
+  else if (it.dataset.close) $("sure").close(it.dataset.close);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input,dialog")) return;
+  // Only what has the focus is answered: no key says yes to something that nobody looks at.
+  const item = event.target.closest("[data-id]");
+  if (event.key === "a" && item) answer(item, true);
+  else if (event.key === "d" && item) answer(item, false);
+  else if (event.key === "h") confirmed("halt");
+  else if (event.key === "?") $("keys").open = !$("keys").open;
+});
+
+connect();

@@ -1,0 +1,81 @@
+//! The control room: one page of panels, rendered here, and one script that asks for those again that an
+//! event concerns.
+//!
+//! Nothing on it comes from outside the process, and nothing that the process was told is markup: texts
+//! are escaped where they are written. The page reads; what changes something goes through the API with
+//! the operator's token, which the page holds in memory and nowhere else.
+
+mod cache;
+mod panels;
+mod shell;
+mod told;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::Shared;
+use super::desk::View;
+
+pub use cache::Panels;
+use panels::Panel;
+
+/// The page's style sheet.
+const STYLE: &str = include_str!("app.css");
+/// The page's one script.
+const SCRIPT: &str = include_str!("app.js");
+
+/// The whole page.
+pub(super) async fn whole(State(shared): State<Shared>) -> Response {
+    let mut drawn = Vec::new();
+    for panel in Panel::ALL {
+        drawn.push(shared.panels.drawn(panel, &shared).await);
+    }
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
+    Html(shell::page(&status, &drawn).into_string()).into_response()
+}
+
+/// Which panels are wanted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    names: String,
+}
+
+/// Some of the panels, one after the other.
+pub(super) async fn some(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Response {
+    let mut text = String::new();
+    for panel in Panel::ALL {
+        // In the page's order and once each, whatever was asked for.
+        if wanted.names.split(',').any(|name| name == panel.name()) {
+            text.push_str(&shared.panels.drawn(panel, &shared).await);
+        }
+    }
+    Html(text).into_response()
+}
+
+/// All that is on record of one decision.
+pub(super) async fn round(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    match shared.desk.view(View::Round(id)).await {
+        Ok(round) => Html(shell::round(&round).into_string()).into_response(),
+        Err(refusal) => {
+            let text = shell::nothing(&refusal.to_string()).into_string();
+            (StatusCode::NOT_FOUND, Html(text)).into_response()
+        }
+    }
+}
+
+pub(super) async fn style() -> Response {
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+}
+
+#[cfg(test)]
+mod tests;

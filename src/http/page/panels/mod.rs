@@ -1,0 +1,159 @@
+//! The panels, one file each: what it shows, and which events make it old.
+
+mod approvals;
+mod arena;
+mod audit;
+mod budgets;
+mod chats;
+pub(super) mod now;
+mod portfolio;
+mod rounds;
+mod selection;
+mod training;
+mod tree;
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::super::Shared;
+use super::super::desk::{Refusal, View};
+
+/// A panel of the page, in the page's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::http) enum Panel {
+    Now,
+    Approvals,
+    Rounds,
+    Tree,
+    Portfolio,
+    Budgets,
+    Arena,
+    Chats,
+    Training,
+    Selection,
+    Audit,
+}
+
+impl Panel {
+    pub(in crate::http) const ALL: [Self; 11] = [
+        Self::Now,
+        Self::Approvals,
+        Self::Rounds,
+        Self::Tree,
+        Self::Portfolio,
+        Self::Budgets,
+        Self::Arena,
+        Self::Chats,
+        Self::Training,
+        Self::Selection,
+        Self::Audit,
+    ];
+
+    /// Its name in addresses.
+    pub(in crate::http) const fn name(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Approvals => "approvals",
+            Self::Rounds => "rounds",
+            Self::Tree => "tree",
+            Self::Portfolio => "portfolio",
+            Self::Budgets => "budgets",
+            Self::Arena => "arena",
+            Self::Chats => "chats",
+            Self::Training => "training",
+            Self::Selection => "selection",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// Its name for people.
+    pub(in crate::http) const fn title(self) -> &'static str {
+        match self {
+            Self::Now => "Now",
+            Self::Approvals => "Waiting for you",
+            Self::Rounds => "Rounds",
+            Self::Tree => "Actors",
+            Self::Portfolio => "Portfolio",
+            Self::Budgets => "Budgets",
+            Self::Arena => "Arena",
+            Self::Chats => "ModelChat",
+            Self::Training => "Training",
+            Self::Selection => "Selection",
+            Self::Audit => "Audit",
+        }
+    }
+
+    /// How much of the page's width it takes.
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Now | Self::Approvals | Self::Audit => "wide",
+            _ => "",
+        }
+    }
+
+    /// The steps of records that make what it shows old.
+    const fn on(self) -> &'static str {
+        match self {
+            Self::Now => {
+                "bar.received session.digest book.updated candidate.denied round.closed \
+                 state.changed halt.raised halt.lifted mode.changed approval.asked \
+                 approval.answered approval.expired run.ended"
+            }
+            Self::Approvals => "approval.asked approval.answered approval.expired order.submitted",
+            Self::Rounds => "round.closed",
+            Self::Tree => "round.closed state.changed",
+            Self::Portfolio => "book.updated order.submitted session.digest",
+            Self::Budgets => "round.closed budget.block budget.denied",
+            Self::Arena | Self::Chats => "",
+            Self::Training => "validation.ended levers.cleared levers.moved",
+            Self::Selection => "universe.reviewed",
+            Self::Audit => "bar.received session.digest round.closed book.updated",
+        }
+    }
+
+    /// Its markup as it is now.
+    pub(in crate::http) async fn draw(self, shared: &Shared) -> String {
+        let inside = match self.inside(shared).await {
+            Ok(markup) => markup,
+            Err(refusal) => html! { p.empty { (refusal) } },
+        };
+        let title = format!("{}-title", self.name());
+        let drawn = html! {
+            section id=(self.name()) class=(self.class()) data-panel=(self.name()) data-on=(self.on())
+                aria-labelledby=(title) {
+                h2 id=(title) { (self.title()) }
+                (inside)
+            }
+        };
+        drawn.into_string()
+    }
+
+    async fn inside(self, shared: &Shared) -> Result<Markup, Refusal> {
+        let view = |view: View| shared.desk.view(view);
+        Ok(match self {
+            Self::Now => now::draw(&view(View::Status).await?),
+            Self::Approvals => approvals::draw(&view(View::Approvals).await?),
+            Self::Rounds => rounds::draw(&rounds::of(shared).await?),
+            Self::Tree => tree::draw(&view(View::Agents).await?),
+            Self::Portfolio => {
+                let status = view(View::Status).await?;
+                if is_training(&status) {
+                    return Ok(html! { p.empty { "A training run has no account." } });
+                }
+                let (positions, orders) = (view(View::Positions).await?, view(View::Orders).await?);
+                portfolio::draw(&positions, &orders, &view(View::Curve).await?)
+            }
+            Self::Budgets => budgets::draw(&view(View::Budgets).await?),
+            Self::Arena => arena::draw(&view(View::Arena).await?),
+            Self::Chats => chats::draw(&view(View::Chats).await?),
+            Self::Training => training::draw(&view(View::Status).await?),
+            Self::Selection => selection::draw(&view(View::Universe).await?),
+            Self::Audit => audit::draw(&view(View::Status).await?, &shared.hub),
+        })
+    }
+}
+
+/// Whether the process trains.
+fn is_training(status: &Value) -> bool {
+    status["job"] == "training"
+}

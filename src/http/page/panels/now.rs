@@ -1,0 +1,87 @@
+//! Everything at a glance: what may be done, what there is, and why the last trade was refused.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::super::told::{money, number, percent, rows, text, words};
+use super::is_training;
+
+pub(in crate::http::page) fn draw(status: &Value) -> Markup {
+    let state = text(status, "/trading_state/state");
+    html! {
+        div.now {
+            div { "mode" b { (text(status, "/mode").to_uppercase()) } }
+            div class=(state) aria-live="polite" { "trading state" b { (state.to_uppercase()) }
+                (text(status, "/trading_state/reason"))
+                @if let Some(since) = status.pointer("/trading_state/since").and_then(Value::as_str) {
+                    " since " (since)
+                }
+            }
+            @if is_training(status) { (of_training(status)) } @else { (of_trading(status)) }
+            div { "spent by models today" b { (spend(status)) } }
+            div { "waiting for you" b { (text(status, "/approvals")) } }
+            div { "up for" b { (uptime(status)) } }
+        }
+        (refusal(status))
+    }
+}
+
+fn of_trading(status: &Value) -> Markup {
+    html! {
+        div { "market time" b { (minute(&text(status, "/market_time"))) } }
+        div { "equity" b { (money(status, "/account/equity")) } }
+        div { "today" b { (percent(status, "/account/daily_pnl")) } }
+        div { "exposure" b { (percent(status, "/account/exposure")) } }
+        div { "drawdown" b { (percent(status, "/account/drawdown")) } }
+    }
+}
+
+fn of_training(status: &Value) -> Markup {
+    let share = number(&status["steps"]).zip(number(&status["steps_in_all"]));
+    let share = share.map_or(0.0, |(done, all)| 100.0 * done / all.max(1.0));
+    html! { div { "steps of the training run" b { (text(status, "/steps")) } (format!("{share:.0} %")) } }
+}
+
+/// `2013-03-01 21:00` for `2013-03-01T21:00:00Z`.
+fn minute(at: &str) -> String {
+    at.get(..16).map_or_else(|| at.to_owned(), |at| at.replace('T', " "))
+}
+
+/// What the models have cost, beside what they may.
+fn spend(status: &Value) -> String {
+    let day = rows(status, "/budgets").iter().find(|row| row["budget"] == "usd_per_day");
+    let figures = day.and_then(|day| Some((number(&day["spent"])?, number(&day["limit"])?)));
+    figures.map_or_else(|| "–".to_owned(), |(spent, limit)| format!("${spent:.2} of ${limit:.2}"))
+}
+
+/// To the minute, so that an idle page is not drawn anew for nothing.
+fn uptime(status: &Value) -> String {
+    let minutes = status["uptime_s"].as_u64().unwrap_or_default() / 60;
+    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// Why the last trade was refused, in the words of its code.
+fn refusal(status: &Value) -> Markup {
+    let refusal = status.pointer("/last_refusal").filter(|value| value.is_object());
+    html! {
+        @match refusal {
+            Some(refusal) => p.why {
+                "The last trade that was refused, "
+                a href={ "/rounds/" (text(refusal, "/decision")) } { (text(refusal, "/decision")) } ": "
+                b { (text(refusal, "/code")) } " · " (text(refusal, "/text"))
+            },
+            None if is_training(status) => {},
+            None => p.empty { "No trade was refused so far." },
+        }
+        @let down = rows(status, "/actors").iter().filter(|actor| actor["state"] != "alive");
+        @for actor in down {
+            p.why { (words(&text(actor, "/name"))) " is " b { (text(actor, "/state")) }
+                ": no new risk is taken until it is back; exits go on." }
+        }
+    }
+}

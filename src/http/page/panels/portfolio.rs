@@ -1,0 +1,85 @@
+//! The account as it went, what is held, and the last orders.
+
+use conclave_domain::ratio::Ratio;
+use conclave_domain::time::Time;
+use maud::{Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::super::told::{money, number, percent, rows, text};
+use crate::report::{self, EquityPoint, MoneyKind};
+
+/// Orders that are shown.
+const SHOWN: usize = 25;
+
+pub(super) fn draw(positions: &Value, orders: &Value, curve: &Value) -> Markup {
+    html! {
+        (charts(curve))
+        h3 { "Positions" }
+        @let held = rows(positions, "/positions");
+        @if held.is_empty() { p.empty { "Nothing is held." } } @else { (table(held)) }
+        h3 { "The last orders" }
+        @let sent = rows(orders, "/orders");
+        @if sent.is_empty() { p.empty { "No order was sent yet." } }
+        @else { (table_of(sent.iter().take(SHOWN), &["at", "symbol", "side", "qty", "filled", "kind", "status", "decision"])) }
+        p.dim { "cash " (money(positions, "/account/cash")) " · exposure " (percent(positions, "/account/exposure"))
+            " · " (text(positions, "/account/trades")) " trades closed" }
+    }
+}
+
+fn charts(curve: &Value) -> Markup {
+    let points: Vec<EquityPoint> = rows(curve, "/points").iter().filter_map(point).collect();
+    let kind = if curve["money"] == "live" { MoneyKind::Live } else { MoneyKind::Paper };
+    let Some((equity, falls)) = report::curves(&points, kind) else {
+        return html! { p.empty { "The curve begins with the second bar." } };
+    };
+    html! {
+        figure { figcaption.dim { "Equity" } (PreEscaped(equity)) }
+        figure { figcaption.dim { "Below its peak" } (PreEscaped(falls)) }
+    }
+}
+
+fn point(row: &Value) -> Option<EquityPoint> {
+    let at: Time = row["at"].as_str()?.parse().ok()?;
+    let amount = |name: &str| row[name].as_str()?.parse().ok();
+    Some(EquityPoint {
+        time: at,
+        equity: amount("equity")?,
+        cash: amount("cash")?,
+        exposure: Ratio::new(number(&row["exposure"])?).ok()?,
+        benchmark: None,
+    })
+}
+
+/// Positions, with whatever columns they have.
+fn table(held: &[Value]) -> Markup {
+    let columns: Vec<&str> = held
+        .first()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_object() && !value.is_array())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    table_of(held.iter(), &columns)
+}
+
+fn table_of<'a>(all: impl Iterator<Item = &'a Value>, columns: &[&str]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="Rows" {
+            table {
+                thead { tr { @for column in columns { th { (column.replace('_', " ")) } } } }
+                tbody { @for row in all { tr { @for column in columns { td { (cell(row, column)) } } } } }
+            }
+        }
+    }
+}
+
+/// One cell; a decision leads to its records.
+fn cell(row: &Value, column: &str) -> Markup {
+    let shown = text(row, &format!("/{column}"));
+    if column == "decision" {
+        html! { a href={ "/rounds/" (shown) } { (shown) } }
+    } else {
+        html! { (shown) }
+    }
+}

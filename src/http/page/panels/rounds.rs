@@ -1,0 +1,132 @@
+//! The rounds, newest first: who said what in which order, and a veto as the line where the round ended.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::super::super::Shared;
+use super::super::super::desk::{Refusal, View};
+use super::super::told::{rows, text, words};
+use crate::run::rounds;
+
+/// Rounds that are shown.
+const SHOWN: usize = 50;
+
+/// The last rounds: those that this process has closed, and before them what its log held when it was
+/// read. The log is read once; whatever is closed later comes by itself.
+pub(super) async fn of(shared: &Shared) -> Result<Value, Refusal> {
+    let closed = shared.hub.rounds();
+    let mut found: Vec<Value> =
+        closed.iter().rev().filter_map(|event| rounds::row_of(&event.data)).collect();
+    if found.len() < SHOWN {
+        let before = shared.earlier.get_or_try_init(|| shared.desk.view(View::Rounds)).await?;
+        let known: BTreeSet<String> = found.iter().map(name).collect();
+        let before = rows(before, "/rounds").iter().filter(|row| !known.contains(&name(row)));
+        found.extend(before.cloned());
+    }
+    found.truncate(SHOWN);
+    Ok(json!({"rounds": found}))
+}
+
+/// What makes a round itself: an appeal has a second one on the same decision.
+fn name(row: &Value) -> String {
+    format!("{} {}", text(row, "/decision"), text(row, "/round"))
+}
+
+pub(super) fn draw(found: &Value) -> Markup {
+    let found = rows(found, "/rounds");
+    let sifts = [("all", "all"), ("act", "acted"), ("vetoed", "vetoed"), ("hold", "held")];
+    html! {
+        @if found.is_empty() {
+            p.empty { "No round was closed yet: one is opened when a strategy raises a signal that passes the gates." }
+        } @else {
+            div.dim { "Show "
+                @for (verdict, word) in sifts {
+                    button.quiet type="button" data-sift=(verdict) aria-pressed=(verdict == "all") { (word) } " "
+                }
+            }
+        }
+        div.scroll tabindex="0" role="group" aria-label="The last rounds" { @for round in found { (row(round)) } }
+    }
+}
+
+fn row(round: &Value) -> Markup {
+    let verdict = text(round, "/verdict");
+    let (before, after): (Vec<&Value>, Vec<&Value>) =
+        rows(round, "/seats").iter().partition(|seat| seat["outcome"] != "not_awaited");
+    let code = text(round, "/code");
+    html! {
+        div class={ "round " (verdict) } {
+            span.verdict { (sign(&verdict)) " " (verdict.to_uppercase()) } " "
+            a href={ "/rounds/" (text(round, "/decision")) } { (text(round, "/decision")) }
+            @if !code.is_empty() { " " code { (code) } }
+            @if round["critical"] == true { " · critical: all must agree" }
+            (counts(round))
+            div.seats {
+                @for seat in before { span.seat { (agent(seat)) " " b { (said(seat)) } } }
+                @if verdict == "vetoed" {
+                    span.cut { "cut here by " (words(&text(round, "/by"))) }
+                }
+                @for seat in after { span.seat.never { (agent(seat)) " never awaited" } }
+            }
+            @let why = text(round, "/text");
+            @if !why.is_empty() { div.dim { (why) } }
+        }
+    }
+}
+
+/// Votes for, of those asked, beside what is needed.
+fn counts(round: &Value) -> Markup {
+    let Some(asked) = round.pointer("/counts/asked").and_then(Value::as_u64) else {
+        return html! {};
+    };
+    html! { span.dim { " · " (text(round, "/counts/votes_for")) " of " (asked) " for it" } }
+}
+
+fn agent(seat: &Value) -> String {
+    words(&text(seat, "/agent"))
+}
+
+/// What a seat brought, with a sign, so that no colour is needed to tell them apart.
+fn said(seat: &Value) -> String {
+    let word = seat["vote"].as_str().or_else(|| seat["outcome"].as_str()).unwrap_or_default();
+    let sign = match word {
+        "for" => "▲",
+        "against" => "▼",
+        "vetoed" => "✕",
+        "no_objection" => "✓",
+        _ => "·",
+    };
+    format!("{sign} {}", words(word))
+}
+
+fn sign(verdict: &str) -> &'static str {
+    match verdict {
+        "act" => "▲",
+        "vetoed" => "✕",
+        _ => "■",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a veto is seen as what it is: the end of the round, with the votes that nobody waited for
+    /// behind it.
+    #[test]
+    fn a_veto_stands_between_what_was_said_and_what_was_never_awaited() {
+        let round = json!({"decision": "IBM-1", "verdict": "vetoed", "by": "risk_guardian",
+            "code": "guardian.regime", "seats": [
+                {"agent": "signal_analyst", "outcome": "voted", "vote": "for"},
+                {"agent": "risk_guardian", "outcome": "vetoed"},
+                {"agent": "position_sizer", "outcome": "not_awaited"}]});
+        let drawn = row(&round).into_string();
+        let at =
+            |what: &str| drawn.find(what).unwrap_or_else(|| panic!("{what} is not in {drawn}"));
+        assert!(at("▲ for") < at("cut here by risk guardian"));
+        assert!(at("cut here") < at("position sizer never awaited"));
+        assert!(drawn.contains("guardian.regime"));
+    }
+}

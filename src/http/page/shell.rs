@@ -1,0 +1,124 @@
+//! What stands around the panels: head, warnings, the dialog that asks for the word.
+
+use std::sync::Arc;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::panels::Panel;
+use super::told::{rows, text};
+
+/// The whole page around its panels.
+pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
+    let money = money(status);
+    let title = format!("Conclave · {}", text(status, "/trading_state/state"));
+    let body = html! {
+        a.skip href="#now" { "To the panels" }
+        header {
+            h1 { "Conclave " span.dim { (text(status, "/version")) } }
+            span.money { (money.to_uppercase()) }
+            nav aria-label="Panels" {
+                @for panel in Panel::ALL { a href={ "#" (panel.name()) } { (panel.title()) } }
+            }
+            span #link role="status" { "connecting" }
+            details #keys { summary { "Keys" }
+                p.dim { kbd { "Tab" } " to an item that waits, then " kbd { "a" } " approves and "
+                    kbd { "d" } " denies it; " kbd { "h" } " asks whether to halt; " kbd { "?" } " shows this." }
+            }
+        }
+        div #stale role="alert" hidden {}
+        noscript { p.why { "Without its script this page does not move; reload it to see what is new." } }
+        main {
+            // What is first, then what can be done about it, then all the rest.
+            @let (now, rest) = drawn.split_at(drawn.len().min(1));
+            @for panel in now { (PreEscaped(panel)) }
+            (controls())
+            @for panel in rest { (PreEscaped(panel)) }
+        }
+        dialog #sure aria-labelledby="sure-title" {
+            form method="dialog" {
+                h2 #sure-title { "Type " code #sure-word {} " to do it" }
+                p #sure-what {}
+                div.acts {
+                    label { "The word" input #sure-typed autocomplete="off" autofocus; }
+                    label { "Why, for the record" input #sure-why autocomplete="off" maxlength="500"; }
+                }
+                div.acts {
+                    button.bad type="button" data-close="do" { "Do it" }
+                    button type="button" data-close="no" { "Leave it" }
+                }
+            }
+        }
+        script type="module" src="/assets/app.js" {}
+    };
+    document(&title, &money, &body)
+}
+
+/// All records of one decision, in order.
+pub(super) fn round(round: &Value) -> Markup {
+    let decision = text(round, "/decision");
+    let body = html! {
+        header { h1 { "Conclave" } nav { a href="/" { "Back to the control room" } } }
+        main {
+            section.wide {
+                h2 { "All that is on record of " (decision) }
+                div { @for record in rows(round, "/records") {
+                    h3 { (text(record, "/seq")) " · " (text(record, "/step")) " · " (text(record, "/at")) }
+                    pre { code { (format!("{:#}", record["body"])) } }
+                } }
+            }
+        }
+    };
+    document(&decision, "paper", &body)
+}
+
+/// There is no such page.
+pub(super) fn nothing(why: &str) -> Markup {
+    let body = html! {
+        header { h1 { "Conclave" } nav { a href="/" { "Back to the control room" } } }
+        main { section.wide { p { (why) } } }
+    };
+    document("Conclave", "paper", &body)
+}
+
+/// `paper`, unless the process says otherwise.
+fn money(status: &Value) -> String {
+    let money = text(status, "/money");
+    if money.is_empty() { "paper".to_owned() } else { money }
+}
+
+fn document(title: &str, money: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/assets/app.css";
+            }
+            body class=(money) { (body) }
+        }
+    }
+}
+
+/// The acts of an operator. Each takes the token, and those that stop something its word as well.
+fn controls() -> Markup {
+    let act = |word: &str, class: &str, what: &str| {
+        html! { button type="button" class=(class) data-word=(word) title=(what) { (word.to_uppercase()) } }
+    };
+    html! {
+        section.wide #acts aria-label="What you can do" {
+            div.acts {
+                label for="token" { "Operator's token (kept in this page only)"
+                    input #token type="password" autocomplete="off" size="24"; }
+                (act("halt", "bad", "No new risk and no consultations from now on; exits go on."))
+                (act("reduce", "bad", "No new risk from now on; agents may still advise exits."))
+                (act("flatten", "bad", "Closes every position at the market."))
+                (act("resume", "", "Lifts a halt or a reduction: entries are possible again."))
+            }
+            p #said role="status" {}
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Small helpers for writing JSON of our own into a page.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// The text at a place; empty where there is none.
+pub(super) fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).map(plain).unwrap_or_default()
+}
+
+/// A value without quotes; nothing for null.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// A fraction as per cent.
+pub(super) fn percent(value: &Value, pointer: &str) -> String {
+    let number = value.pointer(pointer).and_then(number);
+    number.map_or_else(|| "–".to_owned(), |fraction| format!("{:.1} %", fraction * 100.0))
+}
+
+/// An amount with two digits.
+pub(super) fn money(value: &Value, pointer: &str) -> String {
+    let number = value.pointer(pointer).and_then(number);
+    number.map_or_else(|| "–".to_owned(), |amount| format!("{amount:.2}"))
+}
+
+/// A number, or a text that is one.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    let read = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    read.filter(|number| number.is_finite())
+}
+
+/// The rows at a place.
+pub(super) fn rows<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A name as it stands in records, for people: `signal_analyst` as "signal analyst".
+pub(super) fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// A share of a whole as a bar; `label` says it in words for those who do not see it.
+pub(super) fn bar(part: f64, whole: f64, label: &str) -> Markup {
+    let share = if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 };
+    let width = format!("{:.1}", share * 100.0);
+    let class = if share >= 1.0 { "out" } else { "is" };
+    html! {
+        svg.bar viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=(label) {
+            rect.of width="100" height="4" {}
+            rect class=(class) width=(width) height="4" {}
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The control room in a real browser, in front of a real run. Only with `BROWSER=1`, and a Chromium with
+//! its driver on the machine; without them each test says that it is skipped.
+//!
+//! Pictures of what was seen are left below `target/browser`.
+
+mod driver;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::rig::{Running, World, wait_for};
+use driver::{Browser, free_port, missing};
+
+/// The checks that a page must pass for everybody, as a script.
+const LOOKS: &str = include_str!("browser/looks.js");
+
+/// A test that says why it does not run.
+macro_rules! or_skip {
+    () => {
+        if let Some(why) = missing() {
+            println!("skipped: {why}");
+            return;
+        }
+    };
+}
+
+/// The address that a run serves on.
+fn address(world: &World, store: &str) -> String {
+    let station: Value = serde_json::from_str(&world.file(store, "station.json")).expect("json");
+    station["url"].as_str().expect("a url").to_owned()
+}
+
+fn token(world: &World, store: &str) -> String {
+    world.file(store, "token").trim().to_owned()
+}
+
+/// The text of a panel.
+fn panel(browser: &Browser, name: &str) -> String {
+    let text = browser.run(&format!("return document.getElementById('{name}').innerText"));
+    text.as_str().unwrap_or_default().to_owned()
+}
+
+/// Types the token, asks for a command, and types its word.
+fn order(browser: &Browser, word: &str, why: &str) {
+    browser.click(&format!("button[data-word={word}]"));
+    browser.enter("#sure-typed", word);
+    browser.enter("#sure-why", why);
+    browser.click("button[data-close=do]");
+}
+
+/// Goal: a person who looks at a run sees a veto happen: the round with the line where it ended and the
+/// votes that nobody waited for, without reloading the page.
+#[test]
+fn a_veto_is_seen_as_it_happens() {
+    or_skip!();
+    let world = World::embedded(&["AAPL", "IBM", "MSFT"], "2013-03-01");
+    let running = world.start("r", &["--out", "r", "--pace", "8ms", "--stay"]);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    let before = browser.run("return document.querySelectorAll('.round').length");
+    let cut = "document.querySelector('.round.vetoed .cut')?.textContent ?? ''";
+    let said = browser.wait("a veto", cut);
+    assert_eq!(said, "cut here by risk guardian");
+    let never = "document.querySelectorAll('.round.vetoed .seat.never').length";
+    browser.wait("votes that nobody waited for", never);
+    let more = format!("document.querySelectorAll('.round').length > {before}");
+    browser.wait("rounds that come by themselves", &more);
+    browser.wait("why the last trade was refused", "document.querySelector('#now .why') !== null");
+    browser.run("document.querySelector('.round.vetoed .cut').scrollIntoView({block: 'center'})");
+    browser.picture("veto");
+    let first = browser.run("return document.querySelector('.round a').getAttribute('href')");
+    browser.open(&format!("{}{}", address(&world, "r"), first.as_str().expect("a link")));
+    browser.wait("the record", "document.body.innerText.includes('round.closed')");
+    running.kill();
+}
+
+/// Goal: a halt takes the token and its word, and is seen; so is the way back. A wrong token changes
+/// nothing and says so.
+#[test]
+fn a_halt_takes_the_token_and_its_word() {
+    or_skip!();
+    let world = World::new();
+    let running = world.start("r", &["--out", "r", "--pace", "200ms", "--stay"]);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    order(&browser, "halt", "");
+    browser.wait(
+        "a word on the token",
+        "document.getElementById('said').textContent.includes('token')",
+    );
+    browser.enter("#token", "wrong");
+    order(&browser, "halt", "");
+    browser
+        .wait("a refusal", "document.getElementById('said').textContent.includes('unauthorized')");
+    assert_eq!(running.get("status").expect("a status")["trading_state"]["state"], "active");
+    browser.run("document.getElementById('token').value = ''");
+    browser.enter("#token", &token(&world, "r"));
+    browser.click("button[data-word=halt]");
+    browser.enter("#sure-typed", "stop");
+    browser.click("button[data-close=do]");
+    browser.wait(
+        "that the word is another",
+        "document.getElementById('said').textContent.includes('Nothing was done')",
+    );
+    order(&browser, "halt", "seen from the browser");
+    let halted = "document.querySelector('#now .halted b')?.textContent === 'HALTED'";
+    browser.wait("the halt", halted);
+    browser.wait(
+        "its reason",
+        "document.getElementById('now').innerText.includes('seen from the browser')",
+    );
+    assert_eq!(running.get("status").expect("a status")["trading_state"]["state"], "halted");
+    browser.picture("halted");
+    order(&browser, "resume", "all is well");
+    browser
+        .wait("the way back", "document.querySelector('#now .active b')?.textContent === 'ACTIVE'");
+    let stored =
+        browser.run("return [localStorage.length, sessionStorage.length, document.cookie]");
+    assert_eq!(stored, json!([0, 0, ""]), "the token is kept in the page only");
+    running.kill();
+}
+
+/// Goal: what waits for a person is answered on the page, by a button and by a key, and the run does what
+/// was said.
+#[test]
+fn what_waits_is_approved_by_a_button_and_denied_by_a_key() {
+    or_skip!();
+    let world = World::new();
+    world.config("[approvals]\nexpiry = \"1d\"\n");
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "700ms", "--config", "c.toml"];
+    let mut running = world.start("r", &args);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    browser.enter("#token", &token(&world, "r"));
+    let answered = |how: &str| {
+        world.steps("r", "approval.answered").iter().any(|it| it["body"].to_string().contains(how))
+    };
+    // On a busy machine an answer may come too late; then the next one.
+    running.wait("an approval", |_| {
+        browser.run(
+            "const it = document.querySelector('#approvals [data-id]'); if (!it) return 0; \
+             it.querySelector('input').value = 'from the page'; \
+             it.querySelector('[data-answer=approve]').click(); return 1",
+        );
+        answered("approved")
+    });
+    browser.picture("approvals");
+    running.wait("a denial", |_| {
+        browser.run(
+            "const it = document.querySelector('#approvals [data-id]'); if (!it) return 0; it.focus(); \
+             it.dispatchEvent(new KeyboardEvent('keydown', {key: 'd', bubbles: true})); return 1",
+        );
+        answered("denied")
+    });
+    running.kill();
+}
+
+/// Goal: a process that is killed under an open page is missed within five seconds, and the page goes on by
+/// itself behind the next start, without a gap in the rounds.
+#[test]
+fn a_page_says_that_the_process_is_gone_and_goes_on_with_the_next_one() {
+    or_skip!();
+    let world = World::new();
+    let port = free_port().to_string();
+    let args = ["--out", "r", "--pace", "40ms", "--stay"];
+    let start = |args: &[&str]| -> Running<'_> {
+        let mut args = args.to_vec();
+        args.extend(["--port", &port]);
+        world.serve_at("r", &args)
+    };
+    let mut running = start(&world.run_args(&args));
+    let browser = Browser::start(1280, 720);
+    browser.open(&format!("http://127.0.0.1:{port}"));
+    browser.wait("rounds", "document.querySelectorAll('.round').length > 3");
+    browser.run(
+        "window.missed = 0; const from = performance.now(); new MutationObserver(() => { \
+         window.missed ||= Math.max(1, performance.now() - window.killed) }).observe( \
+         document.getElementById('stale'), {attributes: true}); window.killed = from",
+    );
+    browser.run("window.killed = performance.now()");
+    running.signal("KILL");
+    let missed = browser
+        .wait("that it is gone", "!document.getElementById('stale').hidden && window.missed");
+    assert!(missed.as_f64().is_some_and(|after| after < 5_000.0), "after {missed} ms");
+    browser.picture("gone");
+    running.ended();
+    running = start(&["run", "--resume", "r", "--pace", "40ms", "--stay"]);
+    browser.wait("the page to go on", "document.getElementById('stale').hidden");
+    running.wait("the end of the bars", |_| !world.steps("r", "run.ended").is_empty());
+    let rounds = running.get("rounds").expect("rounds");
+    let rounds = rounds["rounds"].as_array().expect("rounds");
+    let ids: Vec<&str> = rounds.iter().filter_map(|it| it["decision"].as_str()).collect();
+    let listed =
+        "JSON.stringify([...document.querySelectorAll('.round > a')].map((it) => it.textContent))";
+    let wanted = serde_json::to_string(&ids).expect("json");
+    browser.wait("the same rounds as the log has", &format!("{listed} === {}", json!(wanted)));
+    running.kill();
+}
+
+/// Goal: the page is light, readable in both schemes and at the width of a phone, and can be used without
+/// a mouse.
+#[test]
+fn the_page_is_light_and_readable_for_everybody() {
+    or_skip!();
+    let world = World::embedded(&["AAPL", "IBM", "MSFT", "GOOG"], "2013-03-01");
+    world.verb(&["arena", "run"]).succeeds();
+    let mut running = world.start("r", &["--out", "r", "--stay"]);
+    running.wait("the end of the bars", |_| !world.steps("r", "run.ended").is_empty());
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)] {
+        browser.scheme(scheme);
+        browser.size(width, 900);
+        wait_for(Duration::from_millis(500));
+        let said = browser.run(LOOKS);
+        assert_eq!(said, json!([]), "{scheme}, {width} wide");
+        browser.picture(&format!("page-{scheme}-{width}"));
+    }
+    let weight = "return performance.getEntries().filter((it) => ['navigation', 'resource'].includes( \
+                  it.entryType) && !it.name.includes('/api/') && !it.name.includes('/panels')) \
+                  .reduce((sum, it) => sum + it.transferSize, 0)";
+    let weight = browser.run(weight).as_f64().expect("bytes");
+    assert!(weight > 10_000.0 && weight < 300_000.0, "{weight} bytes");
+    println!("the page weighs {weight} bytes");
+    let empty: Vec<&str> = ["arena", "chats", "rounds", "portfolio"]
+        .into_iter()
+        .filter(|name| {
+            panel(&browser, name).contains("No season") || panel(&browser, name).len() < 100
+        })
+        .collect();
+    assert!(empty.is_empty(), "{empty:?} show nothing");
+    browser.scheme("light");
+    browser.size(1280, 2_900);
+    wait_for(Duration::from_millis(500));
+    browser.picture("control-room");
+    running.kill();
+}
