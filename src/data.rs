@@ -5,12 +5,14 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use conclave_domain::arena::gate::RawStatement;
 use conclave_domain::market::asset::{Asset, read_assets};
 use conclave_domain::market::csv::{CsvFaults, CsvOptions, CsvRead, read_csv};
 use conclave_domain::market::dividends::{Dividend, read_dividends};
 use conclave_domain::market::series::Series;
 use conclave_domain::market::splits::{Split, SplitError, adjust, read_splits};
 use conclave_domain::news::door::RawItem;
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::files;
@@ -51,11 +53,13 @@ pub enum DataError {
         /// How much is read.
         bytes_max: u64,
     },
-    /// Lines of a file of news are no items.
-    #[error("{} is not a file of news: {why}", path.display())]
-    News {
+    /// Lines of a file are not what they should be.
+    #[error("{} is not a file of {what}: {why}", path.display())]
+    Lines {
         /// The file.
         path: PathBuf,
+        /// What its lines should be.
+        what: &'static str,
         /// The first lines that are wrong, and why.
         why: String,
     },
@@ -192,8 +196,26 @@ const NEWS_FAULTS_MAX: usize = 5;
 /// When the file cannot be read, is larger than [`NEWS_FILE_MAX`], or has lines that are no items; the
 /// first of them are named, and nothing of their text is.
 pub fn read_news_file(path: &Path) -> Result<Vec<RawItem>, DataError> {
+    lines_of(path, "news", "item")
+}
+
+/// Reads statements of issuers from a file, one JSON line each; empty lines mean nothing. What may be used
+/// of them is the gate's affair.
+///
+/// # Errors
+/// As [`read_news_file`].
+pub fn read_statements_file(path: &Path) -> Result<Vec<RawStatement>, DataError> {
+    lines_of(path, "statements", "statement")
+}
+
+/// The lines of a file, each of which is a JSON value of one form.
+fn lines_of<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    one: &'static str,
+) -> Result<Vec<T>, DataError> {
     let bytes = bytes_up_to(path, NEWS_FILE_MAX)?;
-    let wrong = |why: String| DataError::News { path: path.to_owned(), why };
+    let wrong = |why: String| DataError::Lines { path: path.to_owned(), what, why };
     let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
     let (mut items, mut faults) = (Vec::new(), Vec::new());
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
@@ -201,7 +223,7 @@ pub fn read_news_file(path: &Path) -> Result<Vec<RawItem>, DataError> {
         if line.is_empty() {
             continue;
         }
-        match news_item(line) {
+        match line_of(line, one) {
             Ok(item) => items.push(item),
             Err(why) => faults.push(format!("line {number} {why}")),
         }
@@ -215,13 +237,13 @@ pub fn read_news_file(path: &Path) -> Result<Vec<RawItem>, DataError> {
     Err(wrong(format!("{}{more}", faults.join("; "))))
 }
 
-fn news_item(line: &str) -> Result<RawItem, String> {
+fn line_of<T: DeserializeOwned>(line: &str, one: &str) -> Result<T, String> {
     if line.len() > NEWS_LINE_MAX {
         return Err(format!("is longer than {NEWS_LINE_MAX} bytes"));
     }
     serde_json::from_str(line).map_err(|error| match error.classify() {
         // Its text could quote the line.
-        Category::Data => format!("is no item at column {}", error.column()),
+        Category::Data => format!("is no {one} at column {}", error.column()),
         _ => format!("is no JSON at column {}", error.column()),
     })
 }
@@ -323,7 +345,7 @@ mod tests {
         );
         assert!(error.contains("and 6 more") && !error.contains("order"), "{error}");
         std::fs::write(&path, [b'{', 0xff, b'}']).unwrap();
-        assert!(matches!(read_news_file(&path), Err(DataError::News { .. })));
+        assert!(matches!(read_news_file(&path), Err(DataError::Lines { .. })));
     }
 
     #[test]

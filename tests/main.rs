@@ -12,6 +12,7 @@ mod faults;
 mod follow_one_bar;
 mod fuzz;
 mod http;
+mod lookahead;
 mod morning;
 mod peers;
 mod policy;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conclave_domain::arena::book::BookView;
+use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::memory::Lesson;
 use conclave_domain::arena::snapshot::{MarketView, Snapshot};
 use conclave_domain::arena::words::{Answered, Brought, ContestantName};
@@ -48,6 +49,8 @@ pub struct Question {
     pub snapshot: Arc<Snapshot>,
     /// The bars up to then.
     pub view: MarketView,
+    /// Texts and statements of all dates: a mind that shows them puts a gate in front.
+    pub library: Arc<Library>,
     /// Its own book.
     pub book: BookView,
     /// What became of its own earlier decisions, by symbol, oldest first.

@@ -82,11 +82,12 @@ fn question() -> Question {
         market: MarketKind::Us,
         rules: Digest::of(b""),
         quotes: [(symbol, Quote::after(None, &bar))].into(),
+        library: None,
     };
     let cash = Money::from_units(1).unwrap();
     let book = BookView { cash, equity: cash, held: BTreeMap::new() };
     let (view, lessons) = (MarketView::new(Arc::new([]), at), BTreeMap::new());
-    Question { snapshot: Arc::new(snapshot), view, book, lessons }
+    Question { snapshot: Arc::new(snapshot), view, library: Arc::default(), book, lessons }
 }
 
 async fn outcomes(arena: &Arena) -> BTreeMap<String, &'static str> {

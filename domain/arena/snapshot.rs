@@ -84,6 +84,9 @@ pub struct Snapshot {
     pub rules: Digest,
     /// The last bars.
     pub quotes: BTreeMap<Symbol, Quote>,
+    /// The hash of the texts and statements that are known by now; none where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<Digest>,
 }
 
 impl Snapshot {

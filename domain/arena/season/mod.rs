@@ -12,6 +12,7 @@ mod spec;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ pub use spec::{ContestantKind, ContestantSpec, Rule, SeasonSpec, SpecFaults};
 use super::aggregate::{Aggregate, aggregate};
 use super::book::{ContestantBook, Entry};
 use super::chat::{ChatEntry, Final};
+use super::gate::Library;
 use super::market::MarketRules;
 use super::memory::{DeskMemory, Trail};
 use super::size::Opening;
@@ -108,6 +110,7 @@ struct Benchmark {
 pub struct Season {
     spec: SeasonSpec,
     rules: MarketRules,
+    library: Arc<Library>,
     quotes: BTreeMap<Symbol, Quote>,
     books: BTreeMap<ContestantName, ContestantBook>,
     benchmark: Benchmark,
@@ -143,6 +146,7 @@ impl Season {
         Ok(Self {
             spec,
             rules,
+            library: Arc::default(),
             quotes,
             books,
             benchmark,
@@ -153,6 +157,12 @@ impl Season {
             open: None,
             last: None,
         })
+    }
+
+    /// The same season with texts and statements: what of them is known at a tick is part of its snapshot.
+    #[must_use]
+    pub fn with_library(self, library: Arc<Library>) -> Self {
+        Self { library, ..self }
     }
 
     /// What it is played by.
@@ -233,7 +243,8 @@ impl Season {
         let number = self.tick.map_or(0, |(tick, _)| tick.number.saturating_add(1));
         let tick = TickId { number, at };
         let (market, rules) = (self.rules.kind, self.rules.hash());
-        let snapshot = Snapshot { tick, market, rules, quotes: self.quotes.clone() };
+        let library = self.library.known_hash(at);
+        let snapshot = Snapshot { tick, market, rules, quotes: self.quotes.clone(), library };
         let hash = snapshot.hash()?;
         self.tick = Some((tick, hash));
         self.open = Some(snapshot.asked().cloned().collect());

@@ -14,6 +14,7 @@ mod faults;
 pub mod labelled;
 mod model;
 mod news;
+mod statements;
 
 use std::collections::BTreeSet;
 
@@ -30,6 +31,7 @@ use crate::ratio::Ratio;
 use crate::time::Time;
 
 pub use news::{NewsItem, NewsKind};
+pub use statements::{SynthStatement, statements};
 
 /// The sectors and the letters their tickers begin with.
 pub const SECTORS: [(&str, &str); 6] = [
@@ -96,6 +98,10 @@ pub enum SynthFault {
     LateNews,
     /// Items whose text gives orders to whoever reads it.
     HostileNews,
+    /// Statements that do not say when they were filed.
+    UnfiledStatements,
+    /// Statements filed months after they should have been.
+    LateStatements,
 }
 
 /// Which markets there are to choose from.

@@ -24,6 +24,7 @@ pub(super) enum Purpose {
     News(usize),
     Faults(usize),
     Labelled(usize),
+    Statements(usize),
 }
 
 impl Dice {
@@ -37,6 +38,7 @@ impl Dice {
             Purpose::News(index) => (5, index),
             Purpose::Faults(index) => (6, index),
             Purpose::Labelled(index) => (7, index),
+            Purpose::Statements(index) => (8, index),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((kind << 32) | index as u64);

@@ -12,7 +12,7 @@ use crate::cli::config;
 use crate::cli::error::CliError;
 use crate::cli::format::{Format, write_json};
 use crate::config::arena::ModelChoice;
-use crate::run::arena::{Span, fresh, play, prepare};
+use crate::run::arena::{Span, Texts, fresh, play, prepare};
 use crate::run::select::{Source, Synthetic};
 
 /// `arena run`
@@ -56,6 +56,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 750, requires = "synthetic",
           value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub bars: u32,
+    /// News, posts and filings about the symbols: a JSON line each, as `data synth` writes them. What does not
+    /// say when it was known is held back and counted.
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    pub news: Option<PathBuf>,
+    /// Statements of the issuers, a JSON line each: `symbol`, `period_end`, `filed_at` and `figures` as decimal text.
+    /// They are known from their filing on; one that was never filed is held back and counted.
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    pub statements: Option<PathBuf>,
+    /// Undated, late and hostile texts and unfiled and late statements in the synthetic market.
+    #[arg(long, requires = "synthetic")]
+    pub traps: bool,
     /// The season and its contestants, in the form of config/arena.toml, which is played when not given.
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
@@ -92,6 +103,11 @@ impl RunArgs {
         (Source::Files { paths, assets: None, splits: None }, "bars from files".to_owned())
     }
 
+    /// Where texts and statements come from.
+    fn texts(&self) -> Texts {
+        Texts { news: self.news.clone(), statements: self.statements.clone(), traps: self.traps }
+    }
+
     fn span(&self) -> Span {
         let last = usize::try_from(self.last).unwrap_or(usize::MAX);
         Span { from: self.date.or(self.from), until: self.date.or(self.until), last }
@@ -112,7 +128,7 @@ pub(super) fn run(
     let (source, words) = args.source();
     let choice = args.models.clone().unwrap_or_default();
     let spec = (args.spec.as_deref(), &choice);
-    let prepared = prepare((&source, words), &args.symbols, args.span(), spec)?;
+    let prepared = prepare((&source, words), &args.texts(), &args.symbols, args.span(), spec)?;
     let (dir, resume) = match (&args.resume, &args.out) {
         (Some(dir), _) => (dir.clone(), true),
         (None, Some(dir)) => (dir.clone(), false),

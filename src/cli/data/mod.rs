@@ -169,7 +169,7 @@ impl From<DataError> for CliError {
             | DataError::Faults { .. }
             | DataError::Splits { .. }
             | DataError::NoAsset { .. }
-            | DataError::News { .. } => ExitCode::Data,
+            | DataError::Lines { .. } => ExitCode::Data,
         };
         let message = error.to_string();
         match error {
@@ -177,7 +177,7 @@ impl From<DataError> for CliError {
             // The faults are what the user must read: they belong to the message, a line each.
             DataError::Faults { source, .. } => Self::new(code, format!("{message}\n{source}")),
             DataError::Splits { source } => Self::new(code, message).caused_by(source),
-            DataError::TooLarge { .. } | DataError::NoAsset { .. } | DataError::News { .. } => {
+            DataError::TooLarge { .. } | DataError::NoAsset { .. } | DataError::Lines { .. } => {
                 Self::new(code, message)
             }
         }

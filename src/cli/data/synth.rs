@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use conclave_domain::market::csv::write_csv;
 use conclave_domain::market::series::series_hash;
-use conclave_domain::market::synth::{Preset, SynthConfig, SynthFault, SynthMarket, generate};
+use conclave_domain::market::synth::{
+    Preset, SynthConfig, SynthFault, SynthMarket, generate, statements,
+};
 use serde_json::json;
 
 use super::check::shown;
 use super::files::{make_dir, refuse_existing, write_whole};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::run::arena::raw_statement;
 
 /// Arguments of `data synth`.
 #[derive(Args, Clone, Debug)]
@@ -73,6 +76,10 @@ pub enum FaultName {
     LateNews,
     /// Items whose text gives orders to its reader.
     HostileNews,
+    /// Statements that do not say when they were filed.
+    UnfiledStatements,
+    /// Statements filed months after they should have been.
+    LateStatements,
 }
 
 impl From<FaultName> for SynthFault {
@@ -85,6 +92,8 @@ impl From<FaultName> for SynthFault {
             FaultName::UndatedNews => Self::UndatedNews,
             FaultName::LateNews => Self::LateNews,
             FaultName::HostileNews => Self::HostileNews,
+            FaultName::UnfiledStatements => Self::UnfiledStatements,
+            FaultName::LateStatements => Self::LateStatements,
         }
     }
 }
@@ -138,7 +147,7 @@ fn config(args: &SynthArgs) -> SynthConfig {
     config
 }
 
-/// Every file of the market with its text: bars, assets, splits, regimes and news.
+/// Every file of the market with its text: bars, assets, splits, regimes, news and statements.
 fn files(args: &SynthArgs, market: &SynthMarket) -> Result<Vec<(PathBuf, String)>, CliError> {
     let no_text = |_| CliError::new(ExitCode::Failure, "the market has no text");
     let mut files = Vec::new();
@@ -174,5 +183,14 @@ fn files(args: &SynthArgs, market: &SynthMarket) -> Result<Vec<(PathBuf, String)
         news.push('\n');
     }
     files.push((args.out.join("news.jsonl"), news));
+    let mut quarters = String::new();
+    for one in statements(&config(args), args.seed, market) {
+        let line = serde_json::to_string(&raw_statement(one)).map_err(|error| {
+            CliError::new(ExitCode::Failure, "the statements have no text").caused_by(error)
+        })?;
+        quarters.push_str(&line);
+        quarters.push('\n');
+    }
+    files.push((args.out.join("statements.jsonl"), quarters));
     Ok(files)
 }

@@ -23,6 +23,9 @@ pub(super) struct Header {
     pub(super) season: String,
     pub(super) spec: Digest,
     pub(super) data_hash: String,
+    /// The hash of its texts and statements, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) library: Option<Digest>,
     pub(super) from: conclave_domain::time::Time,
     pub(super) ticks: usize,
 }
@@ -36,6 +39,7 @@ impl Header {
             season: prepared.spec.season.clone(),
             spec: prepared.spec.hash(),
             data_hash: prepared.data.clone(),
+            library: prepared.library.hash(),
             from: prepared.from,
             ticks: prepared.ticks,
         }
@@ -47,6 +51,7 @@ impl Header {
             ("the verb", self.verb != other.verb),
             ("the season or its contestants", self.spec != other.spec),
             ("the bars", self.data_hash != other.data_hash),
+            ("the texts and statements", self.library != other.library),
             ("the first tick", self.from != other.from),
             ("the number of ticks", self.ticks != other.ticks),
         ];

@@ -1,6 +1,7 @@
 //! A season of the arena as a process: its bars, its directory, its ticks, and what it leaves.
 
 mod archive;
+mod library;
 mod log;
 mod mind;
 mod play;
@@ -15,6 +16,7 @@ use conclave_domain::arena::season::Season;
 use tokio::runtime::Handle;
 
 pub(crate) use self::archive::CHATS_FILE;
+pub(crate) use self::library::{Texts, raw_statement};
 use self::log::Played;
 use self::mind::seat;
 pub(crate) use self::prepare::{Prepared, Span, prepare};
@@ -80,6 +82,7 @@ pub(crate) fn play(
     // Nothing is kept in the store but the end of the log.
     "redb".clone_into(&mut config.store.engine);
     let season = Season::new(prepared.spec.clone()).map_err(|error| failed(&error))?;
+    let season = season.with_library(Arc::clone(&prepared.library));
     let played =
         if resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());

@@ -136,8 +136,10 @@ impl Stage<'_> {
             }
             let book = book.view().map_err(|error| failed(&error))?;
             let (snapshot, view) = (Arc::clone(&snapshot), view.clone());
-            let lessons = self.season.lessons(name);
-            questions.insert(name.clone(), Question { snapshot, view, book, lessons });
+            let (library, lessons) =
+                (Arc::clone(&self.prepared.library), self.season.lessons(name));
+            let question = Question { snapshot, view, library, book, lessons };
+            questions.insert(name.clone(), question);
         }
         Ok(self.arena.ask(questions).await)
     }

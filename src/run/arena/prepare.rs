@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::market::MarketKind;
 use conclave_domain::arena::season::SeasonSpec;
 use conclave_domain::market::bar::Timeframe;
@@ -13,6 +14,7 @@ use conclave_domain::time::Time;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::library::{Texts, shelf};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::arena::{ArenaFile, ModelChoice, SHIPPED};
 use crate::files;
@@ -43,6 +45,8 @@ pub(crate) struct Prepared {
     pub(crate) series: Arc<[Series]>,
     /// Their hash.
     pub(crate) data: String,
+    /// Texts and statements about them.
+    pub(crate) library: Arc<Library>,
     /// The close of the first tick.
     pub(crate) from: Time,
     /// Ticks in it.
@@ -58,6 +62,7 @@ pub(crate) struct Prepared {
 /// symbol is not there (5), or no tick is left (8).
 pub(crate) fn prepare(
     (source, words): (&Source, String),
+    texts: &Texts,
     symbols: &[Symbol],
     span: Span,
     (file, models): (Option<&Path>, &ModelChoice),
@@ -74,12 +79,15 @@ pub(crate) fn prepare(
     series.retain(|one| !one.bars.is_empty());
     series.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     let market = market(&series)?;
-    let symbols = series.iter().map(|one| one.symbol.clone()).collect();
+    let symbols: Vec<Symbol> = series.iter().map(|one| one.symbol.clone()).collect();
+    let library = Arc::new(texts.library(source, &symbols)?);
+    let words = format!("{words}{}", shelf(&library));
     let spec = SeasonSpec { season: name, market, symbols, slot, shorts, contestants };
     spec.check().map_err(|faults| CliError::new(ExitCode::Config, faults.to_string()))?;
     let (from, ticks) = first_tick(&series, market, span)?;
     let data = series_hash(&series);
-    Ok(Prepared { spec, deadline, series: series.into(), data, from, ticks, source: words })
+    let series = series.into();
+    Ok(Prepared { spec, deadline, series, data, library, from, ticks, source: words })
 }
 
 fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {

@@ -1,0 +1,141 @@
+//! `arena run` with texts and statements: what is held back, what a season goes on with, and that what comes
+//! later changes nothing before it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::rig::World;
+
+/// A synthetic market with every trap, as files.
+fn market(world: &World, out: &str) {
+    let faults = "undated-news,late-news,hostile-news,unfiled-statements,late-statements";
+    let args =
+        ["data", "synth", "--symbols", "3", "--bars", "300", "--faults", faults, "--out", out];
+    world.verb(&args).succeeds();
+}
+
+/// Plays a season on the files in a directory.
+fn season(world: &World, data: &str, out: &str) {
+    let (news, statements) = (format!("{data}/news.jsonl"), format!("{data}/statements.jsonl"));
+    let args = ["arena", "run", "--data", data, "--news", &news, "--statements", &statements];
+    world.verb(&[&args[..], &["--from", "2010-12-01", "--out", out]].concat()).succeeds();
+}
+
+/// The lines of a season's log that belong to ticks, without the chain of hashes around them.
+fn said(world: &World, dir: &str) -> Vec<String> {
+    let log = world.file(dir, "audit-000001.jsonl");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a record"));
+    let of_ticks =
+        lines.filter(|record| record["body"]["tick"].is_u64() && record["step"] != "run.ended");
+    of_ticks.map(|record| format!("{} {}", record["step"], record["body"])).collect()
+}
+
+/// Every cell of a season's curves with its time and its name: the columns stand in the order of the ranks.
+fn equity(world: &World, dir: &str) -> BTreeSet<String> {
+    let text = world.file(dir, "equity.csv");
+    let names: Vec<&str> = text.lines().next().expect("names").split(',').collect();
+    let cells = text.lines().skip(1).flat_map(|line| {
+        let (time, values) = line.split_once(',').expect("a time");
+        let columns = names.iter().skip(1).zip(values.split(','));
+        columns.map(|(name, value)| format!("{time} {name} {value}")).collect::<Vec<_>>()
+    });
+    cells.collect()
+}
+
+/// Keeps what was known before a moment: RFC 3339 in UTC sorts as text.
+fn cut(world: &World, path: &str, key: &str, before: &str) -> usize {
+    let text = fs::read_to_string(world.path(path)).expect("a file");
+    let is_known = |line: &&str| {
+        let item: Value = serde_json::from_str(line).expect("a line");
+        item[key].as_str().is_some_and(|at| at < before)
+    };
+    let kept: Vec<&str> = text.lines().filter(is_known).collect();
+    fs::write(world.path(path), kept.join("\n")).expect("a file");
+    text.lines().count() - kept.len()
+}
+
+/// Goal: nothing of the future reaches the past. Method: a season on bars, texts and statements beside the
+/// same season with everything after a day deleted; up to that day log, chats, aggregates and equity are the
+/// same to the byte, the snapshots' hashes among them.
+#[test]
+fn a_season_without_its_future_is_the_same_until_there() {
+    let world = World::new();
+    market(&world, "full");
+    market(&world, "cut");
+    // After the close of 31 January 2011.
+    let end = "2011-02-01";
+    for symbol in ["TEC1", "HLT1", "FIN1"] {
+        let path = format!("cut/{symbol}.csv");
+        let text = fs::read_to_string(world.path(&path)).expect("bars");
+        let kept: Vec<&str> =
+            text.lines().filter(|line| *line < end || line.starts_with('t')).collect();
+        assert!(kept.len() < text.lines().count());
+        fs::write(world.path(&path), kept.join("\n")).expect("a file");
+    }
+    assert!(cut(&world, "cut/news.jsonl", "known_at", end) > 3);
+    assert!(cut(&world, "cut/statements.jsonl", "filed_at", end) > 3);
+    season(&world, "full", "whole");
+    season(&world, "cut", "short");
+    for file in ["chats.jsonl", "aggregates.jsonl"] {
+        let (whole, short) = (world.file("whole", file), world.file("short", file));
+        assert!(
+            !short.is_empty() && whole.len() > short.len() && whole.starts_with(&short),
+            "{file}"
+        );
+    }
+    let (whole, short) = (equity(&world, "whole"), equity(&world, "short"));
+    assert!(short.len() > 4 * 40 && short.is_subset(&whole), "equity.csv");
+    let (whole, short) = (said(&world, "whole"), said(&world, "short"));
+    assert!(short.len() > 100 && whole.len() > short.len());
+    assert_eq!(whole[..short.len()], short);
+}
+
+#[test]
+fn traps_are_held_back_and_a_season_goes_on_with_its_own_library_alone() {
+    let world = World::new();
+    let made = ["arena", "run", "--synthetic", "3", "--bars", "300", "--last", "9"];
+    let with = |more: &[&'static str]| [&made[..], more].concat();
+    world.verb(&with(&["--traps", "--out", "trapped"])).succeeds();
+    let page = world.file("trapped", "report.html");
+    for part in ["texts and statements", "held back", "undated", "unfiled"] {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    world.verb(&with(&["--resume", "trapped"])).refuses(8, "the texts and statements");
+    world.verb(&with(&["--resume", "trapped", "--traps"])).succeeds();
+    world.verb(&with(&["--out", "plain"])).succeeds();
+    // The same bars, and other things known of them.
+    let header = |dir: &str| {
+        let log = world.file(dir, "audit-000001.jsonl");
+        let first = log.lines().next().expect("a header");
+        serde_json::from_str::<Value>(first).expect("a record")["body"].clone()
+    };
+    let (trapped, plain) = (header("trapped"), header("plain"));
+    assert_eq!(trapped["data_hash"], plain["data_hash"]);
+    assert_ne!(trapped["library"], plain["library"]);
+}
+
+#[test]
+fn files_of_texts_that_are_none_are_refused_by_line() {
+    let world = World::new();
+    let run =
+        |more: &[&'static str]| world.verb(&[&["arena", "run", "--last", "2"], more].concat());
+    run(&["--statements", "nowhere.jsonl"]).refuses(5, "nowhere.jsonl");
+    let good = r#"{"symbol":"AAPL","period_end":"2012-03-31","filed_at":"2012-04-25T20:30:00Z","figures":{"eps":"12.30"}}"#;
+    for bad in [
+        &good.replace("12.30", "NaN"),
+        &good.replace("2012-03-31", "yesterday"),
+        &good.replace("figures", "numbers"),
+        &good[..40],
+    ] {
+        fs::write(world.path("bad.jsonl"), format!("{good}\n{bad}\n")).expect("a file");
+        run(&["--statements", "bad.jsonl"]).refuses(8, "line 2 is no");
+    }
+    fs::write(world.path("good.jsonl"), good).expect("a file");
+    run(&["--statements", "good.jsonl", "--out", "one"]).succeeds();
+    assert!(world.file("one", "report.html").contains("; 1 texts and statements"));
+    run(&["--out", "none"]).succeeds();
+    assert!(!world.file("none", "report.html").contains("texts and statements"));
+    run(&["--traps"]).refuses(2, "--synthetic");
+}
