@@ -1,10 +1,11 @@
-//! Programs of others read what we write: a real Prometheus scrapes a real run; others play providers and chats.
+//! Programs of others read what we write: a real Prometheus scrapes a real run, a Postgres keeps a season; others play providers and chats.
 
 mod bodies;
 mod day;
 mod exchange;
 mod models;
 mod noise;
+mod postgres;
 mod runs;
 mod telegram;
 mod weights;

@@ -141,7 +141,9 @@ fn a_killed_season_goes_on_to_the_same_log_and_the_same_books() {
     assert!(kills > 0, "every kill came after the end");
     world.verb(&with(&["--resume", "killed"])).succeeds();
     assert_eq!(decisions(&world, "killed"), calm);
-    for file in ["board.json", "chats.jsonl", "aggregates.jsonl", "equity.csv", "trades.csv"] {
+    for file in
+        ["board.json", "chats.jsonl", "aggregates.jsonl", "ticks.jsonl", "equity.csv", "trades.csv"]
+    {
         assert_eq!(world.file("killed", file), world.file("calm", file), "{file}");
     }
     let board: Value = serde_json::from_str(&world.file("calm", "board.json")).expect("a board");
@@ -149,4 +151,107 @@ fn a_killed_season_goes_on_to_the_same_log_and_the_same_books() {
     // A season that is over is told again, and nothing is written to its log.
     world.verb(&with(&["--resume", "killed"])).succeeds();
     assert_eq!(decisions(&world, "killed"), calm);
+}
+
+/// Goal: several runs say how sure their means are, and no run has a tick of another. Method: stretches of
+/// the embedded bars, killed and gone on with; too few of them, and more than there are bars for.
+#[test]
+fn several_runs_share_no_tick_and_their_table_has_intervals_from_five_on() {
+    let world = World::new();
+    let common = ["arena", "run", "--last", "30", "--symbols", "AAPL,IBM"];
+    let with = |more: &[&'static str]| [&common[..], more].concat();
+    let said = world.verb(&with(&["--runs", "5", "--out", "many", "--format", "json"]));
+    let table: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("one document");
+    assert_eq!((&table["schema"], &table["runs"]), (&"arena-runs/1".into(), &5.into()));
+    for row in table["rows"].as_array().expect("rows") {
+        let total = &row["total_return"];
+        let end = |key: &str| total[key].as_f64().expect("a number");
+        assert!(end("low") <= end("mean") && end("mean") <= end("high"), "{row}");
+    }
+    let mut days = Vec::new();
+    for run in ["many/run-001", "many/run-002", "many/run-003", "many/run-004", "many/run-005"] {
+        let curve = world.file(run, "equity.csv");
+        days.extend(curve.lines().skip(1).map(|line| line[..20].to_owned()));
+    }
+    assert_eq!(days.len(), 5 * 30);
+    assert!(days.is_sorted() && days.windows(2).all(|pair| pair[0] != pair[1]), "a tick twice");
+    // What was lost of them is played again, and what was not comes out of its log.
+    let before = world.file("many", "runs.json");
+    fs::remove_dir_all(world.path("many/run-004")).expect("a run");
+    fs::remove_file(world.path("many/runs.json")).expect("a table");
+    world.verb(&with(&["--runs", "5", "--resume", "many"])).succeeds();
+    assert_eq!(world.file("many", "runs.json"), before);
+    let text = world.verb(&["arena", "leaderboard", "many"]);
+    let text = String::from_utf8_lossy(&text.succeeds().0.stdout).into_owned();
+    assert!(text.contains("5 runs: 30 ticks each") && text.contains("Student's t"), "{text}");
+
+    let few = ["arena", "run", "--synthetic", "2", "--bars", "60", "--last", "20", "--runs", "4"];
+    let text = world.verb(&few);
+    let text = String::from_utf8_lossy(&text.succeeds().0.stdout).into_owned();
+    assert!(text.contains("seeds 1 to 4") && text.contains("no interval: fewer than 5"), "{text}");
+    let many = ["arena", "run", "--last", "1000", "--runs", "400", "--out", "no"];
+    world.verb(&many).refuses(8, "400 runs of 1000 ticks");
+}
+
+/// Goal: a book from elsewhere stands on the board as what it is. Method: the invented book of the README,
+/// sound and broken, beside contestants with its cash and with another.
+#[test]
+fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
+    let world = World::new();
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/arena");
+    for name in ["position.jsonl", "merged.jsonl"] {
+        fs::copy(fixtures.join(name), world.path(name)).expect("a file");
+    }
+    let import = |name: &str, more: &[&str]| {
+        let args = ["arena", "import", "--positions", "position.jsonl", "--prices", "merged.jsonl"];
+        let args = [&args[..], &["--market", "us", "--out", ".", "--name", name], more].concat();
+        world.verb(&args).succeeds();
+    };
+    import("sound", &[]);
+    let book = fs::read_to_string(world.path("position.jsonl")).expect("a book");
+    let broken = book.replace("446.2000000000001", "446.21");
+    fs::write(world.path("position.jsonl"), broken).expect("a book");
+    import("broken", &["--lenient"]);
+    let season = |cash: &str, out: &str| {
+        let spec = seven().replace("\"10000\"", &format!("\"{cash}\""));
+        fs::write(world.path("c.toml"), spec).expect("a file");
+        world.verb(&["arena", "run", "--spec", "c.toml", "--last", "9", "--out", out]).succeeds();
+    };
+    season("1000", "same");
+    season("10000", "other");
+    let rows = |dir: &str| {
+        let args = [
+            "arena",
+            "leaderboard",
+            dir,
+            "--format",
+            "json",
+            "--with",
+            "sound.json",
+            "broken.json",
+        ];
+        let said = world.verb(&args);
+        let board: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("a board");
+        let rows = board["rows"].as_array().expect("rows").clone();
+        let of = |name: &str| rows.iter().find(|row| row["name"] == name).expect("a row").clone();
+        (of("sound"), of("broken"))
+    };
+    let (sound, broken) = rows("same");
+    assert!(sound["rank"].is_u64(), "{sound}");
+    assert_eq!((&sound["kind"], &sound["net"]), (&"imported".into(), &"8.15".into()));
+    assert!(
+        broken["rank"].is_null() && broken["excluded"] == "its chain does not hold",
+        "{broken}"
+    );
+    let verdict = broken["verdict"].as_str().expect("a verdict");
+    assert!(verdict.contains("does not hold") && verdict.contains("do not reconcile"), "{verdict}");
+    let (sound, _) = rows("other");
+    assert_eq!(
+        (&sound["rank"], &sound["excluded"]),
+        (&Value::Null, &"it began with another cash, 1000".into())
+    );
+    let text = world.verb(&["arena", "leaderboard", "same", "--with", "sound.json", "--watch"]);
+    let text = String::from_utf8_lossy(&text.succeeds().0.stdout).into_owned();
+    assert!(text.contains("sound: imported (strict): the book holds, 3 of 3 trades"), "{text}");
+    world.verb(&["arena", "leaderboard", "same", "--with", "c.toml"]).refuses(8, "arena-book/1");
 }

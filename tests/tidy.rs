@@ -43,6 +43,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["src/adapters/alpaca_stream"]),
     ("unicode_normalization", &["domain/news/clean.rs"]),
     ("gemm", &["trainer/kernel.rs"]),
+    ("tokio_postgres", &["src/adapters/arena_store/postgres"]),
+    ("tokio_rustls", &["src/adapters/arena_store/postgres"]),
+    ("rustls_native_certs", &["src/adapters/arena_store/postgres"]),
 ];
 
 /// Direct dependencies beside the card's, and why each is here.
@@ -68,10 +71,19 @@ const REASONS: &[(&str, &str)] = &[
     ("ring", "nonces of the system and signed webhooks; the TLS provider brings it anyway"),
     ("rust_decimal", "decimal text into fixed point"),
     ("rustls", "the TLS provider of reqwest"),
+    (
+        "rustls-native-certs",
+        "the system's certificates, for the database; the streams bring it anyway",
+    ),
     ("schemars", "JSON schemas of the agents' answers"),
     ("serde_json", "records, reports and the API"),
     ("tempfile", "directories in tests"),
     ("thiserror", "error types"),
+    ("tokio-postgres", "the arena's record in Postgres"),
+    (
+        "tokio-rustls",
+        "joins the database's connection to the TLS provider; reqwest brings it anyway",
+    ),
     ("tokio-tungstenite", "the streams of a broker; the same that axum speaks them with"),
     ("toml", "the configuration file"),
     ("tower", "asks the router of the API in tests, without a socket"),

@@ -108,6 +108,9 @@ pub struct Row {
     pub excluded: Option<String>,
     /// Whether a price of what it holds is not believed.
     pub suspect: bool,
+    /// What the check of a book from elsewhere came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
 }
 
 /// What holding everything came to.
@@ -281,11 +284,12 @@ fn row(
         ratings: ratings.collect(),
         excluded: book.excluded().map(str::to_owned),
         suspect: book.is_suspect(),
+        verdict: None,
     })
 }
 
 /// Orders the rows and gives ranks and medals.
-fn rank(rows: &mut [Row]) {
+pub(super) fn rank(rows: &mut [Row]) {
     let is_out = |row: &Row| row.excluded.is_some() || row.suspect;
     rows.sort_by_key(|row| (is_out(row), Reverse(row.net), row.name.clone()));
     let nets: Vec<Money> = rows.iter().filter(|row| !is_out(row)).map(|row| row.net).collect();

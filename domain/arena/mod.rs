@@ -10,8 +10,10 @@
 //! - [`desk`]: contestants that are twelve roles around a table.
 //! - [`model`]: the models that think for a desk.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
+//! - [`public`]: what a season makes public of itself and of every tick.
 //! - [`foreign`]: readers of other arenas' files.
-//! - [`ledger`]: what a book from elsewhere must come to, line by line.
+//! - [`ledger`], [`imported`]: what a book from elsewhere must come to, line by line, and its row on a board.
+//! - [`runs`]: several runs of a season, with intervals.
 
 pub mod aggregate;
 pub mod board;
@@ -20,11 +22,14 @@ pub mod chat;
 pub mod desk;
 pub mod foreign;
 pub mod gate;
+pub mod imported;
 pub mod ledger;
 pub mod market;
 pub mod memory;
 pub mod model;
+pub mod public;
 pub mod rule_contestant;
+pub mod runs;
 pub mod season;
 pub mod size;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 pub mod alpaca_http;
 pub mod alpaca_stream;
 pub mod anthropic_http;
+pub mod arena_store;
 pub mod audit_files;
 pub mod broker_journal;
 pub mod clock;

@@ -11,7 +11,7 @@ use super::format::Format;
 use crate::config::parse_duration;
 
 /// Clears a terminal and goes to its first line.
-const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
+pub(super) const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 
 /// Arguments of `status`.
 #[derive(Args, Clone, Debug)]

@@ -135,7 +135,10 @@ pub fn run(
 }
 
 /// The one thread that a run lives on.
-fn runtime() -> Result<Runtime, CliError> {
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn runtime() -> Result<Runtime, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))
 }

@@ -15,6 +15,9 @@ use crate::market::symbol::Symbol;
 use crate::order::Side;
 use crate::record::Digest;
 
+/// The form of a book that was imported.
+pub const SCHEMA: &str = "arena-book/1";
+
 /// A file that a book was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Source {
@@ -149,7 +152,7 @@ impl ImportedBook {
             BookLine { line, at, cash: ledger.cash, holdings: ledger.held, trade }
         });
         Self {
-            schema: "arena-book/1",
+            schema: SCHEMA,
             name,
             imported: true,
             currency: verdict.market.currency(),

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use book::{Basis, BookLine, BookTrade, DayValue, ImportedBook, Source};
+pub use book::{Basis, BookLine, BookTrade, DayValue, ImportedBook, SCHEMA as BOOK_SCHEMA, Source};
 pub use finding::{FINDINGS_MAX, Finding, FindingKind, Mark, Refusals, Verdict};
 pub use replay::{Fate, HEADS_MAX, ReplayFault, Replayed, Step, StepTrade, replay};
 pub use trips::round_trips;

@@ -2,10 +2,12 @@
 
 mod board;
 mod chat;
+mod export;
 mod files;
 mod import;
 mod rules;
 mod run;
+mod runs;
 mod show;
 mod verify;
 
@@ -35,6 +37,8 @@ pub enum ArenaAction {
     Leaderboard(board::BoardArgs),
     /// What contestants said, stage by stage.
     Chat(chat::ChatArgs),
+    /// A season's public record, into one JSON file or into Postgres.
+    Export(export::ExportArgs),
     /// The rules of the markets: lots, sessions, settlement, limits, costs, and their hash.
     Rules(rules::RulesArgs),
     /// Replays another arena's book and compares cash and holdings after every line.
@@ -58,10 +62,16 @@ pub fn run(
         ArenaAction::Run(args) => run::run(args, file, format, out),
         ArenaAction::Leaderboard(args) => board::run(args, format, out),
         ArenaAction::Chat(args) => chat::run(args, format, out),
+        ArenaAction::Export(args) => export::run(args, format, out),
         ArenaAction::Rules(args) => rules::run(args, format, out),
         ArenaAction::Verify(args) => verify::run(args, format, out),
         ArenaAction::Import(args) => import::run(args, format, out),
     }
+}
+
+/// Drives what waits for somebody else.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
+    Ok(crate::run::runtime()?.block_on(work))
 }
 
 /// The directory that was named, or that of the latest season.

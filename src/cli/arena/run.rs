@@ -3,16 +3,19 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use conclave_domain::market::symbol::Symbol;
 use jiff::civil::Date;
 
 use super::board;
+use super::export::kept_name;
+use super::runs;
+use crate::adapters::arena_store::postgres::URL_ENV;
 use crate::cli::config;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
 use crate::config::arena::ModelChoice;
-use crate::run::arena::{Span, Texts, fresh, play, prepare};
+use crate::run::arena::{Place, Prepared, Record, Span, Texts, fresh, play, prepare};
 use crate::run::select::{Source, Synthetic};
 
 /// `arena run`
@@ -80,6 +83,28 @@ pub struct RunArgs {
     /// Goes on with the season in this directory: what its log holds is not asked again.
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
+    /// The same season so many times, each in a directory of its own below the season's: on synthetic
+    /// markets of one seed after the other, else on as many stretches of ticks that have none in common.
+    /// Five and more have intervals.
+    #[arg(long, value_name = "N", conflicts_with_all = ["date", "from", "store_as"],
+          value_parser = clap::value_parser!(u16).range(2..=500))]
+    pub runs: Option<u16>,
+    /// Where the record is kept: in the season's directory, or in Postgres as well, tick by tick, at the
+    /// address in `CONCLAVE_ARENA_POSTGRES_URL`. The season does not wait for it.
+    #[arg(long, value_enum, default_value = "directory")]
+    pub store: Store,
+    /// The name that it is kept as in Postgres; made of what decides the season when not given.
+    #[arg(long, value_name = "NAME", value_parser = kept_name)]
+    pub store_as: Option<String>,
+}
+
+/// Where a season's record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Store {
+    /// In its directory.
+    Directory,
+    /// In Postgres as well.
+    Postgres,
 }
 
 impl RunArgs {
@@ -108,6 +133,38 @@ impl RunArgs {
         Texts { news: self.news.clone(), statements: self.statements.clone(), traps: self.traps }
     }
 
+    /// The bars and who takes part.
+    pub(super) fn prepared(&self) -> Result<Prepared, CliError> {
+        let (source, words) = self.source();
+        let choice = self.models.clone().unwrap_or_default();
+        let spec = (self.spec.as_deref(), &choice);
+        prepare((&source, words), &self.texts(), &self.symbols, self.span(), spec)
+    }
+
+    /// The directory, and whether it holds what is gone on with.
+    pub(super) fn place(&self, season: &str) -> Result<(PathBuf, bool), CliError> {
+        match (&self.resume, &self.out) {
+            (Some(dir), _) => Ok((dir.clone(), true)),
+            (None, Some(dir)) => Ok((dir.clone(), false)),
+            (None, None) => Ok((fresh(season)?, false)),
+        }
+    }
+
+    /// Where else the record is kept; an address that is missing is said before the first tick.
+    pub(super) fn record(&self) -> Result<Record, CliError> {
+        let wrong = |code, text: String| Err(CliError::new(code, text));
+        match (self.store, &self.store_as) {
+            (Store::Directory, None) => Ok(Record::Directory),
+            (Store::Directory, Some(_)) => {
+                wrong(ExitCode::Usage, "--store-as is for --store postgres".to_owned())
+            }
+            (Store::Postgres, _) if std::env::var_os(URL_ENV).is_none() => {
+                wrong(ExitCode::Config, format!("--store postgres: {URL_ENV} is not set"))
+            }
+            (Store::Postgres, name) => Ok(Record::Postgres(name.clone())),
+        }
+    }
+
     fn span(&self) -> Span {
         let last = usize::try_from(self.last).unwrap_or(usize::MAX);
         Span { from: self.date.or(self.from), until: self.date.or(self.until), last }
@@ -124,17 +181,14 @@ pub(super) fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if let Some(runs) = args.runs {
+        return runs::run(args, runs, file, (format, out));
+    }
+    let record = args.record()?;
     let loaded = config::load(file, &[])?;
-    let (source, words) = args.source();
-    let choice = args.models.clone().unwrap_or_default();
-    let spec = (args.spec.as_deref(), &choice);
-    let prepared = prepare((&source, words), &args.texts(), &args.symbols, args.span(), spec)?;
-    let (dir, resume) = match (&args.resume, &args.out) {
-        (Some(dir), _) => (dir.clone(), true),
-        (None, Some(dir)) => (dir.clone(), false),
-        (None, None) => (fresh(&prepared.spec.season)?, false),
-    };
-    let report = play(&prepared, &loaded.config, (&dir, resume))?;
+    let prepared = args.prepared()?;
+    let (dir, resume) = args.place(&prepared.spec.season)?;
+    let report = play(&prepared, &loaded.config, &Place { dir: dir.clone(), resume, record })?;
     if format != Format::Text {
         return write_json(&report.board, format, out);
     }

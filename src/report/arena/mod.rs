@@ -1,11 +1,12 @@
-//! What a season of the arena leaves: `report.html`, `board.json`, `season.json`, `equity.csv`,
-//! `trades.csv`; beside them the growing files of its ticks.
+//! What a season of the arena leaves: `report.html`, `board.json`, `equity.csv`, `trades.csv`; beside
+//! them `season.json` and the growing files of its ticks.
 
 mod lines;
 mod page;
 #[cfg(test)]
 mod tests;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use conclave_domain::arena::aggregate::Aggregate;
@@ -23,6 +24,8 @@ use super::{ReportError, put_all};
 
 /// The board as JSON.
 pub const BOARD_FILE: &str = "board.json";
+/// The page; it is written when the season is over.
+pub const PAGE_FILE: &str = "report.html";
 /// Decisions that the page shows; all are in `chats.jsonl`.
 pub const CHATS_MAX: usize = 200;
 
@@ -84,33 +87,25 @@ impl ArenaReport {
 /// When a chart cannot be drawn or a file not be written.
 pub fn write(report: &ArenaReport, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let html = page::html(report).map_err(ReportError::Chart)?;
-    let season = Document {
-        schema: "arena-season/1",
-        version: env!("CARGO_PKG_VERSION"),
-        source: &report.source,
-        spec: &report.spec,
-        rules: &report.rules,
-        exclusions: &report.exclusions,
-    };
     let files = [
-        ("report.html", html),
+        (PAGE_FILE, html),
         ("equity.csv", equity(report)),
         ("trades.csv", trades(report)),
-        ("season.json", json(&season)?),
         (BOARD_FILE, json(&report.board)?),
     ];
     put_all(dir, files)
 }
 
-/// `season.json`.
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    version: &'static str,
-    source: &'a str,
-    spec: &'a SeasonSpec,
-    rules: &'a [String],
-    exclusions: &'a [Exclusion],
+/// Replaces the board in a season's directory, at once for whoever reads it. It is not synced: the season
+/// itself is in the log.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn show(board: &Board, dir: &Path) -> Result<(), ReportError> {
+    let (path, temporary) = (dir.join(BOARD_FILE), dir.join(format!(".{BOARD_FILE}.tmp")));
+    let text = json(board)?;
+    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
+    written.map_err(|source| ReportError::Io { path, source })
 }
 
 fn json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {

@@ -4,6 +4,7 @@ mod archive;
 mod library;
 mod log;
 mod mind;
+mod mirror;
 mod play;
 mod prepare;
 
@@ -15,10 +16,10 @@ use conclave_actors::runtime::fence::Fence;
 use conclave_domain::arena::season::Season;
 use tokio::runtime::Handle;
 
-pub(crate) use self::archive::CHATS_FILE;
 pub(crate) use self::library::{Texts, raw_statement};
 use self::log::Played;
 use self::mind::seat;
+use self::mirror::Mirror;
 pub(crate) use self::prepare::{Prepared, Span, prepare};
 use super::clock::ReplayClock;
 use super::runtime;
@@ -68,15 +69,37 @@ pub(crate) fn fresh(season: &str) -> Result<PathBuf, CliError> {
     Err(CliError::new(ExitCode::Failure, "there are too many seasons below runs"))
 }
 
-/// Plays a season, or goes on with the one in `dir`, and writes what it leaves there.
+/// Where a season lies, and where else its record is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Its directory.
+    pub(crate) dir: PathBuf,
+    /// Whether it goes on with the one that is there.
+    pub(crate) resume: bool,
+    /// Where else.
+    pub(crate) record: Record,
+}
+
+/// Where a season's record is kept beside its directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// Nowhere.
+    Directory,
+    /// In Postgres, under a name; its own id when there is none.
+    Postgres(Option<String>),
+}
+
+/// Plays a season, or goes on with the one in its directory, and writes what it leaves there. A record
+/// elsewhere that is not complete is told as a warning: the season is.
 ///
 /// # Errors
 /// When the directory holds another season (8) or refuses, or the log cannot be written.
 pub(crate) fn play(
     prepared: &Prepared,
     config: &Config,
-    (dir, resume): (&Path, bool),
+    place: &Place,
 ) -> Result<ArenaReport, CliError> {
+    let Place { dir, resume, record } = place;
     let runtime = runtime()?;
     let mut config = config.clone();
     // Nothing is kept in the store but the end of the log.
@@ -84,11 +107,18 @@ pub(crate) fn play(
     let season = Season::new(prepared.spec.clone()).map_err(|error| failed(&error))?;
     let season = season.with_library(Arc::clone(&prepared.library));
     let played =
-        if resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
+        if *resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());
-    let opened = world::open(dir, &config, resume, clock)?;
-    let report = runtime.block_on(season_of(prepared, season, played, &opened))?;
-    archive::write(&report, dir)?;
+    let opened = world::open(dir, &config, *resume, clock)?;
+    let (report, mirror) =
+        runtime.block_on(season_of(prepared, season, played, (&opened, record)))?;
+    archive::write(&report, prepared, dir)?;
+    if let Some(mirror) = mirror
+        && let Err(why) = runtime.block_on(mirror.finish())
+    {
+        let again = format!("conclave arena export {} --to postgres", dir.display());
+        tracing::warn!(why, again, "the season is over and its record in postgres is not complete");
+    }
     Ok(report)
 }
 
@@ -96,17 +126,23 @@ async fn season_of(
     prepared: &Prepared,
     season: Season,
     played: Played,
-    opened: &Opened,
-) -> Result<ArenaReport, CliError> {
+    (opened, record): (&Opened, &Record),
+) -> Result<(ArenaReport, Option<Mirror>), CliError> {
     let seats: Result<Vec<Seat>, CliError> = prepared.spec.contestants.iter().map(seat).collect();
     let seats = seats?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
     let arena = arena.map_err(|error| failed(&error))?;
-    let told = play::play(prepared, season, played, (&arena, &opened.dir)).await;
+    archive::describe(prepared, &[], &opened.dir)?;
+    let lines = archive::Lines::create(&opened.dir)?;
+    let mirror = match record {
+        Record::Directory => None,
+        Record::Postgres(name) => Some(Mirror::start(&opened.dir, name.as_deref())),
+    };
+    let told = play::play(prepared, season, played, (&arena, lines, mirror.as_ref())).await;
     arena.stop().await;
-    told
+    told.map(|report| (report, mirror))
 }
 
 fn failed(error: &dyn std::error::Error) -> CliError {

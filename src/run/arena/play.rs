@@ -3,7 +3,6 @@
 //! - what everybody brought is written before a book takes it; whoever goes on reads it there.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 
 use conclave_actors::arena::{Arena, Question};
@@ -11,6 +10,7 @@ use conclave_actors::audit::record;
 use conclave_domain::arena::aggregate::Aggregate;
 use conclave_domain::arena::board::board;
 use conclave_domain::arena::chat::ChatEntry;
+use conclave_domain::arena::public::TickLine;
 use conclave_domain::arena::season::{OpenedTick, Season};
 use conclave_domain::arena::snapshot::MarketView;
 use conclave_domain::arena::words::{Answered, ContestantName, Vote};
@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::archive::Lines;
 use super::failed;
 use super::log::{Desk, Header, Out, Played, PlayedTick, TickEnd};
+use super::mirror::Mirror;
 use super::prepare::Prepared;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
@@ -39,6 +40,7 @@ struct Stage<'a> {
     season: Season,
     arena: &'a Arena,
     lines: Lines,
+    mirror: Option<&'a Mirror>,
     /// The last decisions that were not HOLD.
     chats: VecDeque<ChatEntry>,
     /// What all said at the last tick.
@@ -50,15 +52,14 @@ pub(super) async fn play(
     prepared: &Prepared,
     season: Season,
     mut played: Played,
-    (arena, dir): (&Arena, &Path),
+    (arena, lines, mirror): (&Arena, Lines, Option<&Mirror>),
 ) -> Result<ArenaReport, CliError> {
     if !played.has_begun {
         let header = Header::of(prepared);
         write(arena, vec![made(Step::RunStarted, None, prepared.from, &header)?]).await?;
     }
     let (chats, aggregates) = (VecDeque::new(), Vec::new());
-    let lines = Lines::create(dir)?;
-    let mut stage = Stage { prepared, season, arena, lines, chats, aggregates };
+    let mut stage = Stage { prepared, season, arena, lines, mirror, chats, aggregates };
     let progress = Progress::things(prepared.ticks as u64, "ticks");
     let mut tape = Tape::new(prepared.series.to_vec()).map_err(|error| failed(&error))?;
     let instruments = Arc::clone(tape.instruments());
@@ -107,7 +108,12 @@ impl Stage<'_> {
         for (name, why) in &excluded {
             self.season.exclude(name, why, at).map_err(|error| failed(&error))?;
         }
-        self.lines.add(&closed)?;
+        let line = TickLine::of(&self.season, &opened, &excluded);
+        self.lines.add(&closed, line)?;
+        self.lines.show(&self.season, &self.prepared.data)?;
+        if let Some(mirror) = self.mirror {
+            mirror.tick();
+        }
         let is_call = |chat: &ChatEntry| {
             chat.final_decision.rating.is_none_or(|rating| rating.vote() != Vote::Hold)
         };
@@ -193,8 +199,7 @@ impl Stage<'_> {
     }
 
     /// The end of the log, and everything that a report tells.
-    async fn end(mut self, was_over: bool) -> Result<ArenaReport, CliError> {
-        self.lines.finish()?;
+    async fn end(self, was_over: bool) -> Result<ArenaReport, CliError> {
         let board = board(&self.season, &self.prepared.data).map_err(|error| failed(&error))?;
         if !was_over {
             let at = board.tick.map_or(self.prepared.from, |tick| tick.at);

@@ -142,16 +142,66 @@ fn market(series: &[Series]) -> Result<MarketKind, CliError> {
     }
 }
 
+impl Prepared {
+    /// As many stretches of closes as wanted, each as long as this season, the last of them its own; no
+    /// close is in two of them.
+    ///
+    /// # Errors
+    /// When there are not so many closes (8).
+    pub(crate) fn stretches(&self, runs: usize) -> Result<Vec<Vec<Time>>, CliError> {
+        let closes = closes(&self.series);
+        let wanted = runs.saturating_mul(self.ticks);
+        let Some(first) = closes.len().checked_sub(wanted) else {
+            let text = format!(
+                "{runs} runs of {} ticks that share none want {wanted} closes, and there are {}: at \
+                 most {} runs, or fewer ticks by --last",
+                self.ticks,
+                closes.len(),
+                closes.len() / self.ticks.max(1)
+            );
+            return Err(CliError::new(ExitCode::Data, text));
+        };
+        let (_, rest) = closes.split_at(first);
+        Ok(rest.chunks(self.ticks.max(1)).map(<[Time]>::to_vec).collect())
+    }
+
+    /// The day of the market on which a bar closes.
+    pub(crate) fn day_of(&self, close: Time) -> Date {
+        // A bar that closes at midnight belongs to the day that it was open on.
+        self.spec.market.day_of(close - Duration::from_millis(1))
+    }
+
+    /// The same with these closes as its ticks; later bars are not in it. `None` without a close.
+    pub(crate) fn of_ticks(self, ticks: &[Time]) -> Option<Self> {
+        let (from, until) = (*ticks.first()?, *ticks.last()?);
+        let mut series = self.series.to_vec();
+        for one in &mut series {
+            one.bars.retain(|bar| bar.close_time <= until);
+        }
+        series.retain(|one| !one.bars.is_empty());
+        let symbols = series.iter().map(|one| one.symbol.clone()).collect();
+        let (spec, ticks) = (SeasonSpec { symbols, ..self.spec }, ticks.len());
+        let data = series_hash(&series);
+        Some(Self { spec, series: series.into(), data, from, ticks, ..self })
+    }
+}
+
+/// Every moment at which a bar closes, in order.
+fn closes(series: &[Series]) -> Vec<Time> {
+    let bars = series.iter().flat_map(|one| &one.bars);
+    let mut closes: Vec<Time> = bars.map(|bar| bar.close_time).collect();
+    closes.sort_unstable();
+    closes.dedup();
+    closes
+}
+
 /// The close of the first tick, and how many there are.
 fn first_tick(
     series: &[Series],
     market: MarketKind,
     span: Span,
 ) -> Result<(Time, usize), CliError> {
-    let bars = series.iter().flat_map(|one| &one.bars);
-    let mut closes: Vec<Time> = bars.map(|bar| bar.close_time).collect();
-    closes.sort_unstable();
-    closes.dedup();
+    let closes = closes(series);
     let skipped = match span.from {
         // A bar that closes at midnight belongs to the day that it was open on.
         Some(from) => {
