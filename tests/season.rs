@@ -255,3 +255,41 @@ fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
     assert!(text.contains("sound: imported (strict): the book holds, 3 of 3 trades"), "{text}");
     world.verb(&["arena", "leaderboard", "same", "--with", "c.toml"]).refuses(8, "arena-book/1");
 }
+
+/// Goal: the archive is the season, and whatever is none is refused by its place. Method: one season,
+/// archived twice and read; then its files damaged one after the other.
+#[test]
+fn an_archive_has_the_seasons_board_and_a_damaged_season_is_refused_by_its_line() {
+    let world = World::new();
+    world.verb(&["arena", "run", "--last", "12", "--out", "s"]).succeeds();
+    let export = ["arena", "export", "s", "--to", "json", "--out", "a.json"];
+    let said = world.verb(&[&export[..], &["--format", "json"]].concat());
+    let done: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("one document");
+    assert_eq!((&done["schema"], &done["written"]), (&"arena-export/1".into(), &12.into()));
+    let archive = fs::read_to_string(world.path("a.json")).expect("an archive");
+    world.verb(&export).succeeds();
+    assert_eq!(fs::read_to_string(world.path("a.json")).expect("an archive"), archive);
+    let parsed: Value = serde_json::from_str(&archive).expect("one document");
+    assert_eq!(parsed["ticks"].as_array().map(Vec::len), Some(12));
+    assert_eq!(parsed["ticks"][11]["moved"]["tick"], 11);
+    let board = |more: &[&str]| {
+        let args = ["arena", "leaderboard", "--format", "json"];
+        world.verb(&[&args[..], more].concat()).succeeds().0.stdout.clone()
+    };
+    assert_eq!(board(&["s"]), board(&["a.json", "--from", "json"]));
+
+    let read = ["arena", "leaderboard", "a.json", "--from", "json"];
+    fs::write(world.path("a.json"), archive.replacen("archive/1", "archive/9", 1)).expect("a file");
+    world.verb(&read).refuses(8, "is no arena-archive/1");
+    fs::write(world.path("a.json"), &archive[..archive.len() / 2]).expect("a file");
+    world.verb(&read).refuses(8, "is no arena-archive/1");
+    world.verb(&["arena", "leaderboard", "b.json", "--from", "json"]).refuses(5, "b.json");
+    world.verb(&["arena", "export", "nowhere", "--to", "json"]).refuses(5, "season.json");
+    world.verb(&["arena", "export", "s", "--to", "json", "--as", "x"]).refuses(2, "--as");
+    world.verb(&["arena", "export", "s", "--to", "postgres"]).refuses(3, "is not set");
+    world.verb(&["arena", "run", "--store", "postgres"]).refuses(3, "is not set");
+    let ticks = world.file("s", "ticks.jsonl");
+    let spoiled = ticks.replacen("{\"tick\":4,", "{\"tick\":four,", 1);
+    fs::write(world.path("s").join("ticks.jsonl"), spoiled).expect("a file");
+    world.verb(&export).refuses(8, "ticks.jsonl, line 5: not what a season writes");
+}

@@ -11,6 +11,7 @@
 //! - [`model`]: the models that think for a desk.
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`public`]: what a season makes public of itself and of every tick.
+//! - [`telling`]: what people are told of a season.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`], [`imported`]: what a book from elsewhere must come to, line by line, and its row on a board.
 //! - [`runs`]: several runs of a season, with intervals.
@@ -33,4 +34,5 @@ pub mod runs;
 pub mod season;
 pub mod size;
 pub mod snapshot;
+pub mod telling;
 pub mod words;

@@ -44,6 +44,8 @@ pub enum Kind {
     Summary,
     /// The process began to watch, or the run has ended.
     Runs,
+    /// What the contestants of a season said together, and how it ended.
+    Arena,
 }
 
 /// How much it matters: what is least of it is left out first where there is no room.
@@ -60,7 +62,7 @@ pub enum Importance {
 
 impl Kind {
     /// Every kind, in the order of the configuration's comment.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Approvals,
         Self::States,
         Self::Fills,
@@ -68,6 +70,7 @@ impl Kind {
         Self::Faults,
         Self::Summary,
         Self::Runs,
+        Self::Arena,
         Self::Vetoes,
         Self::Decisions,
     ];
@@ -84,6 +87,7 @@ impl Kind {
             Self::Faults => "faults",
             Self::Summary => "summary",
             Self::Runs => "runs",
+            Self::Arena => "arena",
         }
     }
 
@@ -91,7 +95,7 @@ impl Kind {
     pub const fn importance(self) -> Importance {
         match self {
             Self::Decisions | Self::Vetoes => Importance::Low,
-            Self::Fills | Self::Summary => Importance::Middle,
+            Self::Fills | Self::Summary | Self::Arena => Importance::Middle,
             Self::States | Self::Budgets | Self::Approvals | Self::Faults | Self::Runs => {
                 Importance::High
             }

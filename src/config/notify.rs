@@ -36,7 +36,7 @@ pub struct NotifySettings {
 
 impl Default for NotifySettings {
     fn default() -> Self {
-        let most = "approvals,states,fills,budgets,faults,summary,runs";
+        let most = "approvals,states,fills,budgets,faults,summary,runs,arena";
         Self {
             telegram: most.to_owned(),
             telegram_chats: String::new(),

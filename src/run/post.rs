@@ -7,6 +7,7 @@
 mod board;
 mod chat;
 mod curve;
+mod outlet;
 mod phone;
 mod replies;
 mod strangers;
@@ -24,6 +25,8 @@ use conclave_actors::runtime::ports::Clock;
 use conclave_actors::runtime::supervision::ChildSpec;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+
+pub(crate) use outlet::Outlet;
 
 use board::Board;
 use chat::Chat;

@@ -1,5 +1,6 @@
 //! What an operator does to a running council, through the command line and the API.
 
+mod arena;
 mod halt;
 mod live_money;
 mod model_reports;

@@ -20,6 +20,8 @@ use super::error::CliError;
 use super::format::Format;
 use crate::run::arena::latest;
 
+pub use run::Notify;
+
 /// `arena`
 #[derive(Args, Clone, Debug)]
 pub struct ArenaArgs {

@@ -93,9 +93,25 @@ pub struct RunArgs {
     /// address in `CONCLAVE_ARENA_POSTGRES_URL`. The season does not wait for it.
     #[arg(long, value_enum, default_value = "directory")]
     pub store: Store,
+    /// What people are told by Telegram, Slack or the webhook, as [notify] of the configuration says for the
+    /// kind `arena`.
+    #[arg(long, value_enum, default_value = "never")]
+    pub notify: Notify,
     /// The name that it is kept as in Postgres; made of what decides the season when not given.
     #[arg(long, value_name = "NAME", value_parser = kept_name)]
     pub store_as: Option<String>,
+}
+
+/// What people are told of a season by the ways out that are configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Notify {
+    /// Nothing.
+    #[default]
+    Never,
+    /// Its last tick and its board.
+    End,
+    /// Every tick as well: what all said together, the votes, and who said otherwise.
+    Ticks,
 }
 
 /// Where a season's record is kept.
@@ -188,7 +204,11 @@ pub(super) fn run(
     let loaded = config::load(file, &[])?;
     let prepared = args.prepared()?;
     let (dir, resume) = args.place(&prepared.spec.season)?;
-    let report = play(&prepared, &loaded.config, &Place { dir: dir.clone(), resume, record })?;
+    let report = play(
+        &prepared,
+        &loaded.config,
+        &Place { dir: dir.clone(), resume, record, notify: args.notify },
+    )?;
     if format != Format::Text {
         return write_json(&report.board, format, out);
     }

@@ -39,7 +39,7 @@ pub(super) fn run(
     for (number, prepared) in (1_u32..).zip(&many) {
         let dir = dir.join(format!("run-{number:03}"));
         let resume = resume && has_log(&dir);
-        let place = Place { dir, resume, record: record.clone() };
+        let place = Place { dir, resume, record: record.clone(), notify: args.notify };
         boards.push(play(prepared, &loaded.config, &place)?.board);
     }
     let board = summary(&season, &boards, &varies);

@@ -5,6 +5,7 @@ mod library;
 mod log;
 mod mind;
 mod mirror;
+mod outside;
 mod play;
 mod prepare;
 
@@ -17,14 +18,17 @@ use conclave_domain::arena::season::Season;
 use tokio::runtime::Handle;
 
 pub(crate) use self::library::{Texts, raw_statement};
+use self::archive::Lines;
 use self::log::Played;
 use self::mind::seat;
-use self::mirror::Mirror;
+use self::outside::Outside;
+pub(crate) use self::outside::Record;
 pub(crate) use self::prepare::{Prepared, Span, prepare};
 use super::clock::ReplayClock;
 use super::runtime;
 use super::world::{self, Opened};
 use crate::adapters::audit_files::has_log;
+use crate::cli::arena::Notify;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::arena::ArenaReport;
@@ -78,15 +82,8 @@ pub(crate) struct Place {
     pub(crate) resume: bool,
     /// Where else.
     pub(crate) record: Record,
-}
-
-/// Where a season's record is kept beside its directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    /// Nowhere.
-    Directory,
-    /// In Postgres, under a name; its own id when there is none.
-    Postgres(Option<String>),
+    /// What people are told.
+    pub(crate) notify: Notify,
 }
 
 /// Plays a season, or goes on with the one in its directory, and writes what it leaves there. A record
@@ -99,7 +96,7 @@ pub(crate) fn play(
     config: &Config,
     place: &Place,
 ) -> Result<ArenaReport, CliError> {
-    let Place { dir, resume, record } = place;
+    let Place { dir, resume, record, notify } = place;
     let runtime = runtime()?;
     let mut config = config.clone();
     // Nothing is kept in the store but the end of the log.
@@ -109,16 +106,17 @@ pub(crate) fn play(
     let played =
         if *resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());
+    let outlet = runtime.block_on(outside::outlet(*notify, &config.notify))?;
     let opened = world::open(dir, &config, *resume, clock)?;
-    let (report, mirror) =
-        runtime.block_on(season_of(prepared, season, played, (&opened, record)))?;
+    archive::describe(prepared, &[], dir)?;
+    let lines = Lines::create(dir)?;
+    // A task of it is begun on the runtime, which moves it whenever the season waits.
+    let outside = async { Outside::of(record, dir, (outlet, *notify)) };
+    let outside = runtime.block_on(outside);
+    let told = season_of(prepared, season, played, (&opened, lines, &outside));
+    let report = runtime.block_on(told)?;
     archive::write(&report, prepared, dir)?;
-    if let Some(mirror) = mirror
-        && let Err(why) = runtime.block_on(mirror.finish())
-    {
-        let again = format!("conclave arena export {} --to postgres", dir.display());
-        tracing::warn!(why, again, "the season is over and its record in postgres is not complete");
-    }
+    runtime.block_on(outside.close(dir));
     Ok(report)
 }
 
@@ -126,23 +124,17 @@ async fn season_of(
     prepared: &Prepared,
     season: Season,
     played: Played,
-    (opened, record): (&Opened, &Record),
-) -> Result<(ArenaReport, Option<Mirror>), CliError> {
+    (opened, lines, outside): (&Opened, Lines, &Outside),
+) -> Result<ArenaReport, CliError> {
     let seats: Result<Vec<Seat>, CliError> = prepared.spec.contestants.iter().map(seat).collect();
     let seats = seats?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
     let arena = arena.map_err(|error| failed(&error))?;
-    archive::describe(prepared, &[], &opened.dir)?;
-    let lines = archive::Lines::create(&opened.dir)?;
-    let mirror = match record {
-        Record::Directory => None,
-        Record::Postgres(name) => Some(Mirror::start(&opened.dir, name.as_deref())),
-    };
-    let told = play::play(prepared, season, played, (&arena, lines, mirror.as_ref())).await;
+    let told = play::play(prepared, season, played, (&arena, lines, outside)).await;
     arena.stop().await;
-    told.map(|report| (report, mirror))
+    told
 }
 
 fn failed(error: &dyn std::error::Error) -> CliError {

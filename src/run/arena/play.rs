@@ -25,7 +25,7 @@ use serde::Serialize;
 use super::archive::Lines;
 use super::failed;
 use super::log::{Desk, Header, Out, Played, PlayedTick, TickEnd};
-use super::mirror::Mirror;
+use super::outside::Outside;
 use super::prepare::Prepared;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
@@ -40,7 +40,7 @@ struct Stage<'a> {
     season: Season,
     arena: &'a Arena,
     lines: Lines,
-    mirror: Option<&'a Mirror>,
+    outside: &'a Outside,
     /// The last decisions that were not HOLD.
     chats: VecDeque<ChatEntry>,
     /// What all said at the last tick.
@@ -52,14 +52,14 @@ pub(super) async fn play(
     prepared: &Prepared,
     season: Season,
     mut played: Played,
-    (arena, lines, mirror): (&Arena, Lines, Option<&Mirror>),
+    (arena, lines, outside): (&Arena, Lines, &Outside),
 ) -> Result<ArenaReport, CliError> {
     if !played.has_begun {
         let header = Header::of(prepared);
         write(arena, vec![made(Step::RunStarted, None, prepared.from, &header)?]).await?;
     }
     let (chats, aggregates) = (VecDeque::new(), Vec::new());
-    let mut stage = Stage { prepared, season, arena, lines, mirror, chats, aggregates };
+    let mut stage = Stage { prepared, season, arena, lines, outside, chats, aggregates };
     let progress = Progress::things(prepared.ticks as u64, "ticks");
     let mut tape = Tape::new(prepared.series.to_vec()).map_err(|error| failed(&error))?;
     let instruments = Arc::clone(tape.instruments());
@@ -111,8 +111,9 @@ impl Stage<'_> {
         let line = TickLine::of(&self.season, &opened, &excluded);
         self.lines.add(&closed, line)?;
         self.lines.show(&self.season, &self.prepared.data)?;
-        if let Some(mirror) = self.mirror {
-            mirror.tick();
+        self.outside.tick();
+        if !was_closed {
+            self.outside.tell(&self.prepared.spec.season, at, &closed.aggregates);
         }
         let is_call = |chat: &ChatEntry| {
             chat.final_decision.rating.is_none_or(|rating| rating.vote() != Vote::Hold)
@@ -205,6 +206,7 @@ impl Stage<'_> {
             let at = board.tick.map_or(self.prepared.from, |tick| tick.at);
             let body = serde_json::json!({"tick": board.tick, "snapshot": board.snapshot});
             write(self.arena, vec![made(Step::RunEnded, None, at, &body)?]).await?;
+            self.outside.tell_end(&board, at, &self.aggregates);
         }
         self.arena.audit.finish().await.map_err(|error| failed(&error))?;
         if let Some(why) = self.arena.fallen() {

@@ -38,7 +38,7 @@ pub enum StoreError {
     #[error(
         "the role may not do this: an export wants conclave_writer, a board conclave_reader, the first export a role that may create a schema (ops/postgres/roles.sql)"
     )]
-    Denied(#[source] Option<tokio_postgres::Error>),
+    Denied(#[source] tokio_postgres::Error),
     /// It took too long.
     #[error("postgres has not answered within {0} s")]
     Slow(u64),
@@ -117,7 +117,7 @@ impl StoreError {
         if login.contains(code) {
             Self::Login(error)
         } else if denied.contains(code) {
-            Self::Denied(Some(error))
+            Self::Denied(error)
         } else {
             Self::Refused(error)
         }
