@@ -293,3 +293,35 @@ fn an_archive_has_the_seasons_board_and_a_damaged_season_is_refused_by_its_line(
     fs::write(world.path("s").join("ticks.jsonl"), spoiled).expect("a file");
     world.verb(&export).refuses(8, "ticks.jsonl, line 5: not what a season writes");
 }
+
+/// Goal: whoever watches sees the season to its end, and is let go then. Method: the board on a terminal
+/// that `script` makes, before, while and after a season is played.
+#[test]
+fn a_board_on_a_terminal_follows_its_season_to_the_end() {
+    if !std::path::Path::new("/usr/bin/script").exists() {
+        println!("skipped: there is no `script` here, which makes a terminal");
+        return;
+    }
+    let world = World::new();
+    let run = ["arena", "run", "--synthetic", "9", "--bars", "400", "--last", "300", "--out", "s"];
+    let mut playing =
+        world.command(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    while !world.path("s/board.json").exists() {
+        assert!(playing.try_wait().expect("a child").is_none_or(|end| end.success()));
+        wait_for(std::time::Duration::from_millis(5));
+    }
+    let conclave = env!("CARGO_BIN_EXE_conclave");
+    let watch = format!("{conclave} arena leaderboard s --watch --every 20ms");
+    let shown = std::process::Command::new("script")
+        .current_dir(world.path("."))
+        .env_remove("NO_COLOR")
+        .args(["-qec", &watch, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("script starts");
+    assert!(playing.wait().expect("an end").success());
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.status.success(), "{text}");
+    let last = text.rsplit("\u{1b}[2J").next().expect("a screen");
+    assert!(last.contains("300 ticks up to") && last.contains('🥇'), "{last}");
+}

@@ -181,7 +181,8 @@ fn watch(args: &BoardArgs, out: &mut dyn Write) -> Result<(), CliError> {
             return Ok(());
         }
         was_over = is_over;
-        super::block_on(tokio::time::sleep(args.every))?;
+        // Made on the runtime: a timer belongs to one.
+        super::block_on(async { tokio::time::sleep(args.every).await })?;
     }
 }
 

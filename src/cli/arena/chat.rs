@@ -10,10 +10,10 @@ use conclave_domain::market::symbol::Symbol;
 use serde_json::Value;
 
 use super::place;
-use crate::adapters::arena_store::CHATS_FILE;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::Format;
 use crate::files;
+use crate::run::arena::CHATS_FILE;
 
 /// `arena chat`
 #[derive(Args, Clone, Debug)]

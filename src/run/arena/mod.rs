@@ -17,8 +17,8 @@ use conclave_actors::runtime::fence::Fence;
 use conclave_domain::arena::season::Season;
 use tokio::runtime::Handle;
 
-pub(crate) use self::library::{Texts, raw_statement};
 use self::archive::Lines;
+pub(crate) use self::library::{Texts, raw_statement};
 use self::log::Played;
 use self::mind::seat;
 use self::outside::Outside;
@@ -27,6 +27,7 @@ pub(crate) use self::prepare::{Prepared, Span, prepare};
 use super::clock::ReplayClock;
 use super::runtime;
 use super::world::{self, Opened};
+pub(crate) use crate::adapters::arena_store::CHATS_FILE;
 use crate::adapters::audit_files::has_log;
 use crate::cli::arena::Notify;
 use crate::cli::error::{CliError, ExitCode};
