@@ -28,7 +28,15 @@ fn a_season_without_arguments_leaves_a_board_a_page_and_every_word() {
     let printed = world.verb(&["arena", "run"]);
     printed.succeeds();
     let text = String::from_utf8_lossy(&printed.0.stdout).into_owned();
-    for part in ["buy-and-hold", "momentum", "mean-reversion", "252 ticks", "benchmark:", "n=251"] {
+    for part in [
+        "buy-and-hold",
+        "momentum",
+        "mean-reversion",
+        "rules-desk",
+        "252 ticks",
+        "benchmark:",
+        "n=251",
+    ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     let dir = "runs/arena-open-1";
@@ -42,9 +50,10 @@ fn a_season_without_arguments_leaves_a_board_a_page_and_every_word() {
     assert!(equity.starts_with("time,benchmark,"), "{equity:.80}");
     let board = world.verb(&["arena", "leaderboard", "--format", "json"]);
     let board: Value = serde_json::from_slice(&board.0.stdout).expect("one document");
-    assert_eq!(board["rows"].as_array().map(Vec::len), Some(3));
+    assert_eq!(board["rows"].as_array().map(Vec::len), Some(4));
     for (row, rank) in board["rows"].as_array().expect("rows").iter().zip(1..) {
-        assert_eq!((row["rank"].as_u64(), row["medal"].as_u64()), (Some(rank), Some(rank)));
+        let medal = (rank <= 3).then_some(rank);
+        assert_eq!((row["rank"].as_u64(), row["medal"].as_u64()), (Some(rank), medal));
         let money = |key: &str| row[key].as_str().expect("decimal text").to_owned();
         // Exact decimals: no double noise in any of them.
         assert!(money("portfolio_value").len() < 20 && money("cash").len() < 20, "{row}");
@@ -67,7 +76,17 @@ fn a_season_without_arguments_leaves_a_board_a_page_and_every_word() {
     assert!(chats.iter().all(|chat| chat["snapshot"] == chats[0]["snapshot"]));
     assert_eq!(chats[0]["market_analysis"]["state"], "done");
     assert_eq!(chats[0]["debate"]["state"], "not_part");
+    a_desk_tells_its_stages(&world);
     world.verb(&["audit", "verify", dir]).succeeds();
+}
+
+fn a_desk_tells_its_stages(world: &World) {
+    let desk = world.verb(&["arena", "chat", "--contestant", "rules-desk", "--last", "1"]);
+    let desk = String::from_utf8_lossy(&desk.succeeds().0.stdout).into_owned();
+    for part in ["market analysis:", "fundamentals:", "debate:", "winner", "trader:", "risk check:"]
+    {
+        assert!(desk.contains(part), "{part} is not in:\n{desk}");
+    }
 }
 
 #[test]
@@ -77,7 +96,7 @@ fn one_day_of_one_symbol_is_one_tick_and_what_is_no_season_is_refused() {
     let text = world.verb(&day);
     let text = String::from_utf8_lossy(&text.succeeds().0.stdout).into_owned();
     assert!(text.contains("1 ticks up to 2012-06-29T20:00:00Z"), "{text}");
-    assert_eq!(world.file("day", "chats.jsonl").lines().count(), 3);
+    assert_eq!(world.file("day", "chats.jsonl").lines().count(), 4);
     world.verb(&day).refuses(1, "holds a run already");
     world.verb(&["arena", "run", "--date", "2012-07-01"]).refuses(8, "no bar closes");
     world.verb(&["arena", "run", "--symbols", "NONE"]).refuses(5, "NONE");
@@ -90,20 +109,23 @@ fn one_day_of_one_symbol_is_one_tick_and_what_is_no_season_is_refused() {
     world.verb(&resumed).refuses(8, "the first tick");
 }
 
-/// Seven books by rules.
+/// Seven books, one of them a desk's.
 fn seven() -> String {
     let head = "[season]\nname = \"seven\"\nslot = 0.2\nshorts = true\ndeadline_s = 60\n";
     let contestants = [
         ("hold", "{ kind = \"buy-and-hold\" }"),
+        ("desk", "{ mind = \"rules\" }"),
         ("fast", "{ kind = \"momentum\", lookback = 5, threshold = 0.01 }"),
         ("slow", "{ kind = \"momentum\", lookback = 60, threshold = 0.05 }"),
-        ("usual", "{ kind = \"momentum\", lookback = 20, threshold = 0.05 }"),
         ("back", "{ kind = \"mean-reversion\", window = 20, entry = 2.0, rearm = 0.5 }"),
         ("back-fast", "{ kind = \"mean-reversion\", window = 8, entry = 1.5, rearm = 0.5 }"),
         ("back-slow", "{ kind = \"mean-reversion\", window = 60, entry = 2.0, rearm = 0.5 }"),
     ]
     .map(|(name, rule)| {
-        format!("[[contestant]]\nsignature = \"{name}\"\ninitial_cash = \"10000\"\nrule = {rule}\n")
+        let key = if name == "desk" { "desk" } else { "rule" };
+        format!(
+            "[[contestant]]\nsignature = \"{name}\"\ninitial_cash = \"10000\"\n{key} = {rule}\n"
+        )
     });
     head.to_owned() + &contestants.concat()
 }
@@ -324,4 +346,55 @@ fn a_board_on_a_terminal_follows_its_season_to_the_end() {
     assert!(shown.status.success(), "{text}");
     let last = text.rsplit("\u{1b}[2J").next().expect("a screen");
     assert!(last.contains("300 ticks up to") && last.contains('🥇'), "{last}");
+}
+
+/// Goal: the order in which contestants stand in a file, and answer, reaches nothing, with desks among them.
+/// Method: two desks and two rules, forwards and backwards.
+#[test]
+fn the_order_of_contestants_does_not_matter_with_desks_among_them() {
+    let world = World::new();
+    let head = "[season]\nname = \"order\"\nslot = 0.2\nshorts = false\ndeadline_s = 60\n";
+    let mut contestants = [
+        "signature = \"hold\"\nrule = { kind = \"buy-and-hold\" }",
+        "signature = \"desk-b\"\ndesk = { mind = \"rules\" }",
+        "signature = \"desk-a\"\ndesk = { mind = \"rules\", config = { debate_rounds = 3 } }",
+        "signature = \"back\"\nrule = { kind = \"mean-reversion\", window = 20, entry = 2.0, rearm = 0.5 }",
+    ]
+    .map(|one| format!("[[contestant]]\ninitial_cash = \"10000\"\n{one}\n"));
+    for dir in ["forwards", "backwards"] {
+        fs::write(world.path("order.toml"), head.to_owned() + &contestants.concat())
+            .expect("a file");
+        let args = ["arena", "run", "--spec", "order.toml", "--last", "40", "--out", dir];
+        world.verb(&args).succeeds();
+        contestants.reverse();
+    }
+    for file in ["chats.jsonl", "aggregates.jsonl"] {
+        assert_eq!(world.file("forwards", file), world.file("backwards", file), "{file}");
+    }
+    let row = |dir: &str, name: &str| {
+        let board: Value = serde_json::from_str(&world.file(dir, "board.json")).expect("a board");
+        let rows = board["rows"].as_array().expect("rows").clone();
+        rows.into_iter().find(|row| row["name"] == name).expect("a row")
+    };
+    for name in ["hold", "desk-a", "desk-b", "back"] {
+        assert_eq!(row("forwards", name), row("backwards", name));
+    }
+}
+
+/// B16 of the lessons: no tier is nearly every verdict. A desk whose ratings collapse into one word, by a
+/// phrase or by a formula, says nothing.
+#[test]
+fn the_ratings_of_the_rules_desk_do_not_collapse_into_one_tier() {
+    let world = World::new();
+    let said =
+        world.verb(&["arena", "run", "--synthetic", "8", "--last", "120", "--format", "json"]);
+    let board: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("a board");
+    let rows = board["rows"].as_array().expect("rows");
+    let desk = rows.iter().find(|row| row["name"] == "rules-desk").expect("the desk");
+    let ratings = desk["ratings"].as_object().expect("ratings");
+    let counts: Vec<u64> = ratings.values().filter_map(Value::as_u64).collect();
+    let all: u64 = counts.iter().sum();
+    assert!(all > 900, "{ratings:?}");
+    assert!(counts.iter().all(|count| count * 5 < all * 4), "{ratings:?}");
+    assert_eq!(ratings.len(), 5, "every tier is right for some figures: {ratings:?}");
 }

@@ -8,6 +8,7 @@
 //! - T-3: silence is never consent: who does not answer brings `late` or `failed`, never a rating.
 
 mod contestant;
+pub mod desk;
 pub mod meter;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,11 @@ impl Reply {
     pub fn answer(self, answered: Answered) {
         drop(self.0.send(answered));
     }
+
+    /// Resolves when the tick is over and nobody listens any more.
+    pub async fn closed(&mut self) {
+        self.0.closed().await;
+    }
 }
 
 /// What a contestant thinks with. It is made anew for every life of its actor, and answers at once or hands
@@ -85,6 +91,8 @@ pub struct Seat {
     pub name: ContestantName,
     /// Makes its mind, once for every life.
     pub make: Making,
+    /// Actors that work for it, in its tree: they start before it and are started again alone.
+    pub staff: Vec<ChildSpec>,
 }
 
 impl fmt::Debug for Seat {
@@ -219,7 +227,8 @@ async fn seated(seat: &Seat, runtime: Handle) -> Result<Seated, SpawnErr> {
     // A tree of its own: its name need not be another's, and nobody falls with it.
     let spec = ChildSpec::new("contestant", publisher, move || (Contestant, Arc::clone(&make)));
     let intensity = Intensity { restarts_max: RESTARTS_MAX, ..Intensity::default() };
-    let tree = Tree::beside(vec![spec], runtime, intensity).await?;
+    let children = seat.staff.iter().cloned().chain([spec]).collect();
+    let tree = Tree::beside(children, runtime, intensity).await?;
     Ok(Seated { actor, tree })
 }
 

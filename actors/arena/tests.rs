@@ -53,7 +53,7 @@ fn seat(name: &str, does: Does, lives: &Arc<AtomicU32>) -> Seat {
         lives.fetch_add(1, Ordering::SeqCst);
         Box::new(Scripted { does, tasks: JoinSet::new() })
     });
-    Seat { name: name.parse().unwrap(), make }
+    Seat { name: name.parse().unwrap(), make, staff: Vec::new() }
 }
 
 async fn arena(seats: Vec<Seat>) -> Arena {

@@ -179,6 +179,11 @@ impl Lease {
         Self { permit: Some(permit), safety, spent }
     }
 
+    /// The money that is reserved for the call.
+    pub(crate) fn reserved(&self) -> Money {
+        self.permit.as_ref().map_or(Money::ZERO, Permit::reserved)
+    }
+
     /// The model that was granted.
     pub(crate) fn granted(&self) -> Option<Rung> {
         self.permit.as_ref()?.granted().cloned()

@@ -16,6 +16,8 @@ use crate::time::Time;
 pub enum StageState {
     /// It did.
     Done,
+    /// It was to, and whoever it was up to brought nothing.
+    Missing,
     /// This contestant has no such stage.
     #[default]
     NotPart,
@@ -32,6 +34,9 @@ pub struct Stage {
     pub metrics: BTreeMap<String, String>,
     /// What follows from it.
     pub reasoning: String,
+    /// How sure they are, 0 to 1, where they say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Ratio>,
 }
 
 impl Stage {
@@ -54,6 +59,9 @@ pub struct Debate {
     pub winner: Option<String>,
     /// What the judge said.
     pub reasoning: String,
+    /// How sure the judge is, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Ratio>,
 }
 
 /// The stages before the decision. What a contestant by rules does not have stays

@@ -144,5 +144,6 @@ fn analysis(watched: &Watched, reasoning: &str) -> Stage {
         key_insights: insights,
         metrics,
         reasoning: reasoning.to_owned(),
+        confidence: None,
     }
 }

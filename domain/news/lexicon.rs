@@ -233,18 +233,26 @@ const EVENTS: &[(EventKind, &[&str])] = &[
 /// Points from which news are very good or very bad.
 const VERY: i64 = 4;
 
-/// Reads an item by its words.
-pub fn read(item: &Item) -> Reading {
-    let (headline, body) = (words(item.headline()), words(item.body()));
+/// The tone of a text by its words.
+pub fn tone(headline: &str, body: &str) -> Sentiment {
+    tone_of(&words(headline), &words(body))
+}
+
+fn tone_of(headline: &[String], body: &[String]) -> Sentiment {
     // What the headline says counts twice.
-    let points = 2 * points(&headline) + points(&body);
-    let sentiment = match points {
+    match 2 * points(headline) + points(body) {
         points if points >= VERY => Sentiment::VeryGood,
         points if points >= 1 => Sentiment::Good,
         points if points <= -VERY => Sentiment::VeryBad,
         points if points <= -1 => Sentiment::Bad,
         _ => Sentiment::Neutral,
-    };
+    }
+}
+
+/// Reads an item by its words.
+pub fn read(item: &Item) -> Reading {
+    let (headline, body) = (words(item.headline()), words(item.body()));
+    let sentiment = tone_of(&headline, &body);
     let event = event(&headline).or_else(|| event(&body)).unwrap_or(EventKind::Other);
     let is_weighty = !matches!(event, EventKind::Price | EventKind::Macro | EventKind::Other);
     let is_alone = item.symbols().len() == 1;

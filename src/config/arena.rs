@@ -185,10 +185,10 @@ mod tests {
     fn the_season_that_ships_is_read_and_a_contestant_may_rest() {
         let file = read(SHIPPED).unwrap();
         let names: Vec<&str> = file.contestants.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["buy-and-hold", "momentum", "mean-reversion"]);
+        assert_eq!(names, ["buy-and-hold", "momentum", "mean-reversion", "rules-desk"]);
         assert!(file.contestants.iter().all(|one| one.cash == Money::from_units(10_000).unwrap()));
         let resting = SHIPPED.replacen("initial_cash", "enabled = false\ninitial_cash", 1);
-        assert_eq!(read(&resting).unwrap().contestants.len(), 2);
+        assert_eq!(read(&resting).unwrap().contestants.len(), 3);
     }
 
     #[test]

@@ -154,6 +154,9 @@ impl DeskConfig {
         let mut faults = Vec::new();
         let strangers = self.analysts.iter().filter(|role| !role.is_analyst());
         faults.extend(strangers.map(|role| format!("desk.analysts: {role} is no analyst")));
+        if self.analysts.is_empty() {
+            faults.push("desk.analysts: at least one is wanted".to_owned());
+        }
         for (key, rounds) in
             [("debate_rounds", self.debate_rounds), ("risk_rounds", self.risk_rounds)]
         {

@@ -100,11 +100,21 @@ fn text(chat: &Value) -> String {
     for stage in
         ["market_analysis", "fundamentals", "news_sentiment", "debate", "trader", "risk_check"]
     {
-        let Some(of) = chat.get(stage).filter(|of| word(of, "state") == "done") else { continue };
+        let Some(of) = chat.get(stage).filter(|of| word(of, "state") != "not_part") else {
+            continue;
+        };
         let insights = of.get("key_insights").and_then(Value::as_array);
         let insights = insights.into_iter().flatten().filter_map(Value::as_str);
+        // A debate has two sides and a winner instead of insights.
+        let named = ["bull", "bear", "winner"].into_iter().filter_map(|key| {
+            Some(word(of, key)).filter(|text| !text.is_empty()).map(|text| format!("{key}: {text}"))
+        });
+        let confidence = of.get("confidence").and_then(Value::as_f64);
+        let confidence = confidence.map(|it| format!("confidence {:.0} %", it * 100.0));
         let all: Vec<String> = std::iter::once(word(of, "reasoning"))
             .chain(insights.map(|insight| insight.replace(char::is_control, " ")))
+            .chain(named)
+            .chain(confidence)
             .collect();
         lines.push(format!("  {}: {}", stage.replace('_', " "), all.join("; ")));
     }

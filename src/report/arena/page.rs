@@ -151,8 +151,15 @@ fn entry(chat: &ChatEntry) -> Markup {
                 @if let Some(confidence) = last.confidence { " (confidence " (percent(confidence)) ")" }
             }
             @for (name, stage) in stages { (stage_of(name, stage)) }
-            @if debate.state == StageState::Done {
-                p { "debate: bull " (debate.bull) "; bear " (debate.bear) "; " (debate.reasoning) }
+            @if debate.state != StageState::NotPart {
+                p {
+                    "debate: bull " (debate.bull) "; bear " (debate.bear) "; "
+                    @if let Some(winner) = &debate.winner { "winner " (winner) "; " }
+                    (debate.reasoning)
+                    @if let Some(confidence) = debate.confidence {
+                        " (confidence " (percent(confidence)) ")"
+                    }
+                }
             }
             p.dim { "snapshot " code { (chat.snapshot) } }
         }
@@ -161,9 +168,12 @@ fn entry(chat: &ChatEntry) -> Markup {
 
 fn stage_of(name: &str, stage: &Stage) -> Markup {
     html! {
-        @if stage.state == StageState::Done {
+        @if stage.state != StageState::NotPart {
             p.dim {
                 (name) ": " (stage.reasoning)
+                @if let Some(confidence) = stage.confidence {
+                    " (confidence " (percent(confidence)) ")"
+                }
                 @for insight in &stage.key_insights { "; " (insight) }
                 @for (figure, value) in &stage.metrics { "; " (figure) " " (value) }
             }

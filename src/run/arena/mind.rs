@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use conclave_actors::arena::desk::{DeskSetup, desk};
 use conclave_actors::arena::{Mind, Question, Reply, Seat};
+use conclave_domain::arena::desk::brief::MarketTold;
+use conclave_domain::arena::desk::{DeskMind, DeskSpec};
+use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::rule_contestant::RuleMind;
-use conclave_domain::arena::season::{ContestantKind, ContestantSpec};
+use conclave_domain::arena::season::{ContestantKind, ContestantSpec, SeasonSpec};
 
 use crate::cli::error::{CliError, ExitCode};
 
@@ -19,19 +23,29 @@ impl Mind for ByRule {
     }
 }
 
-/// A contestant's seat.
+/// A contestant's seat in a season with this library.
 ///
 /// # Errors
 /// When it is of a kind that cannot be seated (3).
-pub(super) fn seat(spec: &ContestantSpec) -> Result<Seat, CliError> {
+pub(super) fn seat(
+    spec: &ContestantSpec,
+    season: &SeasonSpec,
+    library: &Arc<Library>,
+) -> Result<Seat, CliError> {
     let name = spec.name.clone();
     match &spec.kind {
         ContestantKind::Rule(rule) => {
             let rule = *rule;
-            Ok(Seat { name, make: Arc::new(move || Box::new(ByRule(RuleMind::new(rule)))) })
+            let make = Arc::new(move || -> Box<dyn Mind> { Box::new(ByRule(RuleMind::new(rule))) });
+            Ok(Seat { name, make, staff: Vec::new() })
         }
-        ContestantKind::Desk(_) => {
-            let text = format!("{name}: desks cannot be seated yet");
+        ContestantKind::Desk(DeskSpec { mind: DeskMind::Rules, config, .. }) => {
+            let market = MarketTold::of(&season.rules(), season.slot);
+            let (of, library) = ((season.season.as_str(), &name), Arc::clone(library));
+            Ok(desk(DeskSetup::by_rules(of, config.clone(), market, library)).0)
+        }
+        ContestantKind::Desk(DeskSpec { mind: DeskMind::Model, .. }) => {
+            let text = format!("{name}: desks of models cannot be seated yet");
             Err(CliError::new(ExitCode::Config, text))
         }
     }

@@ -127,8 +127,11 @@ async fn season_of(
     played: Played,
     (opened, lines, outside): (&Opened, Lines, &Outside),
 ) -> Result<ArenaReport, CliError> {
-    let seats: Result<Vec<Seat>, CliError> = prepared.spec.contestants.iter().map(seat).collect();
-    let seats = seats?;
+    let (spec, library) = (&prepared.spec, Arc::default());
+    let contestants = spec.contestants.iter();
+    let seats: Vec<Seat> = contestants
+        .map(|contestant| seat(contestant, spec, &library))
+        .collect::<Result<_, CliError>>()?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
