@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use conclave_domain::arena::desk::brief::{DeskBrief, MarketTold};
 use conclave_domain::arena::desk::{DeskConfig, DeskRole};
-use conclave_domain::arena::gate::{Gate, Library};
+use conclave_domain::arena::gate::Gate;
 use conclave_domain::arena::words::{Answered, ContestantName};
 use conclave_domain::limits::Limits;
 use conclave_domain::order::DecisionId;
@@ -66,8 +66,6 @@ pub struct DeskSetup {
     pub limits: Arc<Limits>,
     /// Faults on request.
     pub faults: Arc<FaultPlan>,
-    /// Texts and statements of the season, behind a gate.
-    pub library: Arc<Library>,
     /// Who gives the leave to ask a brain that costs something, and supervises the roles; without it such
     /// a brain is not asked (G-3). Its list of agents is filled here.
     pub safety: Option<SafetySetup>,
@@ -88,7 +86,6 @@ impl DeskSetup {
         (season, name): (&str, &ContestantName),
         config: DeskConfig,
         market: MarketTold,
-        library: Arc<Library>,
     ) -> Self {
         Self {
             season: season.to_owned(),
@@ -98,7 +95,6 @@ impl DeskSetup {
             brains: BTreeMap::new(),
             limits: Arc::default(),
             faults: Arc::default(),
-            library,
             safety: None,
             reads_prompts: false,
         }
@@ -107,7 +103,7 @@ impl DeskSetup {
 
 /// Prepares a desk: its seat in the arena, with the roles beside it, and its safety where it has one.
 pub fn desk(setup: DeskSetup) -> (Seat, Option<SafetyHandle>) {
-    let DeskSetup { season, name, config, market, mut brains, limits, faults, library, .. } = setup;
+    let DeskSetup { season, name, config, market, mut brains, limits, faults, .. } = setup;
     let (mut staff, mut roles) = (Vec::new(), BTreeMap::new());
     for role in DeskRole::ALL {
         let brain = brains.remove(&role).unwrap_or_else(|| Arc::new(RulesBrain));
@@ -132,7 +128,6 @@ pub fn desk(setup: DeskSetup) -> (Seat, Option<SafetyHandle>) {
         config,
         market,
         limits,
-        library,
         roles,
         safety: safety.clone(),
         reads_prompts: setup.reads_prompts,
@@ -151,7 +146,6 @@ struct Office {
     config: DeskConfig,
     market: MarketTold,
     limits: Arc<Limits>,
-    library: Arc<Library>,
     roles: BTreeMap<DeskRole, AgentHandle<DeskBrief>>,
     safety: Option<SafetyHandle>,
     reads_prompts: bool,
@@ -161,9 +155,8 @@ struct Office {
 impl Office {
     /// Decides on every symbol that is asked about.
     async fn decide(self: Arc<Self>, question: Question) -> Answered {
-        let Question { snapshot, view, book, lessons } = question;
+        let Question { snapshot, view, library, book, lessons } = question;
         let lessons = lessons.into_values().flatten().collect();
-        let library = Arc::clone(&self.library);
         let gate = Arc::new(Gate::new(snapshot.tick.at, view, library, book, lessons));
         // Dropped with the tick, and with them the calls in flight.
         let mut tables = JoinSet::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use conclave_domain::arena::book::BookView;
 use conclave_domain::arena::chat::StageState;
 use conclave_domain::arena::desk::conversation::Conversation;
+use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::market::{MarketKind, MarketRules};
 use conclave_domain::arena::snapshot::{MarketView, Quote, Snapshot};
 use conclave_domain::arena::words::{Brought, TickId};
@@ -78,10 +79,12 @@ fn question(count: usize, at: i64) -> Question {
         market: MarketKind::Us,
         rules: Digest::of(b""),
         quotes: quotes.collect(),
+        library: None,
     };
     let cash = Money::from_units(10_000).unwrap();
     Question {
         snapshot: Arc::new(snapshot),
+        library: library(),
         view: MarketView::new(series.collect::<Vec<_>>().into(), day(at)),
         book: BookView { cash, equity: cash, held: BTreeMap::new() },
         lessons: BTreeMap::new(),
@@ -159,7 +162,7 @@ fn scripted(
 fn setup(brain: Option<Arc<Scripted>>) -> DeskSetup {
     let name: ContestantName = "desk".parse().unwrap();
     let market = MarketTold::of(&MarketRules::of(MarketKind::Us), Ratio::of(0.2));
-    let setup = DeskSetup::by_rules(("s", &name), DeskConfig::default(), market, library());
+    let setup = DeskSetup::by_rules(("s", &name), DeskConfig::default(), market);
     let brains = DeskRole::ALL.into_iter().filter_map(|role| {
         let brain: Arc<dyn Brain<DeskBrief>> = brain.clone()?;
         Some((role, brain))
@@ -417,8 +420,8 @@ async fn prompts_have_no_invented_opponent_and_say_the_order_of_every_series() {
 
 /// A brief of each role in the middle of a conversation by rules.
 fn briefs() -> Vec<(DeskRole, DeskBrief)> {
-    let Question { snapshot, view, book, .. } = question(1, 299);
-    let gate = Gate::new(snapshot.tick.at, view, library(), book, Vec::new());
+    let Question { snapshot, view, library, book, .. } = question(1, 299);
+    let gate = Gate::new(snapshot.tick.at, view, library, book, Vec::new());
     let material = gate.material(&symbols(1)[0]);
     let market = MarketTold::of(&MarketRules::of(MarketKind::Us), Ratio::of(0.2));
     let limits = Limits::default();

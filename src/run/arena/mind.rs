@@ -6,7 +6,6 @@ use conclave_actors::arena::desk::{DeskSetup, desk};
 use conclave_actors::arena::{Mind, Question, Reply, Seat};
 use conclave_domain::arena::desk::brief::MarketTold;
 use conclave_domain::arena::desk::{DeskMind, DeskSpec};
-use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::rule_contestant::RuleMind;
 use conclave_domain::arena::season::{ContestantKind, ContestantSpec, SeasonSpec};
 
@@ -23,15 +22,11 @@ impl Mind for ByRule {
     }
 }
 
-/// A contestant's seat in a season with this library.
+/// A contestant's seat in a season.
 ///
 /// # Errors
 /// When it is of a kind that cannot be seated (3).
-pub(super) fn seat(
-    spec: &ContestantSpec,
-    season: &SeasonSpec,
-    library: &Arc<Library>,
-) -> Result<Seat, CliError> {
+pub(super) fn seat(spec: &ContestantSpec, season: &SeasonSpec) -> Result<Seat, CliError> {
     let name = spec.name.clone();
     match &spec.kind {
         ContestantKind::Rule(rule) => {
@@ -41,8 +36,8 @@ pub(super) fn seat(
         }
         ContestantKind::Desk(DeskSpec { mind: DeskMind::Rules, config, .. }) => {
             let market = MarketTold::of(&season.rules(), season.slot);
-            let (of, library) = ((season.season.as_str(), &name), Arc::clone(library));
-            Ok(desk(DeskSetup::by_rules(of, config.clone(), market, library)).0)
+            let of = (season.season.as_str(), &name);
+            Ok(desk(DeskSetup::by_rules(of, config.clone(), market)).0)
         }
         ContestantKind::Desk(DeskSpec { mind: DeskMind::Model, .. }) => {
             let text = format!("{name}: desks of models cannot be seated yet");

@@ -127,11 +127,10 @@ async fn season_of(
     played: Played,
     (opened, lines, outside): (&Opened, Lines, &Outside),
 ) -> Result<ArenaReport, CliError> {
-    let (spec, library) = (&prepared.spec, Arc::default());
+    let spec = &prepared.spec;
     let contestants = spec.contestants.iter();
-    let seats: Vec<Seat> = contestants
-        .map(|contestant| seat(contestant, spec, &library))
-        .collect::<Result<_, CliError>>()?;
+    let seats: Vec<Seat> =
+        contestants.map(|contestant| seat(contestant, spec)).collect::<Result<_, CliError>>()?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
