@@ -6,6 +6,7 @@ use clap::CommandFactory as _;
 use conclave_actors::runtime::roster;
 use conclave_domain::code::Code;
 
+use crate::catalogue::METRICS;
 use crate::cli::app::App;
 
 /// `docs/REFUSALS.md`: every reason code with its cause and its remedy, a section per family.
@@ -26,6 +27,33 @@ pub fn refusals_md() -> String {
         }
         let [cause, remedy] = [code.cause(), code.remedy()].map(|cell| cell.replace('|', "\\|"));
         text.extend(["| `", code.as_str(), "` | ", &cause, " | ", &remedy, " |\n"]);
+    }
+    text
+}
+
+/// `docs/METRICS.md`: every metric with its kind, its labels and what it says.
+pub fn metrics_md() -> String {
+    let mut text = String::from(
+        "# Metrics\n\n\
+         What `/metrics` shows, in the exposition format of Prometheus.\n\
+         A name is a promise to dashboards and alerts. This page is written from `src/catalogue.rs`;\n\
+         `ops/grafana.json` shows each of them, `ops/alerts.yml` says when to worry.\n\n\
+         | metric | kind | labels | what it says |\n|---|---|---|---|\n",
+    );
+    for metric in METRICS {
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        let labels = metric.labels.join(", ");
+        text.extend([
+            "| `",
+            metric.name,
+            "` | ",
+            &kind,
+            " | ",
+            &labels,
+            " | ",
+            metric.help,
+            " |\n",
+        ]);
     }
     text
 }

@@ -23,6 +23,11 @@ fn the_refusals_are_the_catalogue_of_codes() {
 }
 
 #[test]
+fn the_metrics_are_the_catalogue() {
+    settle("docs/METRICS.md", |_| docs::metrics_md());
+}
+
+#[test]
 fn the_readme_shows_the_roster_and_the_verbs_of_the_command_line() {
     settle("README.md", |page| {
         let sections = [("org-chart", docs::org_chart_md()), ("verbs", docs::verbs_md())];

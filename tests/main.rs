@@ -14,6 +14,7 @@ mod fuzz;
 mod http;
 mod lookahead;
 mod morning;
+mod operations;
 mod peers;
 mod policy;
 mod provider;

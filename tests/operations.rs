@@ -1,0 +1,140 @@
+//! What an operator is given in `ops/`: dashboard, alerts, back-up.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conclave::catalogue::{Kind, METRICS};
+use serde_json::Value;
+
+use crate::rig::World;
+
+fn ops(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ops").join(name)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names of metrics in a text, without the endings that a histogram has.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("conclave_"));
+    let histograms: Vec<&str> = METRICS
+        .iter()
+        .filter(|metric| metric.kind == Kind::Histogram)
+        .map(|metric| metric.name)
+        .collect();
+    let whole = |word: &str| {
+        let of = histograms.iter().find(|name| {
+            ["_bucket", "_count", "_sum"].iter().any(|end| word.strip_suffix(end) == Some(**name))
+        });
+        of.map_or(word, |name| name).to_owned()
+    };
+    words.map(whole).collect()
+}
+
+/// Goal: nobody looks at a figure that is not there, and none is forgotten: the dashboard shows every metric
+/// of the catalogue, dashboard and alerts no other, and by labels that it has.
+#[test]
+fn dashboard_and_alerts_speak_of_the_catalogue_and_the_dashboard_of_all_of_it() {
+    let (dashboard, alerts) = (read(&ops("grafana.json")), read(&ops("alerts.yml")));
+    let listed: BTreeSet<String> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_eq!(metrics_in(&dashboard), listed);
+    let strangers: Vec<String> =
+        metrics_in(&alerts).into_iter().filter(|name| !listed.contains(name)).collect();
+    assert!(strangers.is_empty(), "no such metric: {strangers:?}");
+    let read: Value = serde_json::from_str(&dashboard).expect("json");
+    let panels = read["panels"].as_array().expect("panels");
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    for target in targets {
+        let (query, legend) = (&target["expr"], target["legendFormat"].as_str().expect("a text"));
+        let names = metrics_in(query.as_str().expect("a query"));
+        for label in legend.split("{{").skip(1).filter_map(|part| part.split("}}").next()) {
+            let has = METRICS
+                .iter()
+                .any(|metric| names.contains(metric.name) && metric.labels.contains(&label));
+            assert!(has, "{query} has no label {label}");
+        }
+    }
+}
+
+/// Goal: an operator who is woken finds the alert, what it means and what to do in the handbook, in the
+/// same words.
+#[test]
+fn every_alert_stands_in_the_handbook_in_the_same_words() {
+    let alerts = read(&ops("alerts.yml"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let handbook = read(&root.join("docs/OPERATIONS.md"));
+    let field = |name: &str| -> Vec<String> {
+        let of = alerts
+            .lines()
+            .filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix(name));
+        of.map(|text| text.trim().trim_matches('"').to_owned()).collect()
+    };
+    let (names, meanings, remedies) = (field("alert:"), field("summary:"), field("remedy:"));
+    assert!(names.len() > 10 && names.len() == meanings.len() && names.len() == remedies.len());
+    for ((name, meaning), remedy) in names.iter().zip(&meanings).zip(&remedies) {
+        let line = handbook.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in the handbook"));
+        assert!(line.contains(meaning) && line.contains(remedy), "{name}: {line}");
+    }
+    let rows = handbook.lines().filter(|line| line.starts_with("| `Conclave")).count();
+    assert_eq!(rows, names.len(), "an alert that is in the handbook alone");
+}
+
+/// Goal: the rules fire when they should and are quiet when all is well, by Prometheus's own judge.
+#[test]
+fn the_alerts_fire_in_front_of_their_cases_and_are_quiet_otherwise() {
+    for args in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let run = Command::new("promtool").args(args).current_dir(ops("")).output();
+        let Ok(output) = run else {
+            println!("skipped: promtool is not installed");
+            return;
+        };
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+    }
+}
+
+/// Goal: what was saved can be put back, verifies, and goes on to the same end; a copy of a run that is at
+/// work verifies too; nothing is overwritten, and no secret is in it.
+#[test]
+fn a_backup_verifies_and_goes_on_to_the_same_records() {
+    let world = World::new();
+    let mut running = world.start("r", &["--out", "r", "--pace", "5ms"]);
+    running.wait("some rounds", |_| world.steps("r", "round.closed").len() > 3);
+    running.terminate();
+    let backup = |args: &[&str]| {
+        let mut command = Command::new("bash");
+        command.arg(ops("backup.sh")).args(args).current_dir(world.path(""));
+        command.env("CONCLAVE", env!("CARGO_BIN_EXE_conclave")).output().expect("bash starts")
+    };
+    let done = backup(&["save", "r", "b.tar.gz"]);
+    assert!(done.status.success(), "{done:?}");
+    assert!(!backup(&["save", "r", "b.tar.gz"]).status.success(), "it was overwritten");
+    let done = backup(&["restore", "b.tar.gz", "again"]);
+    assert!(done.status.success(), "{done:?}");
+    assert!(!backup(&["restore", "b.tar.gz", "again"]).status.success(), "it was overwritten");
+    assert!(!world.path("again/token").exists(), "a secret was saved");
+    assert_eq!(world.audit("again").len(), world.audit("r").len());
+    let hash = |store: &str| {
+        world.verb(&["run", "--resume", store, "--no-http"]).succeeds();
+        let said = world.verb(&["audit", "verify", store, "--format", "json"]);
+        let read: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("json");
+        read.pointer("/report/decisions/record_hash")
+            .and_then(Value::as_str)
+            .expect("a hash")
+            .to_owned()
+    };
+    assert_eq!(hash("again"), hash("r"));
+    let running = world.start("live", &["--out", "live", "--pace", "20ms"]);
+    let done = backup(&["save", "live", "live.tar.gz"]);
+    assert!(done.status.success(), "{done:?}");
+    let done = backup(&["restore", "live.tar.gz", "copy"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    running.kill();
+}
