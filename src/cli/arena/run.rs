@@ -24,7 +24,7 @@ use crate::run::select::{Source, Synthetic};
     after_help = "Without --data or --synthetic it is played on the last 252 sessions of the embedded bars. Every \
     contestant is shown the same at every close, has a book of its own, and is filled at the next opening by \
     the rules of the market, with slippage and fees. Nothing leaves this machine but what contestants of \
-    models ask, and none of those takes part unless it is named. Exit codes: 0 a board, 3 a season that is \
+    models ask, none of which takes part unless it is named, and what --store and --notify send. Exit codes: 0 a board, 3 a season that is \
     none or a key that is missing, 5 a file or symbol that is not there, 8 bars that make no season, or --resume of \
     another one."
 )]

@@ -39,7 +39,7 @@ impl Database {
     /// Connects to the database that the environment names.
     ///
     /// Beyond this machine it is spoken to by TLS with a certificate that is checked, unless the address
-    /// says `sslmode=disable`.
+    /// says `sslmode=disable`; on this machine in the clear, unless it says `sslmode=require`.
     ///
     /// # Errors
     /// When there is no address, nobody answers at it, or the login is not taken.
@@ -48,8 +48,11 @@ impl Database {
         // What the parser says of an address may repeat a part of it.
         let mut config: Config = key.reveal().parse().map_err(|_| StoreError::Url)?;
         config.application_name("conclave").connect_timeout(Duration::from_secs(CONNECT_S));
-        if config.get_ssl_mode() == SslMode::Prefer && !config.get_hosts().iter().all(is_near) {
-            config.ssl_mode(SslMode::Require);
+        if config.get_ssl_mode() == SslMode::Prefer {
+            // Debian's server offers a certificate of its own making, which nobody can check; on the way
+            // to it there is nobody but this machine.
+            let is_near = config.get_hosts().iter().all(is_near);
+            config.ssl_mode(if is_near { SslMode::Disable } else { SslMode::Require });
         }
         let tls = Tls::new(std::env::var_os(CA_ENV).map(PathBuf::from).as_deref())?;
         let opened = timeout(Duration::from_secs(CONNECT_S), config.connect(tls)).await;
