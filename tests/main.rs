@@ -6,6 +6,7 @@ mod arena;
 mod backtest;
 mod browser;
 mod cli;
+mod contest;
 mod documents;
 mod engines;
 mod faults;

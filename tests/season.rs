@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::rig::{World, wait_for};
 
 /// The stream of decisions of a season, byte for byte.
-fn decisions(world: &World, dir: &str) -> String {
+pub(crate) fn decisions(world: &World, dir: &str) -> String {
     let entries = fs::read_dir(world.path(dir)).expect("a season");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| {

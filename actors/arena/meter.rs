@@ -35,6 +35,8 @@ struct Counts {
     since: Took,
     /// Questions at this tick.
     tick: u32,
+    /// Questions under way.
+    out: u32,
 }
 
 impl Meter {
@@ -53,18 +55,25 @@ impl Meter {
         std::mem::take(&mut self.lock().since)
     }
 
+    /// Whether no question is under way.
+    pub fn is_quiet(&self) -> bool {
+        self.lock().out == 0
+    }
+
     fn admits(&self) -> bool {
         let mut counts = self.lock();
         let admits = counts.tick < self.per_tick;
         if admits {
             counts.tick += 1;
+            counts.out += 1;
             counts.since.calls = counts.since.calls.saturating_add(1);
         }
         admits
     }
 
-    fn cost(&self, cost: Money) {
+    fn ended(&self, cost: Money) {
         let mut counts = self.lock();
+        counts.out = counts.out.saturating_sub(1);
         counts.since.cost = Money::from_raw(counts.since.cost.raw().saturating_add(cost.raw()));
     }
 
@@ -95,7 +104,7 @@ struct Counting {
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.meter.cost(self.spent.get().unwrap_or(Money::ZERO));
+        self.meter.ended(self.spent.get().unwrap_or(Money::ZERO));
     }
 }
 
@@ -205,7 +214,9 @@ mod tests {
         assert_eq!(meter.take(), Took { calls: 1, cost: cents(7) });
         let mut hanging = metered(true).think(ask());
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut hanging).await.is_err());
+        assert!(!meter.is_quiet());
         drop(hanging);
+        assert!(meter.is_quiet());
         // One that was never looked at has cost nothing that anybody knows of.
         drop(metered(true).think(ask()));
         assert_eq!(meter.take(), Took { calls: 2, cost: cents(9) });

@@ -191,3 +191,34 @@ fn shelf(tape: &Path) -> Result<Arc<Shelf>, CliError> {
     })?;
     Ok(read.tape.share())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn spec(told: serde_json::Value) -> ModelSpec {
+        from_value(told).unwrap()
+    }
+
+    #[test]
+    fn two_servers_of_ones_own_are_two_providers() {
+        let at = |url: &str| spec(json!({"provider": "local", "basemodel": "m", "url": url}));
+        assert_eq!(called("local", &at("http://127.0.0.1:11434/v1")), "local at 127.0.0.1:11434");
+        assert_eq!(called("openrouter", &at("http://127.0.0.1:11434/v1")), "openrouter");
+        assert_eq!(called("local", &spec(json!({"provider": "local", "basemodel": "m"}))), "local");
+    }
+
+    /// A model that is asked without a price is one whose cost cannot be reserved.
+    #[test]
+    fn a_model_without_a_price_is_refused_unless_it_is_ones_own() {
+        let config = Config::default();
+        let own = spec(json!({"provider": "local", "basemodel": "no-such"}));
+        assert!(check(&config, &[&own]).is_ok());
+        let both = json!({"provider": "local", "basemodel": "m",
+            "fallback": {"provider": "anthropic", "basemodel": "no-such"}});
+        let error = check(&config, &[&spec(both)]).unwrap_err();
+        assert_eq!(error.code, ExitCode::Config, "{}", error.chain());
+    }
+}

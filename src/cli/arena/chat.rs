@@ -10,6 +10,7 @@ use conclave_domain::market::symbol::Symbol;
 use serde_json::Value;
 
 use super::place;
+use super::prompts::{self, Chats};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::Format;
 use crate::files;
@@ -29,6 +30,12 @@ pub struct ChatArgs {
     /// At this tick only, counted from 0.
     #[arg(long, value_name = "N")]
     pub tick: Option<u32>,
+    /// The prompts behind it, and what the models answered, as they stand on the contestants' tapes.
+    #[arg(long)]
+    pub prompts: bool,
+    /// Of this role only, such as `portfolio_manager`.
+    #[arg(long, value_name = "ROLE", requires = "prompts")]
+    pub role: Option<String>,
     /// At most the last so many.
     #[arg(long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -52,22 +59,32 @@ impl ChatArgs {
 /// # Errors
 /// [`ExitCode::NotFound`] when there is no season, [`ExitCode::Data`] when a line is none.
 pub(super) fn run(args: &ChatArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
-    let path = place(args.dir.as_deref())?.join(CHATS_FILE);
+    let dir = place(args.dir.as_deref())?;
+    let path = dir.join(CHATS_FILE);
     let file = files::open(&path).map_err(|error| {
         let text = format!("{} cannot be read", path.display());
         CliError::new(ExitCode::NotFound, text).caused_by(error)
     })?;
     let last = usize::try_from(args.last).unwrap_or(usize::MAX);
     let mut kept: VecDeque<Value> = VecDeque::new();
+    let mut chats = Chats::new();
     for (number, line) in (1_u64..).zip(BufReader::new(file).lines()) {
         let wrong = || format!("{}: line {number} is no chat", path.display());
         let chat: Value = serde_json::from_str(&line?)
             .map_err(|error| CliError::new(ExitCode::Data, wrong()).caused_by(error))?;
-        if args.wants(&chat) {
+        if !args.wants(&chat) {
+            continue;
+        }
+        if args.prompts {
+            chats.extend(prompts::place(&chat).map(|place| (place, chat)));
+        } else {
             kept.push_back(chat);
             let over = kept.len().saturating_sub(last);
             kept.drain(..over);
         }
+    }
+    if args.prompts {
+        return prompts::run(args, &dir, &chats, format, out);
     }
     match format {
         Format::Json => {

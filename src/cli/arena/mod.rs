@@ -5,6 +5,7 @@ mod chat;
 mod export;
 mod files;
 mod import;
+mod prompts;
 mod rules;
 mod run;
 mod runs;

@@ -15,7 +15,7 @@ use crate::cli::config;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
 use crate::config::arena::ModelChoice;
-use crate::run::arena::{Place, Prepared, Record, Span, Texts, fresh, play, prepare};
+use crate::run::arena::{Place, Prepared, Record, Span, Texts, fresh, may_ask, play, prepare};
 use crate::run::select::{Source, Synthetic};
 
 /// `arena run`
@@ -203,6 +203,7 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let prepared = args.prepared()?;
+    may_ask(&prepared, &loaded.config)?;
     let (dir, resume) = args.place(&prepared.spec.season)?;
     let report = play(
         &prepared,

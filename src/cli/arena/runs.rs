@@ -14,7 +14,7 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
 use crate::files;
 use crate::report::put_all;
-use crate::run::arena::{Place, Prepared, play};
+use crate::run::arena::{Place, Prepared, may_ask, play};
 
 /// The table over all runs, in their common directory.
 pub(super) const RUNS_FILE: &str = "runs.json";
@@ -33,6 +33,7 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let (many, varies) = prepared(args, runs)?;
+    many.first().map_or(Ok(()), |first| may_ask(first, &loaded.config))?;
     let season = many.first().map(|first| first.spec.season.clone()).unwrap_or_default();
     let (dir, resume) = args.place(&season)?;
     let mut boards = Vec::with_capacity(many.len());

@@ -107,6 +107,12 @@ pub(super) struct Played {
 }
 
 impl Played {
+    /// The last tick that the log has of a contestant.
+    pub(super) fn last_of(&self, name: &ContestantName) -> Option<u32> {
+        let knows = |(_, tick): &(&u32, &PlayedTick)| tick.desks.contains_key(name);
+        self.ticks.iter().rev().find(knows).map(|(number, _)| *number)
+    }
+
     /// Reads the log in `dir`.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use conclave_domain::arena::desk::{DeskMind, DeskSpec};
 use conclave_domain::arena::rule_contestant::RuleMind;
 use conclave_domain::arena::season::{ContestantKind, ContestantSpec, SeasonSpec};
 
+use super::purses::Purses;
 use crate::cli::error::{CliError, ExitCode};
 
 /// Answers at once: a rule costs nothing and waits for nobody.
@@ -22,11 +23,15 @@ impl Mind for ByRule {
     }
 }
 
-/// A contestant's seat in a season.
+/// A contestant's seat in a season; its models and budgets are in its purse.
 ///
 /// # Errors
-/// When it is of a kind that cannot be seated (3).
-pub(super) fn seat(spec: &ContestantSpec, season: &SeasonSpec) -> Result<Seat, CliError> {
+/// When its roles cannot be put to its models (3).
+pub(super) fn seat(
+    spec: &ContestantSpec,
+    season: &SeasonSpec,
+    purses: &mut Purses,
+) -> Result<Seat, CliError> {
     let name = spec.name.clone();
     match &spec.kind {
         ContestantKind::Rule(rule) => {
@@ -34,14 +39,22 @@ pub(super) fn seat(spec: &ContestantSpec, season: &SeasonSpec) -> Result<Seat, C
             let make = Arc::new(move || -> Box<dyn Mind> { Box::new(ByRule(RuleMind::new(rule))) });
             Ok(Seat { name, make, staff: Vec::new() })
         }
-        ContestantKind::Desk(DeskSpec { mind: DeskMind::Rules, config, .. }) => {
+        ContestantKind::Desk(DeskSpec { mind, config, .. }) => {
             let market = MarketTold::of(&season.rules(), season.slot);
             let of = (season.season.as_str(), &name);
-            Ok(desk(DeskSetup::by_rules(of, config.clone(), market)).0)
-        }
-        ContestantKind::Desk(DeskSpec { mind: DeskMind::Model, .. }) => {
-            let text = format!("{name}: desks of models cannot be seated yet");
-            Err(CliError::new(ExitCode::Config, text))
+            let by_rules = DeskSetup::by_rules(of, config.clone(), market);
+            let purse = match mind {
+                DeskMind::Rules => return Ok(desk(by_rules).0),
+                DeskMind::Model => purses.of(&name),
+            };
+            let purse = purse.ok_or_else(|| {
+                CliError::new(ExitCode::Config, format!("{name}: its desk has no models"))
+            })?;
+            let (brains, safety) = (purse.brains()?, Some(purse.safety()));
+            let (seat, safety) =
+                desk(DeskSetup { brains, safety, reads_prompts: true, ..by_rules });
+            purse.seated(safety);
+            Ok(seat)
         }
     }
 }

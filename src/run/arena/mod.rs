@@ -8,13 +8,16 @@ mod mirror;
 mod outside;
 mod play;
 mod prepare;
+mod purses;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conclave_actors::arena::{Arena, ArenaLog, Seat};
 use conclave_actors::runtime::fence::Fence;
-use conclave_domain::arena::season::Season;
+use conclave_actors::runtime::ports::{Clock, SpendLedger};
+use conclave_domain::arena::model::ModelSpec;
+use conclave_domain::arena::season::{Season, SeasonSpec};
 use tokio::runtime::Handle;
 
 use self::archive::Lines;
@@ -24,11 +27,15 @@ use self::mind::seat;
 use self::outside::Outside;
 pub(crate) use self::outside::Record;
 pub(crate) use self::prepare::{Prepared, Span, prepare};
+pub(crate) use self::purses::CONTESTANTS_DIR;
+use self::purses::{Purses, Terms};
 use super::clock::ReplayClock;
-use super::runtime;
 use super::world::{self, Opened};
+use super::{runtime, spend};
 pub(crate) use crate::adapters::arena_store::CHATS_FILE;
 use crate::adapters::audit_files::has_log;
+use crate::adapters::spend_ledger::SpendFile;
+use crate::brains::contestants;
 use crate::cli::arena::Notify;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
@@ -108,34 +115,81 @@ pub(crate) fn play(
         if *resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());
     let outlet = runtime.block_on(outside::outlet(*notify, &config.notify))?;
-    let opened = world::open(dir, &config, *resume, clock)?;
+    let opened = world::open(dir, &config, *resume, Arc::clone(&clock) as Arc<dyn Clock>)?;
     archive::describe(prepared, &[], dir)?;
     let lines = Lines::create(dir)?;
+    let ledger = ledger_of(prepared, &config, dir)?;
+    let terms = Terms {
+        spec: &prepared.spec,
+        config: &config,
+        dir,
+        log: Arc::clone(&opened.sink),
+        clock,
+        ledger: ledger.clone().map(|ledger| ledger as Arc<dyn SpendLedger>),
+    };
     // A task of it is begun on the runtime, which moves it whenever the season waits.
     let outside = async { Outside::of(record, dir, (outlet, *notify)) };
     let outside = runtime.block_on(outside);
-    let told = season_of(prepared, season, played, (&opened, lines, &outside));
-    let report = runtime.block_on(told)?;
+    let told = season_of(prepared, season, played, (&opened, lines, &outside, terms));
+    let report = runtime.block_on(told);
+    if let Some(Err(error)) = ledger.as_ref().map(|ledger| ledger.finish()) {
+        let error = &error as &dyn std::error::Error;
+        tracing::error!(error, "what was not settled in the ledger counts in full for a day");
+    }
+    let report = report?;
     archive::write(&report, prepared, dir)?;
     runtime.block_on(outside.close(dir));
     Ok(report)
+}
+
+/// The models of a season's contestants.
+fn models_of(spec: &SeasonSpec) -> Vec<&ModelSpec> {
+    spec.contestants.iter().filter_map(|one| one.kind.models()).collect()
+}
+
+/// Looks whether everybody's models can be asked, before anything is written.
+///
+/// # Errors
+/// When a key or a price is missing (3).
+pub(crate) fn may_ask(prepared: &Prepared, config: &Config) -> Result<(), CliError> {
+    contestants::check(config, &models_of(&prepared.spec))
+}
+
+/// The ledger of all runs, where somebody's models are asked.
+fn ledger_of(
+    prepared: &Prepared,
+    config: &Config,
+    dir: &Path,
+) -> Result<Option<Arc<SpendFile>>, CliError> {
+    if models_of(&prepared.spec).is_empty() {
+        return Ok(None);
+    }
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let run = dir.file_name().unwrap_or_default().to_string_lossy();
+    spend::open(config, &run)
 }
 
 async fn season_of(
     prepared: &Prepared,
     season: Season,
     played: Played,
-    (opened, lines, outside): (&Opened, Lines, &Outside),
+    (opened, lines, outside, terms): (&Opened, Lines, &Outside, Terms<'_>),
 ) -> Result<ArenaReport, CliError> {
+    let mut purses = Purses::open(terms, &played).await?;
     let spec = &prepared.spec;
     let contestants = spec.contestants.iter();
-    let seats: Vec<Seat> =
-        contestants.map(|contestant| seat(contestant, spec)).collect::<Result<_, CliError>>()?;
+    let seats: Vec<Seat> = contestants
+        .map(|contestant| seat(contestant, spec, &mut purses))
+        .collect::<Result<_, CliError>>()?;
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;
     let arena = arena.map_err(|error| failed(&error))?;
-    let told = play::play(prepared, season, played, (&arena, lines, outside)).await;
+    purses.begin(&spec.season);
+    let told = play::play(prepared, season, played, (&arena, lines, outside, &mut purses)).await;
+    for note in purses.notes() {
+        tracing::warn!("{note}");
+    }
     arena.stop().await;
     told
 }

@@ -27,6 +27,7 @@ use super::failed;
 use super::log::{Desk, Header, Out, Played, PlayedTick, TickEnd};
 use super::outside::Outside;
 use super::prepare::Prepared;
+use super::purses::Purses;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
 use crate::report::arena::{ArenaReport, CHATS_MAX};
@@ -41,6 +42,8 @@ struct Stage<'a> {
     arena: &'a Arena,
     lines: Lines,
     outside: &'a Outside,
+    /// What contestants of models have of their own.
+    purses: &'a mut Purses,
     /// The last decisions that were not HOLD.
     chats: VecDeque<ChatEntry>,
     /// What all said at the last tick.
@@ -52,14 +55,14 @@ pub(super) async fn play(
     prepared: &Prepared,
     season: Season,
     mut played: Played,
-    (arena, lines, outside): (&Arena, Lines, &Outside),
+    (arena, lines, outside, purses): (&Arena, Lines, &Outside, &mut Purses),
 ) -> Result<ArenaReport, CliError> {
     if !played.has_begun {
         let header = Header::of(prepared);
         write(arena, vec![made(Step::RunStarted, None, prepared.from, &header)?]).await?;
     }
     let (chats, aggregates) = (VecDeque::new(), Vec::new());
-    let mut stage = Stage { prepared, season, arena, lines, outside, chats, aggregates };
+    let mut stage = Stage { prepared, season, arena, lines, outside, purses, chats, aggregates };
     let progress = Progress::things(prepared.ticks as u64, "ticks");
     let mut tape = Tape::new(prepared.series.to_vec()).map_err(|error| failed(&error))?;
     let instruments = Arc::clone(tape.instruments());
@@ -96,7 +99,13 @@ impl Stage<'_> {
         agree(&opened, &known)?;
         let was_closed = known.end.is_some();
         let mut excluded = known.excluded.clone();
-        let heard = if was_closed { BTreeMap::new() } else { self.ask(&opened, &known).await? };
+        let mut heard = BTreeMap::new();
+        if !was_closed {
+            self.purses.begin_tick();
+            heard = self.ask(&opened, &known).await?;
+            // On the disk before the log says what was brought: see there.
+            self.purses.end_tick(number, &mut heard).await?;
+        }
         if !was_closed {
             excluded.extend(self.given_up());
             self.log(&opened, &heard, &excluded, &known).await?;
