@@ -21,7 +21,7 @@ fn people_are_told_what_all_said_and_an_outage_costs_the_season_nothing() {
     world.variable("TELEGRAM_BOT_TOKEN", TOKEN);
     run(&["--out", "s", "--notify", "ticks"]).succeeds();
     let told = telegram.told(CHAT).join("\n");
-    for part in ["arena open", "is over after 3 ticks", "AAPL ", "of 3", "buy-and-hold"] {
+    for part in ["arena open", "is over after 3 ticks", "AAPL ", "of 4", "buy-and-hold"] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
     }
     // Nobody is told twice of a season that is gone on with.
