@@ -26,6 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/adapters/openai_http.rs",
             "src/adapters/slack_http.rs",
             "src/adapters/telegram_http.rs",
+            "src/adapters/vendors.rs",
             "src/adapters/webhook_http.rs",
         ],
     ),

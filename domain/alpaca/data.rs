@@ -10,6 +10,7 @@ use crate::market::asset::Asset;
 use crate::market::bar::{self, Timeframe};
 use crate::market::calendar::Calendar;
 use crate::market::symbol::AssetClass;
+use crate::news::door::{RawId, RawItem, Source};
 use crate::selection::prefilter::Glance;
 
 /// A bar's length in the words of the data API.
@@ -188,6 +189,23 @@ pub struct News {
     /// Pictures; their text is never looked at.
     #[serde(deserialize_with = "or_default", default)]
     pub images: Vec<serde_json::Value>,
+}
+
+impl News {
+    /// The item as the door of the news takes it: known from when its text was last changed. Pictures,
+    /// authors and whole texts stay outside. `None` for an id below zero.
+    pub fn item(self) -> Option<RawItem> {
+        Some(RawItem {
+            id: RawId::Number(u64::try_from(self.id).ok()?),
+            known_at: Some(self.updated_at.time()),
+            event_at: Some(self.created_at.time()),
+            headline: self.headline,
+            body: self.summary,
+            source: Source::News,
+            symbols: self.symbols,
+            ..RawItem::default()
+        })
+    }
 }
 
 /// A page of bars, by symbol.

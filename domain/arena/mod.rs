@@ -12,6 +12,7 @@
 //! - [`aggregate`], [`board`]: what all said together, and what it came to.
 //! - [`public`]: what a season makes public of itself and of every tick.
 //! - [`telling`]: what people are told of a season.
+//! - [`vendor`]: what vendors of data say, read.
 //! - [`foreign`]: readers of other arenas' files.
 //! - [`ledger`], [`imported`]: what a book from elsewhere must come to, line by line, and its row on a board.
 //! - [`runs`]: several runs of a season, with intervals.
@@ -35,4 +36,5 @@ pub mod season;
 pub mod size;
 pub mod snapshot;
 pub mod telling;
+pub mod vendor;
 pub mod words;

@@ -83,7 +83,7 @@ impl Default for RawId {
 
 impl RawId {
     /// The id as one short word without anything that could disturb a log.
-    fn plain(&self) -> String {
+    pub fn plain(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => {

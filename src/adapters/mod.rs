@@ -28,4 +28,5 @@ pub mod store_writer;
 pub mod tape_files;
 pub mod telegram_http;
 pub mod trainer;
+pub mod vendors;
 pub mod webhook_http;

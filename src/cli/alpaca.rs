@@ -110,7 +110,7 @@ impl From<AlpacaError> for CliError {
 ///
 /// # Errors
 /// With exit code 3 when there are no keys, or they do not belong to the address.
-pub(super) fn connect(settings: &AlpacaSettings) -> Result<Alpaca, CliError> {
+pub(in crate::cli) fn connect(settings: &AlpacaSettings) -> Result<Alpaca, CliError> {
     let Some(keys) = Keys::from_env()? else {
         let text = format!("{KEY_ID} and {SECRET_KEY} are not set");
         return Err(CliError::new(ExitCode::Config, text));

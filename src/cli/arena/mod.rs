@@ -3,6 +3,7 @@
 mod board;
 mod chat;
 mod export;
+mod fetch;
 mod files;
 mod import;
 mod prompts;
@@ -36,6 +37,8 @@ pub struct ArenaArgs {
 pub enum ArenaAction {
     /// Plays a season: everybody is asked at every close, and filled at the next opening.
     Run(Box<run::RunArgs>),
+    /// Fetches bars, news and statements from vendors into files, for a season to be played on.
+    Fetch(Box<fetch::FetchArgs>),
     /// The board of a season.
     Leaderboard(board::BoardArgs),
     /// What contestants said, stage by stage.
@@ -63,6 +66,7 @@ pub fn run(
 ) -> Result<(), CliError> {
     match &args.action {
         ArenaAction::Run(args) => run::run(args, file, format, out),
+        ArenaAction::Fetch(args) => block_on(fetch::run(args, file, out))?,
         ArenaAction::Leaderboard(args) => board::run(args, format, out),
         ArenaAction::Chat(args) => chat::run(args, format, out),
         ArenaAction::Export(args) => export::run(args, format, out),

@@ -11,7 +11,7 @@ use conclave_actors::news::Newsroom;
 use conclave_actors::runtime::ports::Clock;
 use conclave_domain::alpaca::{News, Stamp};
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::news::door::{Press, RawId, RawItem, Source};
+use conclave_domain::news::door::{Press, RawId, RawItem};
 use conclave_domain::news::view::WINDOW;
 use conclave_domain::time::Time;
 
@@ -67,7 +67,7 @@ impl NewsDesk {
             }
         };
         let known = self.kept.len();
-        for raw in told.into_iter().filter_map(item) {
+        for raw in told.into_iter().filter_map(News::item) {
             if let (Some(at), RawId::Number(id)) = (raw.known_at, &raw.id) {
                 self.kept.entry((at, *id)).or_insert(raw);
             }
@@ -85,20 +85,6 @@ impl NewsDesk {
     }
 }
 
-/// An item as the door takes it. Pictures, authors and whole texts stay outside.
-fn item(news: News) -> Option<RawItem> {
-    Some(RawItem {
-        id: RawId::Number(u64::try_from(news.id).ok()?),
-        known_at: Some(news.updated_at.time()),
-        event_at: Some(news.created_at.time()),
-        headline: news.headline,
-        body: news.summary,
-        source: Source::News,
-        symbols: news.symbols,
-        ..RawItem::default()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +94,7 @@ mod tests {
         let told = r#"{"id":24843171,"headline":"AAPL rises","summary":"It does.",
             "content":"<p>all of it</p>","author":"A","created_at":"2024-02-08T12:00:00Z",
             "updated_at":"2024-02-08T13:30:00Z","symbols":["AAPL"],"source":"benzinga"}"#;
-        let read = |text: &str| item(serde_json::from_str(text).unwrap());
+        let read = |text: &str| serde_json::from_str::<News>(text).unwrap().item();
         let raw = read(told).unwrap();
         assert_eq!(raw.known_at, Some("2024-02-08T13:30:00Z".parse().unwrap()));
         assert_eq!((raw.headline.as_str(), raw.body.as_str()), ("AAPL rises", "It does."));
