@@ -92,6 +92,40 @@ fn a_season_without_its_future_is_the_same_until_there() {
     assert_eq!(whole[..short.len()], short);
 }
 
+/// Goal: that a share will be listed is nobody's to know. Method: a season that ends before the first bar of a
+/// symbol beside one that goes on behind it; up to there they are the same, the benchmark among it.
+#[test]
+fn a_listing_that_is_to_come_changes_nothing_before_it() {
+    let world = World::new();
+    let season = |until: &str, out: &str| {
+        let args = ["arena", "run", "--from", "2012-04-02", "--until", until, "--out", out];
+        world.verb(&args).succeeds();
+    };
+    season("2012-05-15", "before");
+    season("2012-06-15", "behind");
+    assert!(world.file("behind", "chats.jsonl").contains("\"ticker\":\"FB\""));
+    for file in ["chats.jsonl", "aggregates.jsonl"] {
+        let (before, behind) = (world.file("before", file), world.file("behind", file));
+        assert!(!before.is_empty() && behind.starts_with(&before), "{file}");
+    }
+    assert!(equity(&world, "before").is_subset(&equity(&world, "behind")), "equity.csv");
+    let (before, behind) = (said(&world, "before"), said(&world, "behind"));
+    assert!(before.len() > 30);
+    assert_eq!(behind[..before.len()], before);
+}
+
+/// Goal: no price is told in parts of a share that nobody could know of yet.
+#[test]
+fn a_season_over_a_split_is_refused_by_the_name_of_its_share() {
+    let world = World::new();
+    let season = |more: &[&'static str]| {
+        let args = ["arena", "run", "--symbols", "AAPL,IBM", "--from", "2005-02-07", "--until"];
+        world.verb(&[&args[..], more].concat())
+    };
+    season(&["2005-03-10"]).refuses(8, "AAPL is split during the season");
+    season(&["2005-02-18"]).succeeds();
+}
+
 #[test]
 fn traps_are_held_back_and_a_season_goes_on_with_its_own_library_alone() {
     let world = World::new();

@@ -56,7 +56,10 @@ fn a_season_without_arguments_leaves_a_board_a_page_and_every_word() {
         assert_eq!((row["rank"].as_u64(), row["medal"].as_u64()), (Some(rank), medal));
         let money = |key: &str| row[key].as_str().expect("decimal text").to_owned();
         // Exact decimals: no double noise in any of them.
-        assert!(money("portfolio_value").len() < 20 && money("cash").len() < 20, "{row}");
+        for text in [money("portfolio_value"), money("cash"), money("net"), money("fees")] {
+            let read: conclave_domain::fixed::Money = text.parse().expect("an amount");
+            assert_eq!(read.to_string(), text, "{row}");
+        }
     }
     let chat = world.verb(&[
         "arena",

@@ -81,13 +81,8 @@ pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Models, 
 /// The name of a provider in records: two servers of one's own are two.
 fn called(kind: &str, spec: &ModelSpec) -> String {
     let place = spec.url.as_deref().filter(|_| kind == LOCAL);
-    place.map_or_else(
-        || kind.to_owned(),
-        |url| {
-            let place = url.split("://").nth(1).unwrap_or(url);
-            format!("{kind} at {}", place.split('/').next().unwrap_or(place))
-        },
-    )
+    // The whole of it: two servers may share a host, behind another port or another path.
+    place.map_or_else(|| kind.to_owned(), |url| format!("{kind} at {}", url.trim_end_matches('/')))
 }
 
 /// Who thinks for one contestant. Cheap to clone.
@@ -205,7 +200,9 @@ mod tests {
     #[test]
     fn two_servers_of_ones_own_are_two_providers() {
         let at = |url: &str| spec(json!({"provider": "local", "basemodel": "m", "url": url}));
-        assert_eq!(called("local", &at("http://127.0.0.1:11434/v1")), "local at 127.0.0.1:11434");
+        let one = "local at http://127.0.0.1:11434/v1";
+        assert_eq!(called("local", &at("http://127.0.0.1:11434/v1/")), one);
+        assert_ne!(called("local", &at("http://127.0.0.1:11434/other/v1")), one);
         assert_eq!(called("openrouter", &at("http://127.0.0.1:11434/v1")), "openrouter");
         assert_eq!(called("local", &spec(json!({"provider": "local", "basemodel": "m"}))), "local");
     }

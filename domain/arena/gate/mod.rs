@@ -164,7 +164,8 @@ impl Gate {
 
     /// The moment that is asked about, where it may be.
     fn within(&self, symbol: &Symbol, until: Option<Time>) -> Result<Time, Leak> {
-        if self.view.kind(symbol).is_none() {
+        // One that has no bar yet is as unknown as any other: that it will come is nobody's to know.
+        if self.view.bars(symbol).is_empty() {
             return Err(Leak::UnknownSymbol);
         }
         let until = until.unwrap_or(self.as_of);

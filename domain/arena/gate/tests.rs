@@ -225,7 +225,9 @@ fn where_nothing_is_known_it_says_so_and_stands_nothing_in() {
         );
     }
     let before = Gate::new(ms(day(0), -1), view(1), Arc::default(), book(), Vec::new());
-    assert!(given(&before, r#"{"tool":"indicators","symbol":"AAA"}"#).contains("nothing known"));
+    // Before its first bar a symbol is as unknown as any other.
+    let asked = serde_json::from_str(r#"{"tool":"indicators","symbol":"AAA"}"#).unwrap();
+    assert!(matches!(before.answer(&asked), ToolAnswer::Refused(Leak::UnknownSymbol)));
     let material = before.material(&symbol("AAA"));
     assert_eq!((material.indicators, material.bars.note), (None, Some(NOTHING_KNOWN)));
     let known = gate.material(&symbol("AAA"));

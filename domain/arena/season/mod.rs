@@ -96,12 +96,14 @@ pub struct Exclusion {
     pub at: Time,
 }
 
-/// Equal parts of the starting cash in every symbol, held from its first close in the season on, without
-/// costs; the part of a symbol that is not there yet is cash.
+/// Equal parts of the starting cash in every symbol that there is, held without costs. Where a symbol comes
+/// later, all is divided anew at its first close: before that nothing knows of it.
 #[derive(Clone, Debug)]
 struct Benchmark {
-    start: Money,
+    value: Money,
+    /// The price at which each part was bought, and what all parts were worth then.
     firsts: BTreeMap<Symbol, Price>,
+    whole: Money,
     curve: Vec<(Time, Money)>,
 }
 
@@ -141,7 +143,8 @@ impl Season {
         }
         let start = spec.contestants.first().map_or(Money::ZERO, |first| first.cash);
         let rules = spec.rules();
-        let benchmark = Benchmark { start, firsts: BTreeMap::new(), curve: Vec::new() };
+        let benchmark =
+            Benchmark { value: start, firsts: BTreeMap::new(), whole: start, curve: Vec::new() };
         let (quotes, exclusions) = (BTreeMap::new(), Vec::new());
         Ok(Self {
             spec,
@@ -286,22 +289,32 @@ impl Season {
     }
 
     fn value_benchmark(&mut self, at: Time, slice: &[(Symbol, Bar)]) -> Result<(), SeasonError> {
-        let Benchmark { start, firsts, curve } = &mut self.benchmark;
-        for (symbol, _) in slice {
-            if let Some(quote) = self.quotes.get(symbol).filter(|quote| !quote.suspect) {
-                firsts.entry(symbol.clone()).or_insert(quote.last.close);
+        let Benchmark { value, firsts, whole, curve } = &mut self.benchmark;
+        let price = |symbol: &Symbol| self.quotes.get(symbol).map(Quote::believed);
+        if !firsts.is_empty() {
+            let parts = i128::try_from(firsts.len()).unwrap_or(1);
+            let part = i128::from(whole.raw()) / parts;
+            let mut now = i128::from(whole.raw());
+            for (symbol, first) in &*firsts {
+                let Some(price) = price(symbol) else { continue };
+                now += part * i128::from(price.raw()) / i128::from(first.raw().max(1)) - part;
             }
+            let raw = i64::try_from(now).map_err(|_| FixedError::range("a benchmark", "Money"))?;
+            *value = Money::from_raw(raw);
         }
-        let parts = i128::try_from(self.spec.symbols.len().max(1)).unwrap_or(1);
-        let part = i128::from(start.raw()) / parts;
-        let mut value = i128::from(start.raw());
-        for (symbol, first) in &*firsts {
-            let Some(quote) = self.quotes.get(symbol) else { continue };
-            let now = i128::from(quote.believed().raw());
-            value += part * now / i128::from(first.raw().max(1)) - part;
+        let is_believed = |symbol: &Symbol| self.quotes.get(symbol).is_some_and(|it| !it.suspect);
+        let fresh: Vec<Symbol> = slice
+            .iter()
+            .map(|(symbol, _)| symbol)
+            .filter(|symbol| !firsts.contains_key(*symbol) && is_believed(symbol))
+            .cloned()
+            .collect();
+        if !fresh.is_empty() {
+            *whole = *value;
+            let all: Vec<Symbol> = firsts.keys().cloned().chain(fresh).collect();
+            *firsts = all.into_iter().filter_map(|it| Some((it.clone(), price(&it)?))).collect();
         }
-        let raw = i64::try_from(value).map_err(|_| FixedError::range("a benchmark", "Money"))?;
-        curve.push((at, Money::from_raw(raw)));
+        curve.push((at, *value));
         Ok(())
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Header {
     pub(super) library: Option<Digest>,
     pub(super) from: conclave_domain::time::Time,
     pub(super) ticks: usize,
+    /// How models are asked, where any take part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) thinking: Option<Digest>,
 }
 
 impl Header {
@@ -42,6 +45,7 @@ impl Header {
             library: prepared.library.hash(),
             from: prepared.from,
             ticks: prepared.ticks,
+            thinking: prepared.thinking,
         }
     }
 
@@ -54,6 +58,7 @@ impl Header {
             ("the texts and statements", self.library != other.library),
             ("the first tick", self.from != other.from),
             ("the number of ticks", self.ticks != other.ticks),
+            ("how models are asked", self.thinking != other.thinking),
         ];
         pairs.into_iter().filter(|(_, is)| *is).map(|(what, _)| what).collect()
     }

@@ -105,6 +105,7 @@ pub(crate) fn play(
     place: &Place,
 ) -> Result<ArenaReport, CliError> {
     let Place { dir, resume, record, notify } = place;
+    let prepared = &prepared.under(config);
     let runtime = runtime()?;
     let mut config = config.clone();
     // Nothing is kept in the store but the end of the log.

@@ -32,7 +32,8 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
 use crate::report::arena::{ArenaReport, CHATS_MAX};
 
-/// Ticks between two syncs of the log, where nobody is paid: what a loss of power takes is played again.
+/// Ticks between two syncs of the log where nobody is paid: what a loss of power takes is played again.
+/// Where somebody is, every tick is synced: nobody is paid twice for what the log has lost.
 const SYNC_EVERY: u32 = 64;
 
 /// A season at work.
@@ -131,7 +132,8 @@ impl Stage<'_> {
         let over = self.chats.len().saturating_sub(CHATS_MAX);
         self.chats.drain(..over);
         self.aggregates = closed.aggregates;
-        if !was_closed && (number + 1).is_multiple_of(SYNC_EVERY) {
+        let is_due = !self.purses.is_empty() || (number + 1).is_multiple_of(SYNC_EVERY);
+        if !was_closed && is_due {
             self.arena.audit.sync().await.map_err(|error| failed(&error))?;
         }
         Ok(())

@@ -10,12 +10,14 @@ use conclave_domain::arena::season::SeasonSpec;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
 use conclave_domain::market::symbol::{AssetClass, Symbol};
+use conclave_domain::record::Digest;
 use conclave_domain::time::Time;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::library::{Texts, shelf};
 use crate::cli::error::{CliError, ExitCode};
+use crate::config::Config;
 use crate::config::arena::{ArenaFile, ModelChoice, SHIPPED};
 use crate::files;
 use crate::run::select::{Source, load};
@@ -51,6 +53,8 @@ pub(crate) struct Prepared {
     pub(crate) from: Time,
     /// Ticks in it.
     pub(crate) ticks: usize,
+    /// The hash of how models are asked, where any take part.
+    pub(crate) thinking: Option<Digest>,
     /// Where the bars come from, in words.
     pub(crate) source: String,
 }
@@ -85,9 +89,49 @@ pub(crate) fn prepare(
     let spec = SeasonSpec { season: name, market, symbols, slot, shorts, contestants };
     spec.check().map_err(|faults| CliError::new(ExitCode::Config, faults.to_string()))?;
     let (from, ticks) = first_tick(&series, market, span)?;
+    refuse_split((source, &spec.symbols), &series, from)?;
     let data = series_hash(&series);
     let series = series.into();
-    Ok(Prepared { spec, deadline, series, data, library, from, ticks, source: words })
+    let thinking = None;
+    Ok(Prepared { spec, deadline, series, data, library, from, ticks, thinking, source: words })
+}
+
+impl Prepared {
+    /// The same under a configuration: whoever goes on under another one is refused, because neither the
+    /// tape nor the budgets would be about the same questions.
+    pub(crate) fn under(&self, config: &Config) -> Self {
+        let asks = self.spec.contestants.iter().any(|one| one.kind.models().is_some());
+        let models = &config.models;
+        let version = env!("CARGO_PKG_VERSION");
+        let how = (version, &models.effort, models.answer_max, &config.limits);
+        // Plain data with text keys: there is no way to fail, and nothing would be its own hash.
+        let hash = || Digest::of(&serde_json::to_vec(&how).unwrap_or_default());
+        Self { thinking: asks.then(hash), ..self.clone() }
+    }
+}
+
+/// Refuses a season during which a share is split: prices before it would be told in parts of a share that
+/// nobody could know of yet.
+fn refuse_split(
+    (source, symbols): (&Source, &[Symbol]),
+    series: &[Series],
+    from: Time,
+) -> Result<(), CliError> {
+    for known in load(source, symbols, Some(from))?.listed {
+        let known = known.series;
+        let Some(whole) = series.iter().find(|one| one.symbol == known.symbol) else { continue };
+        let at_first =
+            |one: &Series| one.bars.iter().rfind(|bar| bar.close_time <= from).map(|bar| bar.close);
+        if at_first(&known) != at_first(whole) {
+            let text = format!(
+                "{} is split during the season, so its earlier prices would tell of it: end the \
+                 season before the split with --until, or begin it behind with --from",
+                known.symbol
+            );
+            return Err(CliError::new(ExitCode::Data, text));
+        }
+    }
+    Ok(())
 }
 
 fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {

@@ -25,7 +25,7 @@ use conclave_domain::arena::desk::brief::DeskBrief;
 use conclave_domain::arena::model::{ModelBudget, ModelSpec};
 use conclave_domain::arena::season::{ContestantSpec, SeasonSpec};
 use conclave_domain::arena::words::{Answered, ContestantName};
-use conclave_domain::budget::{BudgetConfig, WhenSpent};
+use conclave_domain::budget::{BudgetConfig, Now, WhenSpent};
 use conclave_domain::fixed::Bp;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,11 @@ impl Purses {
         self.all.get_mut(name)
     }
 
+    /// Whether nobody is paid.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Every contestant's desk is there: budgets of a season that goes on are not made full again.
     pub(super) fn begin(&self, season: &str) {
         for safety in self.all.values().filter_map(|purse| purse.safety.as_ref()) {
@@ -203,9 +208,20 @@ impl Purse {
         };
         let store = SafetyWriter::start(disk)
             .map_err(|error| failed("the budgets cannot be written", &error))?;
+        let was_asked = dir.join(crate::brains::TAPE_FILE).exists();
         let thinkers =
             Thinkers::open((spec, shared), terms.config, &dir.join(crate::brains::TAPE_FILE))?;
         let (budgets, store) = (budgets(&spec.budget), Arc::new(store));
+        let live = if live.is_none() && was_asked {
+            // Killed in its first tick: what is on the tape is booked once more, so from the beginning.
+            let now = Now { wall: terms.clock.wall(), trading: terms.clock.trading() };
+            let begun = LiveSafety::initial(&budgets, now);
+            Some(begun.map_err(|_| {
+                CliError::new(ExitCode::Config, format!("{name}: its budgets are unsound"))
+            })?)
+        } else {
+            live
+        };
         let (clock, ledger) = (Arc::clone(&terms.clock), terms.ledger.clone());
         Ok(Self { thinkers, budgets, store, live, safety: None, clock, ledger, dir, ends })
     }
