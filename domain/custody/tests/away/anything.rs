@@ -285,6 +285,8 @@ proptest! {
                 play(&mut desk, &mut floor, &Move::Say(0, false));
             }
             play(&mut desk, &mut floor, &Move::Day(0));
+            // It has to say that it has a stop before that is moved; a statement does where no news came.
+            play(&mut desk, &mut floor, &Move::Statement);
         }
         let statement = floor.statement(&desk);
         let told = desk.custody.reconcile(&statement, &desk.limits).unwrap().unwrap();
