@@ -123,14 +123,16 @@ pub fn desk(setup: DeskSetup) -> (Seat, Option<SafetyHandle>) {
         staff.push(child);
         handle
     });
+    let system = |role: DeskRole| (role, entry(role).system(&limits).len());
+    let systems =
+        if setup.reads_prompts { DeskRole::ALL.map(system).into() } else { BTreeMap::new() };
     let office = Arc::new(Office {
         run: format!("{season}-{name}"),
         config,
         market,
-        limits,
+        systems,
         roles,
         safety: safety.clone(),
-        reads_prompts: setup.reads_prompts,
         symbols: Arc::new(Semaphore::new(SYMBOLS_AT_ONCE)),
     });
     let make = Arc::new(move || -> Box<dyn Mind> {
@@ -145,10 +147,10 @@ struct Office {
     run: String,
     config: DeskConfig,
     market: MarketTold,
-    limits: Arc<Limits>,
+    /// Bytes of each role's instructions, where somebody reads them and counts tokens.
+    systems: BTreeMap<DeskRole, usize>,
     roles: BTreeMap<DeskRole, AgentHandle<DeskBrief>>,
     safety: Option<SafetyHandle>,
-    reads_prompts: bool,
     symbols: Arc<Semaphore>,
 }
 

@@ -256,13 +256,9 @@ impl Table {
 
     /// What reading a question and writing its answer took, counted by bytes.
     fn tokens(&self, Asked { turn, brief, .. }: &Asked, answer: &shell::Answer) -> u64 {
-        if !self.office.reads_prompts {
-            return 0;
-        }
-        let entry = entry(turn.role);
-        let system = entry.system(&self.office.limits).len();
+        let Some(system) = self.office.systems.get(&turn.role) else { return 0 };
         let written = answer.raw.as_ref().map_or(0, |raw| raw.to_string().len());
-        let bytes = (system + entry.told(brief).len() + written) as u64;
+        let bytes = (system + entry(turn.role).told(brief).len() + written) as u64;
         bytes.div_ceil(BYTES_PER_TOKEN)
     }
 }

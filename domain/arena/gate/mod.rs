@@ -33,7 +33,7 @@ pub use self::material::{
 pub use self::request::{Leak, ToolAnswer, ToolRequest};
 pub use self::statement::{FIGURES_MAX, RawStatement, Statement, StatementError};
 use super::book::BookView;
-use super::memory::Lesson;
+use super::memory::{Lesson, TOLD_MAX};
 use super::snapshot::MarketView;
 use crate::features::{FeatureEngine, Needs};
 use crate::market::symbol::Symbol;
@@ -47,8 +47,6 @@ pub const BARS_MAX: u16 = 250;
 pub const TEXTS_MAX: u16 = 40;
 /// Periods that are told at most.
 const PERIODS_MAX: usize = 8;
-/// Lessons that are told at most.
-const LESSONS_MAX: usize = 20;
 /// Bars that indicators are made of: enough for the longest of them, 250 volatilities of 20 returns.
 const INDICATOR_BARS: usize = 300;
 /// Bars in the material.
@@ -238,7 +236,7 @@ impl Gate {
             self.lessons.iter().filter(|it| it.symbol == *symbol).cloned().collect();
         known.retain(|it| it.resolved_at <= until);
         known.sort_by_key(|it| (it.resolved_at, it.decided_at));
-        known.drain(..known.len().saturating_sub(LESSONS_MAX));
+        known.drain(..known.len().saturating_sub(TOLD_MAX));
         Told::of(known)
     }
 }
