@@ -61,6 +61,12 @@ pub const METRICS: &[Metric] = &[
         "Consultations that panicked.",
     ),
     metric(
+        "conclave_arena_ratings_total",
+        Kind::Counter,
+        &["contestant", "rating"],
+        "Ratings that the desks of a season have decided, by contestant and tier.",
+    ),
+    metric(
         "conclave_audit_failures_total",
         Kind::Counter,
         &[],

@@ -36,6 +36,10 @@ pub(crate) struct Plan {
     pub(crate) gone: Vec<String>,
     /// What single models are like, whatever the others are.
     pub(crate) temper_of: Vec<(String, Temper)>,
+    /// What single models, each the brain of an analyst, ask to look up before they are held to an answer.
+    pub(crate) requests_of: Vec<(String, Value)>,
+    /// Whether whole questions are kept.
+    pub(crate) keeps_bodies: bool,
     /// From which question on, counted from zero, it refuses all with which status.
     pub(crate) stops: Option<(u64, u16)>,
 }
@@ -81,6 +85,7 @@ pub(crate) struct Asked {
 struct Books {
     plan: Mutex<Plan>,
     asked: Mutex<Vec<Asked>>,
+    bodies: Mutex<Vec<String>>,
     billed: AtomicUsize,
     /// Questions whose asker went away before the answer.
     aborted: AtomicUsize,
@@ -139,6 +144,11 @@ impl Provider {
         self.books.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Every question whole, as it came, where they are kept.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.books.bodies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What was billed so far, dollars: as soon as a question is taken, whether or not anybody waits.
     pub(crate) fn billed_usd(&self) -> f64 {
         let calls = u32::try_from(self.books.billed.load(Ordering::SeqCst)).expect("few calls");
@@ -162,6 +172,7 @@ impl Drop for Waiting<'_> {
 }
 
 async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
+    keep(&books, &body);
     let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let schema = body["response_format"]["json_schema"]["schema"].take();
     let agent = agent_of(&body["session_id"]);
@@ -179,7 +190,17 @@ async fn chat(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) 
     })
 }
 
+/// Keeps a question as it came, where that is wanted.
+fn keep(books: &Books, body: &Bytes) {
+    let keeps = books.plan.lock().unwrap_or_else(PoisonError::into_inner).keeps_bodies;
+    if keeps {
+        let text = String::from_utf8_lossy(body).into_owned();
+        books.bodies.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
 async fn messages(State(books): State<Arc<Books>>, headers: HeaderMap, body: Bytes) -> Response {
+    keep(&books, &body);
     let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let schema = body["output_config"]["format"]["schema"].take();
     let agent = agent_of(&body["metadata"]["user_id"]);
@@ -281,20 +302,32 @@ async fn reply(
     if is_drawn(plan.nonsense) {
         return Ok("{malformed json: <<<chaos>>>".into_response());
     }
-    Err(said((plan.manner, temper), (&agent, &model), user, schema))
+    Err(said((&plan, temper), (&agent, &model), user, schema))
+}
+
+/// An analyst's answer with what it wants to look up.
+fn with_requests(answer: &str, requests: &Value) -> String {
+    let mut answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    answer["answer"]["requests"] = requests.clone();
+    answer.to_string()
 }
 
 /// The text of an answer.
 fn said(
-    (manner, temper): (Manner, Option<Temper>),
+    (plan, temper): (&Plan, Option<Temper>),
     (agent, model): (&str, &str),
     user: &str,
     schema: &Value,
 ) -> String {
-    if manner == Manner::Prose {
+    if plan.manner == Manner::Prose {
         return "I would size this at 1.2 with a confidence of 0.8.".to_owned();
     }
-    let answer = answer((user, seed_of(model, user)), schema, agent, manner);
+    let answer = answer((user, seed_of(model, user)), schema, agent, plan.manner);
+    let wanted = plan.requests_of.iter().find(|(name, _)| *name == model);
+    // Whoever has been told what it asked for asks no more.
+    if let Some((_, requests)) = wanted.filter(|_| !user.contains("tool_results")) {
+        return with_requests(&answer, requests);
+    }
     if temper == Some(Temper::Forbidden) { forbidden(&answer) } else { answer }
 }
 

@@ -110,6 +110,14 @@ impl BudgetConfig {
         self.guardian_reserve.fee_on(Money::from_raw(limit)).map_or(limit, Money::raw)
     }
 
+    /// What each of so many may spend of a money cap, where all get the same and none of them is the
+    /// guardian; rounded down.
+    pub fn share_of(&self, cap: Money, many: usize) -> Money {
+        let open = cap.raw().saturating_sub(self.reserve_of(cap.raw()));
+        let many = i64::try_from(many).unwrap_or(i64::MAX).max(1);
+        Money::from_raw(open / many)
+    }
+
     /// Checks every key against the hard limits.
     ///
     /// # Errors

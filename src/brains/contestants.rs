@@ -4,7 +4,7 @@
 //! A contestant stands for its models: no cheaper one answers in their place, and no rule. Another
 //! provider may, where the season's file names one, and the tape says which it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,35 +47,69 @@ pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Connects to every provider that these models are asked at. Inside a runtime.
+/// The providers of a season's models.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// What all brains share.
+    pub models: Models,
+    /// The providers that did not answer, by their names in records.
+    unreached: BTreeSet<String>,
+}
+
+impl Connected {
+    /// The kind of provider that a contestant of these models would be asked at and that did not answer,
+    /// its fallback's as well: it would not be the contestant that it was set up as.
+    pub fn unreached<'a>(&self, spec: &'a ModelSpec) -> Option<&'a str> {
+        let mut kinds = spec.ways(false).map(|(kind, _)| kind);
+        kinds.find(|kind| self.unreached.contains(&called(kind, spec)))
+    }
+}
+
+/// Connects to every provider that these models are asked at. Inside a runtime. A server of one's own that
+/// does not answer is the matter of those who would be asked there, unless they are all.
 ///
 /// # Errors
-/// When a key, a price or an address is missing or wrong (3), or a server does not answer (9).
-pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Models, CliError> {
+/// When a key, a price or an address is missing or wrong (3), or no model at all can be asked (9).
+pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Connected, CliError> {
     let mut providers = BTreeMap::new();
     let mut settings = BTreeMap::new();
+    let (mut unreached, mut silent) = (BTreeSet::new(), None);
     for spec in specs {
         for (kind, model) in spec.ways(false) {
             let name = called(kind, spec);
-            if providers.contains_key(&name) {
+            if providers.contains_key(&name) || unreached.contains(&name) {
                 continue;
             }
             let Some(configured) = config.models.providers.get(kind) else { continue };
             let own = spec.url.as_deref().filter(|_| kind == LOCAL);
             let url = own.unwrap_or(&configured.url);
-            let provider = connect((kind, &name), url, model).await?;
-            settings.insert(name.clone(), taken_by(configured));
-            providers.insert(name, provider);
+            match connect((kind, &name), url, model).await {
+                Ok(provider) => {
+                    settings.insert(name.clone(), taken_by(configured));
+                    providers.insert(name, provider);
+                }
+                Err(error) if error.code == ExitCode::Broker => {
+                    tracing::warn!("{}", error.chain());
+                    unreached.insert(name);
+                    silent.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
-    Ok(Models {
+    let models = Models {
         providers,
         gateway: Gateway::new(settings),
         prices: Arc::new(prices(config)?),
         tape: None,
         attempts_paid: ATTEMPTS_PAID,
         has_rules: false,
-    })
+    };
+    let connected = Connected { models, unreached };
+    match silent {
+        Some(error) if specs.iter().all(|spec| connected.unreached(spec).is_some()) => Err(error),
+        _ => Ok(connected),
+    }
 }
 
 /// The name of a provider in records: two servers of one's own are two.

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use conclave_domain::market::symbol::Symbol;
 use jiff::civil::Date;
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::board;
 use super::export::kept_name;
 use super::runs;
 use crate::adapters::arena_store::postgres::URL_ENV;
+use crate::catalogue;
 use crate::cli::config;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
 use crate::config::arena::ModelChoice;
-use crate::run::arena::{Place, Prepared, Record, Span, Texts, fresh, may_ask, play, prepare};
+use crate::run::arena::{Place, Prepared, Record, Span, Texts, fresh, play, prepare, ready};
 use crate::run::select::{Source, Synthetic};
 
 /// `arena run`
@@ -187,6 +189,11 @@ impl RunArgs {
     }
 }
 
+/// What the process counts from now on.
+pub(super) fn counted() -> Result<PrometheusHandle, CliError> {
+    catalogue::install().map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))
+}
+
 /// Plays a season and prints its board.
 ///
 /// # Errors
@@ -203,12 +210,14 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let prepared = args.prepared()?;
-    may_ask(&prepared, &loaded.config)?;
+    let ready = ready(&prepared, &loaded.config)?;
+    let metrics = counted()?;
     let (dir, resume) = args.place(&prepared.spec.season)?;
     let report = play(
         &prepared,
         &loaded.config,
-        &Place { dir: dir.clone(), resume, record, notify: args.notify },
+        &Place { dir: dir.clone(), resume, record, notify: args.notify, metrics },
+        ready,
     )?;
     if format != Format::Text {
         return write_json(&report.board, format, out);

@@ -7,14 +7,14 @@ use std::path::Path;
 use conclave_domain::arena::runs::{Interval, RunsBoard, SCHEMA, summary};
 use conclave_domain::ratio::Ratio;
 
-use super::run::RunArgs;
+use super::run::{RunArgs, counted};
 use crate::adapters::audit_files::has_log;
 use crate::cli::config;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
 use crate::files;
 use crate::report::put_all;
-use crate::run::arena::{Place, Prepared, may_ask, play};
+use crate::run::arena::{Place, Prepared, play, ready};
 
 /// The table over all runs, in their common directory.
 pub(super) const RUNS_FILE: &str = "runs.json";
@@ -33,15 +33,21 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let (many, varies) = prepared(args, runs)?;
-    many.first().map_or(Ok(()), |first| may_ask(first, &loaded.config))?;
+    let metrics = counted()?;
+    let mut first = many.first().map(|first| ready(first, &loaded.config)).transpose()?;
     let season = many.first().map(|first| first.spec.season.clone()).unwrap_or_default();
     let (dir, resume) = args.place(&season)?;
     let mut boards = Vec::with_capacity(many.len());
     for (number, prepared) in (1_u32..).zip(&many) {
         let dir = dir.join(format!("run-{number:03}"));
         let resume = resume && has_log(&dir);
-        let place = Place { dir, resume, record: record.clone(), notify: args.notify };
-        boards.push(play(prepared, &loaded.config, &place)?.board);
+        let (record, metrics) = (record.clone(), metrics.clone());
+        let place = Place { dir, resume, record, notify: args.notify, metrics };
+        let ready = match first.take() {
+            Some(ready) => ready,
+            None => ready(prepared, &loaded.config)?,
+        };
+        boards.push(play(prepared, &loaded.config, &place, ready)?.board);
     }
     let board = summary(&season, &boards, &varies);
     let text = serde_json::to_string_pretty(&board).map_err(|error| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use conclave_domain::arena::board::board;
 use conclave_domain::arena::public::{SCHEMA, SeasonDocument, TickLine, season_id};
 use conclave_domain::arena::season::{ClosedTick, Exclusion, Season};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -18,6 +19,8 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::report::arena::{self, ArenaReport};
 use crate::report::put_all;
 
+/// The season's metrics as Prometheus reads them from a file.
+const METRICS_FILE: &str = "metrics.prom";
 /// How long a board stands before a later tick replaces it; a tick that a model thinks about takes longer.
 const BOARD_EVERY: Duration = Duration::from_millis(100);
 
@@ -30,10 +33,11 @@ pub(super) struct Lines {
     ticks: BufWriter<File>,
     /// When the board was written last.
     board_at: Option<Instant>,
+    metrics: PrometheusHandle,
 }
 
 impl Lines {
-    pub(super) fn create(dir: &Path) -> Result<Self, CliError> {
+    pub(super) fn create(dir: &Path, metrics: PrometheusHandle) -> Result<Self, CliError> {
         let create = |name: &str| File::create(dir.join(name)).map(BufWriter::new);
         Ok(Self {
             dir: dir.to_path_buf(),
@@ -41,6 +45,7 @@ impl Lines {
             aggregates: create(AGGREGATES_FILE)?,
             ticks: create(TICKS_FILE)?,
             board_at: None,
+            metrics,
         })
     }
 
@@ -59,7 +64,14 @@ impl Lines {
         }
         self.board_at = Some(now);
         let board = board(season, data).map_err(|error| failed(&error))?;
-        arena::show(&board, &self.dir).map_err(|error| failed(&error))
+        arena::show(&board, &self.dir).map_err(|error| failed(&error))?;
+        self.count()
+    }
+
+    /// Writes down the metrics: nobody asks a season for them over HTTP.
+    pub(super) fn count(&self) -> Result<(), CliError> {
+        let text = self.metrics.render();
+        put_all(&self.dir, [(METRICS_FILE, text)]).map(drop).map_err(|error| failed(&error))
     }
 }
 

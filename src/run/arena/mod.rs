@@ -9,6 +9,7 @@ mod outside;
 mod play;
 mod prepare;
 mod purses;
+mod shares;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use conclave_actors::runtime::fence::Fence;
 use conclave_actors::runtime::ports::{Clock, SpendLedger};
 use conclave_domain::arena::model::ModelSpec;
 use conclave_domain::arena::season::{Season, SeasonSpec};
-use tokio::runtime::Handle;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::{Handle, Runtime};
 
 use self::archive::Lines;
 pub(crate) use self::library::{Texts, raw_statement};
@@ -35,7 +37,7 @@ use super::{runtime, spend};
 pub(crate) use crate::adapters::arena_store::CHATS_FILE;
 use crate::adapters::audit_files::has_log;
 use crate::adapters::spend_ledger::SpendFile;
-use crate::brains::contestants;
+use crate::brains::contestants::{self, Connected};
 use crate::cli::arena::Notify;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
@@ -92,6 +94,28 @@ pub(crate) struct Place {
     pub(crate) record: Record,
     /// What people are told.
     pub(crate) notify: Notify,
+    /// What the process counts.
+    pub(crate) metrics: PrometheusHandle,
+}
+
+/// A season whose models can be asked.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// On which it was connected to its providers, and is played.
+    runtime: Runtime,
+    connected: Connected,
+}
+
+/// Looks whether everybody's models can be asked, before anything is written.
+///
+/// # Errors
+/// When a key or a price is missing (3), or no model's provider answers (9).
+pub(crate) fn ready(prepared: &Prepared, config: &Config) -> Result<Ready, CliError> {
+    let models = models_of(&prepared.spec);
+    contestants::check(config, &models)?;
+    let runtime = runtime()?;
+    let connected = runtime.block_on(contestants::connected(config, &models))?;
+    Ok(Ready { runtime, connected })
 }
 
 /// Plays a season, or goes on with the one in its directory, and writes what it leaves there. A record
@@ -103,10 +127,10 @@ pub(crate) fn play(
     prepared: &Prepared,
     config: &Config,
     place: &Place,
+    Ready { runtime, connected }: Ready,
 ) -> Result<ArenaReport, CliError> {
-    let Place { dir, resume, record, notify } = place;
+    let Place { dir, resume, record, notify, metrics } = place;
     let prepared = &prepared.under(config);
-    let runtime = runtime()?;
     let mut config = config.clone();
     // Nothing is kept in the store but the end of the log.
     "redb".clone_into(&mut config.store.engine);
@@ -118,11 +142,12 @@ pub(crate) fn play(
     let outlet = runtime.block_on(outside::outlet(*notify, &config.notify))?;
     let opened = world::open(dir, &config, *resume, Arc::clone(&clock) as Arc<dyn Clock>)?;
     archive::describe(prepared, &[], dir)?;
-    let lines = Lines::create(dir)?;
+    let lines = Lines::create(dir, metrics.clone())?;
     let ledger = ledger_of(prepared, &config, dir)?;
     let terms = Terms {
         spec: &prepared.spec,
         config: &config,
+        connected,
         dir,
         log: Arc::clone(&opened.sink),
         clock,
@@ -148,14 +173,6 @@ fn models_of(spec: &SeasonSpec) -> Vec<&ModelSpec> {
     spec.contestants.iter().filter_map(|one| one.kind.models()).collect()
 }
 
-/// Looks whether everybody's models can be asked, before anything is written.
-///
-/// # Errors
-/// When a key or a price is missing (3).
-pub(crate) fn may_ask(prepared: &Prepared, config: &Config) -> Result<(), CliError> {
-    contestants::check(config, &models_of(&prepared.spec))
-}
-
 /// The ledger of all runs, where somebody's models are asked.
 fn ledger_of(
     prepared: &Prepared,
@@ -176,10 +193,13 @@ async fn season_of(
     played: Played,
     (opened, lines, outside, terms): (&Opened, Lines, &Outside, Terms<'_>),
 ) -> Result<ArenaReport, CliError> {
-    let mut purses = Purses::open(terms, &played).await?;
+    let mut purses = Purses::open(&terms, &played)?;
     let spec = &prepared.spec;
-    let contestants = spec.contestants.iter();
+    let contestants =
+        spec.contestants.iter().filter(|one| !purses.absent().contains_key(&one.name));
+    let contestants: Vec<_> = contestants.collect();
     let seats: Vec<Seat> = contestants
+        .into_iter()
         .map(|contestant| seat(contestant, spec, &mut purses))
         .collect::<Result<_, CliError>>()?;
     let fence = Fence::new(world::stop_flag(&opened.dir));

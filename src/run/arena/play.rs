@@ -120,6 +120,7 @@ impl Stage<'_> {
         }
         let line = TickLine::of(&self.season, &opened, &excluded);
         self.lines.add(&closed, line)?;
+        self.count(&closed.chats);
         self.lines.show(&self.season, &self.prepared.data)?;
         self.outside.tick();
         if !was_closed {
@@ -137,6 +138,19 @@ impl Stage<'_> {
             self.arena.audit.sync().await.map_err(|error| failed(&error))?;
         }
         Ok(())
+    }
+
+    /// Counts the ratings of desks: one that rates everything alike is to be seen.
+    fn count(&self, chats: &[ChatEntry]) {
+        let contestants = self.prepared.spec.contestants.iter();
+        let desks: Vec<_> =
+            contestants.filter(|one| one.kind.is_desk()).map(|one| &one.name).collect();
+        for chat in chats.iter().filter(|chat| desks.contains(&&chat.contestant)) {
+            let Some(rating) = chat.final_decision.rating else { continue };
+            let labels =
+                [("contestant", chat.contestant.to_string()), ("rating", rating.name().to_owned())];
+            metrics::counter!("conclave_arena_ratings_total", &labels).increment(1);
+        }
     }
 
     /// Asks everybody who takes part and has not said it already.
@@ -162,12 +176,13 @@ impl Stage<'_> {
         Ok(self.arena.ask(questions).await)
     }
 
-    /// Who was given up and is not out yet.
+    /// Who was given up, or cannot take part, and is not out yet.
     fn given_up(&self) -> BTreeMap<ContestantName, String> {
         let books = self.season.books();
         let is_in =
             |name: &ContestantName| books.get(name).is_some_and(|it| it.excluded().is_none());
-        self.arena.given_up().into_iter().filter(|(name, _)| is_in(name)).collect()
+        let given_up = self.arena.given_up().into_iter().chain(self.purses.absent().clone());
+        given_up.filter(|(name, _)| is_in(name)).collect()
     }
 
     /// Writes down what is new of a tick, before any book takes it.
@@ -219,6 +234,7 @@ impl Stage<'_> {
             write(self.arena, vec![made(Step::RunEnded, None, at, &body)?]).await?;
             self.outside.tell_end(&board, at, &self.aggregates);
         }
+        self.lines.count()?;
         self.arena.audit.finish().await.map_err(|error| failed(&error))?;
         if let Some(why) = self.arena.fallen() {
             return Err(CliError::new(ExitCode::Failure, format!("the season's log fell: {why}")));

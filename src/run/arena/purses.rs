@@ -8,6 +8,7 @@
 //! - G-2: questions that were under way at a kill are on no tape; the ledger of all runs has them in full.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,18 +23,19 @@ use conclave_actors::runtime::supervision::Intensity;
 use conclave_actors::safety::{LiveSafety, SafetyHandle, SafetySetup};
 use conclave_domain::arena::desk::DeskRole;
 use conclave_domain::arena::desk::brief::DeskBrief;
-use conclave_domain::arena::model::{ModelBudget, ModelSpec};
+use conclave_domain::arena::model::ModelSpec;
 use conclave_domain::arena::season::{ContestantSpec, SeasonSpec};
 use conclave_domain::arena::words::{Answered, ContestantName};
-use conclave_domain::budget::{BudgetConfig, Now, WhenSpent};
-use conclave_domain::fixed::Bp;
+use conclave_domain::budget::{BudgetConfig, Now};
 use serde::{Deserialize, Serialize};
 
 use super::log::Played;
+use super::shares::{budgets, many};
 use crate::adapters::context_redb::RedbStore;
 use crate::adapters::safety_store::{SafetyDisk, SafetyWriter};
 use crate::adapters::store_reopen::ReopeningStore;
-use crate::brains::contestants::{Thinkers, connected};
+use crate::brains::TAPE_FILE;
+use crate::brains::contestants::{Connected, Thinkers};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::put_all;
@@ -88,6 +90,8 @@ pub(super) struct Purse {
 #[derive(Debug, Default)]
 pub(super) struct Purses {
     all: BTreeMap<ContestantName, Purse>,
+    /// Who cannot take part from now on, and why, in words that may be published.
+    absent: BTreeMap<ContestantName, String>,
     gateway: Option<Arc<Gateway>>,
 }
 
@@ -96,6 +100,8 @@ pub(super) struct Purses {
 pub(super) struct Terms<'a> {
     pub(super) spec: &'a SeasonSpec,
     pub(super) config: &'a Config,
+    /// The providers of its models.
+    pub(super) connected: Connected,
     /// The season's directory.
     pub(super) dir: &'a Path,
     /// Where blocks of actions would be written; a desk takes none.
@@ -106,26 +112,48 @@ pub(super) struct Terms<'a> {
 }
 
 impl Purses {
-    /// Connects to the providers and opens what each contestant has. Inside a runtime.
+    /// Opens what each contestant has. Inside a runtime. Whose provider did not answer, or whose budgets or
+    /// tape cannot be gone on with, takes no part any more; the others do.
     ///
     /// # Errors
-    /// When a key, a price or an address is missing or wrong (3), a server does not answer (9), or what is
-    /// there cannot be gone on with (8).
-    pub(super) async fn open(terms: Terms<'_>, played: &Played) -> Result<Self, CliError> {
+    /// When budgets are unsound (3), they cannot be opened, or no contestant of models is left (8).
+    pub(super) fn open(terms: &Terms<'_>, played: &Played) -> Result<Self, CliError> {
         let by_models = |one: &ContestantSpec| Some((one.name.clone(), one.kind.models()?.clone()));
         let specs: Vec<(ContestantName, ModelSpec)> =
             terms.spec.contestants.iter().filter_map(by_models).collect();
         if specs.is_empty() {
             return Ok(Self::default());
         }
-        let models = specs.iter().map(|(_, spec)| spec).collect::<Vec<_>>();
-        let shared = connected(terms.config, &models).await?;
-        let mut all = BTreeMap::new();
+        let shared = &terms.connected.models;
+        let many = many(specs.iter().map(|(_, spec)| spec));
+        let (mut all, mut absent, mut damaged) = (BTreeMap::new(), BTreeMap::new(), None);
         for (name, spec) in &specs {
-            let purse = Purse::open(&terms, (name, spec, &shared), played.last_of(name))?;
-            all.insert(name.clone(), purse);
+            if let Some(kind) = terms.connected.unreached(spec) {
+                let why = format!("its provider `{kind}` could not be reached at the start");
+                absent.insert(name.clone(), why);
+                continue;
+            }
+            let budgets = budgets(&spec.budget, &terms.config.budgets, many);
+            match Purse::open(terms, (name, spec, budgets), shared, played.last_of(name)) {
+                Ok(purse) => drop(all.insert(name.clone(), purse)),
+                Err(error) if error.code == ExitCode::Data => {
+                    tracing::warn!("{name}: {}", error.chain());
+                    let why = "its budgets or its tape are damaged, or not those of its log";
+                    absent.insert(name.clone(), why.to_owned());
+                    damaged.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Self { all, gateway: Some(shared.gateway) })
+        match damaged.filter(|_| all.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(Self { all, absent, gateway: Some(Arc::clone(&shared.gateway)) }),
+        }
+    }
+
+    /// Who cannot take part from now on, and why.
+    pub(super) const fn absent(&self) -> &BTreeMap<ContestantName, String> {
+        &self.absent
     }
 
     pub(super) fn of(&mut self, name: &ContestantName) -> Option<&mut Purse> {
@@ -184,7 +212,8 @@ impl Purses {
 impl Purse {
     fn open(
         terms: &Terms<'_>,
-        (name, spec, shared): (&ContestantName, &ModelSpec, &Models),
+        (name, spec, budgets): (&ContestantName, &ModelSpec, BudgetConfig),
+        shared: &Models,
         last: Option<u32>,
     ) -> Result<Self, CliError> {
         let dir = terms.dir.join(CONTESTANTS_DIR).join(name.as_str());
@@ -208,10 +237,9 @@ impl Purse {
         };
         let store = SafetyWriter::start(disk)
             .map_err(|error| failed("the budgets cannot be written", &error))?;
-        let was_asked = dir.join(crate::brains::TAPE_FILE).exists();
-        let thinkers =
-            Thinkers::open((spec, shared), terms.config, &dir.join(crate::brains::TAPE_FILE))?;
-        let (budgets, store) = (budgets(&spec.budget), Arc::new(store));
+        let was_asked = dir.join(TAPE_FILE).exists();
+        let thinkers = Thinkers::open((spec, shared), terms.config, &dir.join(TAPE_FILE))?;
+        let store = Arc::new(store);
         let live = if live.is_none() && was_asked {
             // Killed in its first tick: what is on the tape is booked once more, so from the beginning.
             let now = Now { wall: terms.clock.wall(), trading: terms.clock.trading() };
@@ -285,6 +313,10 @@ impl Purse {
         self.ends.push_back(end);
         let over = self.ends.len().saturating_sub(KEPT);
         self.ends.drain(..over);
+        // Before the log says what was brought: what was paid for it is not asked again.
+        File::open(self.dir.join(TAPE_FILE)).and_then(|tape| tape.sync_data()).map_err(
+            |error| CliError::new(ExitCode::Failure, "the tape cannot be synced").caused_by(error),
+        )?;
         let ends = Ends { schema: SCHEMA, ends: self.ends.clone() };
         let text = serde_json::to_string(&ends).map_err(|error| {
             CliError::new(ExitCode::Failure, "budgets as json").caused_by(error)
@@ -326,25 +358,6 @@ fn behind(ends: &VecDeque<TickEnd>, last: Option<u32>) -> Result<Option<LiveSafe
     }
 }
 
-/// The budgets of a contestant, in the words of safety.
-fn budgets(budget: &ModelBudget) -> BudgetConfig {
-    let ModelBudget { usd_per_season, usd_per_day, .. } = *budget;
-    let most = BudgetConfig::HARD_CONSULTATIONS_PER_HOUR;
-    BudgetConfig {
-        team_per_hour: most,
-        all_per_hour: most,
-        training_run: most,
-        usd_per_call: usd_per_season,
-        usd_per_run: usd_per_season,
-        usd_per_day,
-        usd_per_hour: usd_per_day,
-        // A desk has no guardian that money is kept for, and one model for each role.
-        guardian_reserve: Bp::ZERO,
-        when_spent: WhenSpent::Abstain,
-        ..BudgetConfig::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use conclave_domain::budget::Now;
@@ -372,13 +385,5 @@ mod tests {
                 "{ends:?} {last}"
             );
         }
-    }
-
-    #[test]
-    fn what_a_contestant_may_spend_is_within_what_anybody_may() {
-        let usual = budgets(&ModelBudget::default());
-        assert!(usual.validate().is_ok());
-        assert_eq!(usual.usd_per_run, ModelBudget::default().usd_per_season);
-        assert_eq!(usual.guardian_reserve, Bp::ZERO);
     }
 }
