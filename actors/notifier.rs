@@ -76,6 +76,10 @@ pub fn notifier(routes: Vec<Route>, clock: &Arc<dyn Clock>) -> (Vec<ChildSpec>, 
     let lanes: Vec<Arc<Lane>> = routes
         .into_iter()
         .map(|route| {
+            // Whoever watches the counters grow must have seen them at zero, or misses the first loss.
+            for lost in ["left_out", "failed", "missed"] {
+                count(route.courier.name(), lost, 0);
+            }
             let state = State { outbox: Outbox::new(ROOM), is_away: false };
             let (state, clock) = (Mutex::new(state), Arc::clone(clock));
             Arc::new(Lane { route, clock, state, bell: Notify::new() })

@@ -148,7 +148,7 @@ pub const METRICS: &[Metric] = &[
         "conclave_feed_age_seconds",
         Kind::Gauge,
         &[],
-        "How long ago the last bar came; zero in a replay while it plays.",
+        "How long a bar is owed; zero in a replay, outside of the session, and once the bars are over.",
     ),
     metric(
         "conclave_heartbeat_timestamp_seconds",
@@ -246,11 +246,17 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
     })
 }
 
-/// Tells the present recorder what each metric means.
+/// Tells the present recorder what each metric means. A counter without labels begins at zero: whoever
+/// watches it grow must have seen it there, or misses the first event.
 fn describe() {
     for metric in METRICS {
         match metric.kind {
-            Kind::Counter => describe_counter!(metric.name, metric.help),
+            Kind::Counter => {
+                describe_counter!(metric.name, metric.help);
+                if metric.labels.is_empty() {
+                    metrics::counter!(metric.name).increment(0);
+                }
+            }
             Kind::Gauge => describe_gauge!(metric.name, metric.help),
             Kind::Histogram => describe_histogram!(metric.name, metric.help),
         }
@@ -351,6 +357,18 @@ mod tests {
             }
         });
         handle.render()
+    }
+
+    /// Goal: an alert that asks whether a counter has grown hears of its first event.
+    #[test]
+    fn a_counter_without_labels_is_shown_before_anything_is_counted() {
+        let recorder = builder().unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, describe);
+        let text = recorder.handle().render();
+        let lone = METRICS.iter().filter(|it| it.kind == Kind::Counter && it.labels.is_empty());
+        for metric in lone {
+            assert!(text.contains(&format!("\n{} 0\n", metric.name)), "{}: {text}", metric.name);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Programs of others read what we write: a real Prometheus scrapes a real run, a Postgres keeps a season; others play providers and chats.
 
+mod alerts;
 mod bodies;
 mod contest;
 mod day;

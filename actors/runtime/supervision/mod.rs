@@ -60,6 +60,9 @@ pub enum End {
 }
 
 impl End {
+    /// Every word in metrics.
+    const REASONS: [&str; 4] = ["failed", "killed", "stopped", "start_failed"];
+
     /// The word in metrics.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -171,6 +174,11 @@ struct Child {
     restarts: VecDeque<Instant>,
 }
 
+fn count(actor: &'static str, reason: &'static str, restarts: u64) {
+    metrics::counter!("conclave_actor_restarts_total", "actor" => actor, "reason" => reason)
+        .increment(restarts);
+}
+
 /// The children of one actor.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -202,6 +210,10 @@ impl Supervisor {
             let started = start.await.map_err(|error| SpawnErr::StartupFailed(error.into()))?;
             let cell = Some(started?);
             directory.note(spec.name, Health::Alive);
+            // Whoever watches the counter grow must have seen it at zero, or misses the first restart.
+            for reason in End::REASONS {
+                count(spec.name, reason, 0);
+            }
             children.push(Child { spec, cell, restarts: VecDeque::new() });
         }
         Ok(Self { me, runtime, intensity, directory, children, stopping: false })
@@ -275,10 +287,7 @@ impl Supervisor {
         }
         let earlier = u32::try_from(child.restarts.len()).unwrap_or(u32::MAX);
         child.restarts.push_back(now);
-        metrics::counter!(
-            "conclave_actor_restarts_total", "actor" => name, "reason" => end.reason()
-        )
-        .increment(1);
+        count(name, end.reason(), 1);
         Remedy::RestartAfter(self.pause(earlier), index)
     }
 

@@ -179,7 +179,7 @@ impl<P: Past> LiveFeed<P> {
             return;
         }
         let (closed, seconds) = (self.gatherer.closed(), self.heard_at.elapsed().as_secs());
-        if self.is_open() {
+        if self.owed().is_open() {
             let text = "no bar has come although the market is open: nothing new is decided";
             tracing::warn!(%closed, seconds, "{text}");
         } else {
@@ -187,9 +187,36 @@ impl<P: Past> LiveFeed<P> {
         }
     }
 
+    /// How long the slice behind the last one is owed, from now on.
+    pub(in crate::run) fn owed(&self) -> Owed {
+        let (clock, classes) = (Arc::clone(&self.clock), self.classes.clone());
+        Owed { clock, classes, closed: self.gatherer.closed(), since: Instant::now() }
+    }
+}
+
+/// How long a slice is owed that has not come: nothing is while no session goes on, so a night is no
+/// silence, and neither is the first minute of a morning.
+#[derive(Debug)]
+pub(in crate::run) struct Owed {
+    clock: Arc<ReplayClock>,
+    classes: BTreeSet<AssetClass>,
+    /// Until when everything is known.
+    closed: Time,
+    since: Instant,
+}
+
+impl Owed {
+    /// How long until this moment; looked at again and again while the slice is waited for.
+    pub(in crate::run) fn age(&mut self) -> Duration {
+        if !self.is_open() {
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+
     /// Whether anything that is traded has its session now.
     fn is_open(&self) -> bool {
-        let now = self.clock.market().max(self.gatherer.closed());
+        let now = self.clock.market().max(self.closed);
         let mut sessions = self.classes.iter().map(|&class| session_of(class, now));
         sessions.any(|session| session == Session::Regular)
     }

@@ -39,7 +39,6 @@ use conclave_domain::market::tape::{Chunk, Instrument};
 use conclave_domain::time::Time;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use self::carry::{Carrier, Route};
 use self::feed::LiveFeed;
@@ -66,6 +65,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const STREAM_URL: &str = "alpaca.stream_url";
 /// Messages of market data that may wait.
 const ROOM: NonZeroUsize = NonZeroUsize::new(4_096).expect("4,096 is not zero");
+/// How long a bar is owed.
+const FEED_AGE: &str = "conclave_feed_age_seconds";
 /// Bars of a run that are kept for its report, of all symbols together: a year of minutes of one.
 const KEPT_MAX: usize = 200_000;
 
@@ -435,6 +436,8 @@ pub(in crate::run) async fn play(
             break;
         }
     }
+    // What has ended owes no bar.
+    metrics::gauge!(FEED_AGE).set(0.0);
     joined.work.shutdown().await;
     Ok(bars)
 }
@@ -446,8 +449,8 @@ async fn wait(
     stations: &mut Keeping,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Option<Chunk>, PumpError> {
+    let mut owed = feed.owed();
     let mut next = std::pin::pin!(feed.next(stop));
-    let began = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -461,7 +464,7 @@ async fn wait(
         if let Some(why) = live.over() {
             return Err(PumpError::Feed(why));
         }
-        metrics::gauge!("conclave_feed_age_seconds").set(began.elapsed().as_secs_f64());
+        metrics::gauge!(FEED_AGE).set(owed.age().as_secs_f64());
         if council.hurry.is_wished() {
             stations.keep_if_due().await;
         }

@@ -178,3 +178,23 @@ async fn a_stop_waits_for_no_history_and_a_stream_that_is_over_ends_it() {
     drop(stream);
     assert_eq!(feed.next(&mut stopped).await, None);
 }
+
+/// Goal: a silent feed is told while a session goes on, and a night is no silence: nobody is woken because
+/// nothing is traded, nor by the first minute of a morning.
+#[tokio::test(start_paused = true)]
+async fn a_bar_is_owed_while_the_session_goes_on_and_not_at_night() {
+    const HOUR: i64 = 60;
+    let clock = Arc::new(ReplayClock::default());
+    let classes = BTreeSet::from([AssetClass::Equity]);
+    let mut owed =
+        Owed { clock: Arc::clone(&clock), classes, closed: at(0), since: Instant::now() };
+    let minutes = |minutes: u64| Duration::from_mins(minutes);
+    tokio::time::advance(minutes(4)).await;
+    assert_eq!(owed.age(), minutes(4));
+    clock.set(at(6 * HOUR + 1));
+    tokio::time::advance(minutes(17 * 60)).await;
+    assert_eq!(owed.age(), Duration::ZERO, "it is night");
+    clock.set(at(24 * HOUR - 30));
+    tokio::time::advance(minutes(1)).await;
+    assert_eq!(owed.age(), minutes(1), "the session has just opened");
+}
