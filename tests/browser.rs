@@ -4,6 +4,7 @@
 //! Pictures of what was seen are left below `target/browser`.
 
 mod driver;
+mod load;
 
 use std::time::Duration;
 
@@ -47,6 +48,27 @@ fn order(browser: &Browser, word: &str, why: &str) {
     browser.enter("#sure-typed", word);
     browser.enter("#sure-why", why);
     browser.click("button[data-close=do]");
+}
+
+/// Has the page keep in `window.missed` after how many milliseconds it warns that nobody is there.
+fn watch_for_the_warning(browser: &Browser) {
+    browser.run(
+        "window.missed = 0; const from = performance.now(); new MutationObserver(() => { \
+         window.missed ||= Math.max(1, performance.now() - from) }).observe( \
+         document.getElementById('stale'), {attributes: true})",
+    );
+}
+
+/// The page shows the rounds that the process tells, all of them and in their order.
+#[track_caller]
+fn shows_the_rounds_of(browser: &Browser, running: &Running<'_>) {
+    let rounds = running.get("rounds").expect("rounds");
+    let rounds = rounds["rounds"].as_array().expect("rounds");
+    let ids: Vec<&str> = rounds.iter().filter_map(|it| it["decision"].as_str()).collect();
+    let listed =
+        "JSON.stringify([...document.querySelectorAll('.round > a')].map((it) => it.textContent))";
+    let wanted = serde_json::to_string(&ids).expect("json");
+    browser.wait("the same rounds as the log has", &format!("{listed} === {}", json!(wanted)));
 }
 
 /// Goal: a person who looks at a run sees a veto happen: the round with the line where it ended and the
@@ -173,12 +195,7 @@ fn a_page_says_that_the_process_is_gone_and_goes_on_with_the_next_one() {
     let browser = Browser::start(1280, 720);
     browser.open(&format!("http://127.0.0.1:{port}"));
     browser.wait("rounds", "document.querySelectorAll('.round').length > 3");
-    browser.run(
-        "window.missed = 0; const from = performance.now(); new MutationObserver(() => { \
-         window.missed ||= Math.max(1, performance.now() - window.killed) }).observe( \
-         document.getElementById('stale'), {attributes: true}); window.killed = from",
-    );
-    browser.run("window.killed = performance.now()");
+    watch_for_the_warning(&browser);
     running.signal("KILL");
     let missed = browser
         .wait("that it is gone", "!document.getElementById('stale').hidden && window.missed");
@@ -188,13 +205,34 @@ fn a_page_says_that_the_process_is_gone_and_goes_on_with_the_next_one() {
     running = start(&["run", "--resume", "r", "--pace", "40ms", "--stay"]);
     browser.wait("the page to go on", "document.getElementById('stale').hidden");
     running.wait("the end of the bars", |_| !world.steps("r", "run.ended").is_empty());
-    let rounds = running.get("rounds").expect("rounds");
-    let rounds = rounds["rounds"].as_array().expect("rounds");
-    let ids: Vec<&str> = rounds.iter().filter_map(|it| it["decision"].as_str()).collect();
-    let listed =
-        "JSON.stringify([...document.querySelectorAll('.round > a')].map((it) => it.textContent))";
-    let wanted = serde_json::to_string(&ids).expect("json");
-    browser.wait("the same rounds as the log has", &format!("{listed} === {}", json!(wanted)));
+    shows_the_rounds_of(&browser, &running);
+    running.kill();
+}
+
+/// Goal: a process that is stopped, so that its sockets stay open and nobody answers, is missed within five
+/// seconds too, and the page goes on by itself once it is let go, without a gap in the rounds.
+#[test]
+fn a_page_says_that_the_process_has_stopped_and_goes_on_when_it_does() {
+    or_skip!();
+    let world = World::new();
+    let mut running = world.start("r", &["--out", "r", "--pace", "40ms", "--stay"]);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    browser.wait("rounds", "document.querySelectorAll('.round').length > 3");
+    let rounds_then = world.steps("r", "round.closed").len();
+    running.signal("STOP");
+    watch_for_the_warning(&browser);
+    let missed = browser.wait("that nobody answers", "window.missed");
+    running.signal("CONT");
+    assert!(missed.as_f64().is_some_and(|after| after < 5_000.0), "after {missed} ms");
+    browser.wait("the page to go on", "document.getElementById('stale').hidden");
+    running.wait("the end of the bars", |_| !world.steps("r", "run.ended").is_empty());
+    assert!(world.steps("r", "round.closed").len() > rounds_then, "nothing was left to be seen");
+    shows_the_rounds_of(&browser, &running);
+    // Nothing happens any more, and the page knows that somebody is there all the same.
+    wait_for(Duration::from_secs(6));
+    let warns = browser.run("return !document.getElementById('stale').hidden");
+    assert_eq!(warns, json!(false), "a process that is idle is no process that is gone");
     running.kill();
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use conclave::docs;
 
@@ -46,4 +47,32 @@ fn the_readme_begins_with_the_command_that_runs_and_the_command_that_tests() {
     let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("cargo "));
     let first: Vec<&str> = lines.take(2).collect();
     assert_eq!(first, ["cargo run --release", "cargo test --workspace"]);
+}
+
+/// Goal: nobody is sent to an option or a file that is not there. Method: each command of the worked
+/// examples is held against the help of its verb.
+#[test]
+fn the_commands_of_the_worked_examples_are_those_of_the_command_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/EXAMPLES.md")).expect("docs/EXAMPLES.md");
+    let blocks = page.split("```").skip(1).step_by(2).filter_map(|it| it.strip_prefix("sh\n"));
+    let commands: Vec<&str> =
+        blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("conclave ")).collect();
+    assert!(commands.len() >= 6, "a job has no example: {commands:?}");
+    for command in commands {
+        let words: Vec<&str> =
+            command.split(['>', '&', '#']).next().unwrap_or_default().split(' ').collect();
+        let verbs = words.iter().take_while(|word| !word.starts_with('-') && !word.is_empty());
+        let said = Command::new(env!("CARGO_BIN_EXE_conclave")).args(verbs).arg("--help").output();
+        let said = said.expect("the binary starts");
+        let help = String::from_utf8_lossy(&said.stdout);
+        assert!(said.status.success(), "`{command}` has no such verb");
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(*option), "`{command}`: no {option} in\n{help}");
+        }
+    }
+    let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http")) {
+        assert!(root.join("docs").join(link).exists(), "{link} is not there");
+    }
 }

@@ -114,6 +114,12 @@ impl Tape {
         Ok(Self { instruments, series, next })
     }
 
+    /// Each symbol with all of its bars, played or not, in symbol order.
+    pub fn series(&self) -> impl Iterator<Item = (&Symbol, &[Bar])> {
+        let bars = self.series.iter().map(|bars| &bars[..]);
+        self.instruments.iter().map(|instrument| &instrument.symbol).zip(bars)
+    }
+
     /// What the tape carries, in symbol order.
     pub fn instruments(&self) -> &Arc<[Instrument]> {
         &self.instruments

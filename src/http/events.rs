@@ -15,6 +15,8 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::sync::broadcast;
 
+use super::talks::Talks;
+
 /// Events that a reader who was away may still catch up with.
 const KEPT: usize = 2_048;
 
@@ -40,12 +42,14 @@ pub struct Event {
 pub struct Hub {
     kept: Mutex<VecDeque<Event>>,
     rounds: Mutex<VecDeque<Event>>,
+    talks: Talks,
     live: broadcast::Sender<Event>,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { kept: Mutex::default(), rounds: Mutex::default(), live: broadcast::channel(KEPT).0 }
+        let (kept, rounds, talks) = Default::default();
+        Self { kept, rounds, talks, live: broadcast::channel(KEPT).0 }
     }
 }
 
@@ -59,6 +63,7 @@ impl Hub {
             }
             rounds.push_back(event.clone());
         }
+        self.talks.hear(&event.name, &event.data);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {
             kept.pop_front();
@@ -66,6 +71,11 @@ impl Hub {
         kept.push_back(event.clone());
         // Sending inside the lock keeps the order of the ring and of the stream the same.
         let _ = self.live.send(event);
+    }
+
+    /// What each agent was last asked and said.
+    pub fn talks(&self) -> &Talks {
+        &self.talks
     }
 
     /// The kept events after `last`, newest last.

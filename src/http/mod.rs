@@ -10,6 +10,7 @@ pub mod events;
 mod page;
 pub mod rate;
 mod routes;
+pub mod talks;
 
 use std::net::SocketAddr;
 use std::pin::pin;

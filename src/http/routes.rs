@@ -41,6 +41,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/", get(page::whole))
         .route("/panels", get(page::some))
         .route("/rounds/{id}", get(page::round))
+        .route("/agents/{name}", get(page::agent))
         .route("/assets/app.css", get(page::style))
         .route("/assets/app.js", get(page::script))
         .route("/metrics", get(metrics))
@@ -114,7 +115,8 @@ async fn events(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let last = last.and_then(|text| text.parse().ok());
     let quiet = KeepAlive::default();
-    let beating = || KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data(""));
+    let beating =
+        || KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data("{}"));
     let alive = if wanted.beat == 1 { beating() } else { quiet };
     Sse::new(shared.hub.stream(last)).keep_alive(alive).into_response()
 }

@@ -4,7 +4,9 @@
 //! and orange, gains and losses differ in shape as well: nothing depends on telling red from green.
 
 use conclave_domain::book::Trade;
+use conclave_domain::fixed::Price;
 use conclave_domain::signal::Direction;
+use conclave_domain::time::Time;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -100,6 +102,36 @@ pub(super) fn trades(
         Ok(())
     })?;
     Ok(Some((drawn, marked.len())))
+}
+
+/// A symbol's closes; a triangle that points up where it was bought, down where it was sold.
+pub(super) fn prices(
+    closes: &[(Time, Price)],
+    marks: &[(Time, bool)],
+    money: MoneyKind,
+) -> Result<Option<String>, Failure> {
+    let line_of: Vec<(i64, f64)> =
+        closes.iter().map(|(time, price)| (time.ms(), price.to_f64())).collect();
+    let Some(range) = bounds(line_of.iter()) else { return Ok(None) };
+    // An order stands where the share closed last when it was made.
+    let close_at = |time: Time| {
+        let behind = closes.partition_point(|(at, _)| *at <= time);
+        closes.get(behind.saturating_sub(1)).map(|(_, price)| price.to_f64())
+    };
+    let drawn = draw(520, |canvas| {
+        let mut plot = frame(canvas, span(&line_of), range, money, &amount(range.1))?;
+        line(&mut plot, &line_of, INK.mix(0.55), 3)?;
+        for &(time, is_bought) in marks {
+            let Some(price) = close_at(time) else { continue };
+            let (up, colour) = if is_bought { (-1, BLUE) } else { (1, ORANGE) };
+            let triangle = vec![(0, up * 12), (-12, -up * 12), (12, -up * 12)];
+            plot.draw_series(std::iter::once(
+                EmptyElement::at((time.ms(), price)) + Polygon::new(triangle, colour.mix(0.9)),
+            ))?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(drawn))
 }
 
 fn mark(plot: &mut Plot<'_, '_>, trade: &Trade) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use conclave_domain::custody::{self, Closed, Custody};
 use conclave_domain::feasibility::Expected;
 use conclave_domain::fixed::{FixedError, Money};
 use conclave_domain::gates::GateCount;
+use conclave_domain::market::bar::Bar;
 use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::series::Series;
 use conclave_domain::market::symbol::AssetClass;
@@ -171,18 +172,22 @@ pub fn metrics(measured: Measured<'_>) -> Result<Metrics, CliError> {
 /// What one unit of money became in equal parts of every series, each bought at its first close, at
 /// each time; a part waits as cash until its series begins.
 pub fn buy_and_hold(series: &[Series], times: &[Time]) -> Vec<f64> {
+    let bars: Vec<&[Bar]> = series.iter().map(|one| &one.bars[..]).collect();
+    held_equally(&bars, times)
+}
+
+/// The same of bars; `times` in their order.
+pub fn held_equally(series: &[&[Bar]], times: &[Time]) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "series are few")]
     let share = 1.0 / series.len().max(1) as f64;
     let mut next = vec![0_usize; series.len()];
     let mut growth = Vec::with_capacity(times.len());
     for &time in times {
         let mut sum = 0.0;
-        for (one, next) in series.iter().zip(&mut next) {
-            while one.bars.get(*next).is_some_and(|bar| bar.close_time <= time) {
-                *next += 1;
-            }
-            let last = next.checked_sub(1).and_then(|last| one.bars.get(last));
-            sum += match (one.bars.first(), last) {
+        for (bars, next) in series.iter().zip(&mut next) {
+            *next += bars[*next..].partition_point(|bar| bar.close_time <= time);
+            let last = next.checked_sub(1).and_then(|last| bars.get(last));
+            sum += match (bars.first(), last) {
                 (Some(first), Some(last)) => share * (last.close.to_f64() / first.close.to_f64()),
                 _ => share,
             };

@@ -176,6 +176,19 @@ pub(crate) fn curves(points: &[EquityPoint], money: MoneyKind) -> Option<(String
     Some((chart::equity(points, money).ok()??, chart::underwater(points, money).ok()??))
 }
 
+/// The picture of a share that is still traded: its closes, and when it was bought (true) or sold.
+/// `None` where there are too few closes, or it cannot be drawn.
+pub(crate) fn prices(
+    closes: &[(Time, Price)],
+    marks: &[(Time, bool)],
+    money: MoneyKind,
+) -> Option<String> {
+    if closes.len() < 2 {
+        return None;
+    }
+    chart::prices(closes, marks, money).ok()?
+}
+
 /// An order and what became of it.
 #[derive(Clone, Debug)]
 pub struct OrderRow {

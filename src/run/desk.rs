@@ -4,6 +4,7 @@
 //! - O-3: a halt is in force before anything else is done about it, whatever becomes of its record.
 //! - O-4: closing positions waits for nobody: neither for the audit nor for safety.
 
+pub mod bars;
 pub mod budgets;
 mod commands;
 mod outside;
@@ -28,6 +29,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+use bars::Bars;
 use outside::Outside;
 pub(super) use views::{absent, audit_state, clip};
 
@@ -50,6 +52,8 @@ pub struct DeskParts {
     pub clock: Arc<dyn Clock>,
     /// The limits in force.
     pub limits: Arc<Limits>,
+    /// What was played so far.
+    pub bars: Bars,
     /// Wall time of the start.
     pub started_at: Time,
 }

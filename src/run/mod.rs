@@ -35,6 +35,7 @@ pub(crate) mod spend;
 mod start;
 mod starts;
 mod stopping;
+mod stream;
 mod team;
 pub(crate) mod track;
 pub mod train;

@@ -1,19 +1,17 @@
 //! What goes on beside the bars: the HTTP side and the keeper.
 
-use std::collections::VecDeque;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use conclave_actors::audit::AuditHandle;
 use conclave_actors::council::Council;
 use conclave_actors::runtime::ports::Clock;
-use conclave_domain::record::{Line, Stream};
 use tokio::sync::{oneshot, watch};
 
 use super::Session;
 use super::clock::ReplayClock;
+use super::desk::bars::Bars;
 use super::desk::{DeskParts, RunDesk};
 use super::keeper::{self, Kept, Phase};
 use super::post::{self, About, Open, Post, Secrets};
@@ -28,17 +26,12 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::http::auth::Token;
 use crate::http::desk::Desk;
-use crate::http::events::{Event, Hub};
+use crate::http::events::Hub;
 use crate::http::rate::{Rate, RateLimits};
 use crate::http::{self, Shared};
 
 /// The environment variable with an operator's token.
 pub(super) const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
-
-/// Events that wait for the disk before anybody sees them; a watcher skips those beyond.
-const FEED_MAX: usize = 4_096;
-/// How long an event may wait for somebody else's flush.
-const FEED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The HTTP side on a thread and a runtime of its own, so that bars never hold up a health check.
 #[derive(Debug)]
@@ -73,7 +66,7 @@ pub(super) async fn start(
     if let Some(listener) = &listener {
         let address = listener.local_addr().map_err(failed)?;
         announce(session.dir, &format!("http://{address}"), &token)?;
-        tracing::info!(%address, "serving");
+        invite(session, address);
     }
     let desk: Arc<dyn Desk> = Arc::new(Stopping {
         desk: Arc::new(RunDesk::new(desk_parts(session, prepared, council, clock.clone()))),
@@ -112,6 +105,18 @@ pub(super) async fn start(
     Ok(Server { end, thread, dir: session.dir.to_owned(), phase })
 }
 
+/// Says where a run that stays is looked at, and what its commands take.
+fn invite(session: &Session<'_>, address: std::net::SocketAddr) {
+    use std::io::Write as _;
+    tracing::info!(%address, "serving");
+    if session.args.stay {
+        let token = session.dir.join(TOKEN_FILE);
+        let text = format!("http://{address}; its commands take the token in {}", token.display());
+        // Nobody reads it where that fails.
+        let _ = writeln!(std::io::stderr(), "control room: {text}");
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn failed(error: std::io::Error) -> CliError {
     CliError::new(ExitCode::Failure, error.to_string())
@@ -132,6 +137,7 @@ fn desk_parts(
         metrics: session.metrics.clone(),
         clock,
         limits: Arc::new(prepared.config.limits.clone()),
+        bars: Bars::of(prepared),
         started_at: now(),
     }
 }
@@ -262,7 +268,7 @@ pub(super) fn beside(
         let hub = Arc::clone(&shared.hub);
         let feed = async {
             if is_watched {
-                feed(hub, audit).await;
+                super::stream::feed(hub, audit).await;
             }
             std::future::pending::<()>().await;
         };
@@ -303,43 +309,6 @@ async fn serving(
     }
 }
 
-/// Hands the audit's decision lines to whoever watches, once they are on the disk: what a watcher has
-/// seen is acknowledged, and survives the loss of power.
-async fn feed(hub: Arc<Hub>, audit: AuditHandle) {
-    use tokio::sync::broadcast::error::RecvError;
-    let mut lines = audit.subscribe();
-    let mut waiting: VecDeque<Event> = VecDeque::new();
-    loop {
-        let patience = if waiting.is_empty() { Duration::MAX } else { FEED_PATIENCE };
-        let Ok(line) = tokio::time::timeout(patience, lines.recv()).await else {
-            // Nobody else flushes; a disk that is full keeps the events back.
-            let _ = audit.sync().await;
-            release(&hub, &mut waiting, audit.synced().decisions.count);
-            continue;
-        };
-        match line {
-            Ok(line) if line.stream == Stream::Decisions => {
-                let name = Line::read(&line.text).map_or("unreadable", |line| line.step.name());
-                let data = Arc::clone(&line.text);
-                if waiting.len() == FEED_MAX {
-                    waiting.pop_front();
-                }
-                waiting.push_back(Event { id: line.seq, name: name.into(), data });
-            }
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
-        release(&hub, &mut waiting, audit.synced().decisions.count);
-    }
-}
-
-/// Publishes the events up to record `synced`.
-fn release(hub: &Hub, waiting: &mut VecDeque<Event>, synced: u64) {
-    while let Some(event) = waiting.pop_front_if(|event| event.id <= synced) {
-        hub.publish(event);
-    }
-}
-
 /// Serves on until somebody asks to stop.
 pub(super) async fn wait(mut stopped: watch::Receiver<bool>) {
     // An error means that nobody can ask any more: then there is nothing to wait for.
@@ -361,52 +330,4 @@ pub(super) async fn end(server: Server) {
     let thread = server.thread;
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     server.phase.set("stopping the actors and closing the store");
-}
-
-#[cfg(test)]
-mod tests {
-    use conclave_actors::audit::{Audit, audit, record};
-    use conclave_actors::testkit::memory_audit::MemoryAudit;
-    use conclave_domain::record::{Record, Step};
-    use conclave_domain::time::Time;
-    use ractor::Actor as _;
-
-    use super::*;
-
-    fn digest(nth: i64) -> Record {
-        record(Step::SessionDigest, None, Time::from_ms(nth), &nth).unwrap()
-    }
-
-    fn seen(hub: &Hub) -> Vec<u64> {
-        hub.after(0).iter().map(|event| event.id).collect()
-    }
-
-    /// C-1: what a watcher has seen is on the disk: a record that was only written waits for the next
-    /// flush, and brings one about when nobody else does.
-    #[tokio::test(start_paused = true)]
-    #[expect(clippy::disallowed_methods, reason = "a test is its own supervisor")]
-    async fn nobody_sees_a_record_before_it_is_on_the_disk() {
-        let log = Arc::new(MemoryAudit::default());
-        let (handle, args) = audit(log.clone(), log.anchor(), 8);
-        let (actor, _) = Audit::spawn(None, Audit, args).await.unwrap();
-        let hub = Arc::new(Hub::default());
-        let moment = Duration::from_millis(10);
-        let work = async {
-            tokio::time::sleep(moment).await;
-            handle.note(digest(1)).await.unwrap();
-            tokio::time::sleep(moment).await;
-            assert_eq!((seen(&hub), log.syncs()), (vec![], 0), "it is not synced");
-            handle.append(vec![digest(2)]).await.unwrap();
-            tokio::time::sleep(moment).await;
-            assert_eq!((seen(&hub), log.syncs()), (vec![1, 2], 1));
-            handle.note(digest(3)).await.unwrap();
-            tokio::time::sleep(FEED_PATIENCE + moment).await;
-            assert_eq!((seen(&hub), log.syncs()), (vec![1, 2, 3], 2), "its own flush");
-        };
-        tokio::select! {
-            () = feed(Arc::clone(&hub), handle.clone()) => unreachable!("the log goes on"),
-            () = work => {}
-        }
-        actor.stop(None);
-    }
 }

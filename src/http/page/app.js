@@ -1,6 +1,8 @@
 // The page's one script. The server renders every panel; this asks for those again that an event
-// concerns, four times a second at most, and says when the stream has gone quiet.
-const EVERY_MS = 250, STALE_MS = 5000, SLOW_MS = 5000, RETRY_MS = 1000;
+// concerns, four times a second at most, and says when the stream has gone quiet. The server breaks its
+// silence every two seconds; with STALE_MS and LOOK_MS a page has said within five that nobody is there,
+// whether the process is gone, stopped or wedged.
+const EVERY_MS = 250, STALE_MS = 4000, LOOK_MS = 500, SLOW_MS = 5000, RETRY_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const panels = [...document.querySelectorAll("section[data-panel]")].map((it) => it.dataset.panel);
 const interested = new Map(); // event name -> panels
@@ -43,7 +45,7 @@ async function refresh() {
   const wanted = [...dirty];
   dirty = new Set();
   try {
-    const answer = await fetch(`/panels?names=${wanted.join(",")}`, { cache: "no-store" });
+    const answer = await fetch(`/panels?names=${wanted.join(",")}`, { cache: "no-store", signal: AbortSignal.timeout(SLOW_MS) });
     if (!answer.ok) throw new Error(`${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     page.querySelectorAll("section[data-panel]").forEach(replace);
@@ -60,6 +62,7 @@ function alive() {
   if (!down) return;
   down = false;
   $("stale").hidden = true;
+  $("link").textContent = "connected";
   panels.forEach((it) => dirty.add(it)); // nothing that happened meanwhile may be missing
 }
 
@@ -91,7 +94,7 @@ function connect() {
 setInterval(refresh, EVERY_MS);
 setInterval(() => {
   if (Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
-}, 1000);
+}, LOOK_MS);
 setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) panels.forEach((it) => dirty.add(it)); });
 

@@ -5,6 +5,7 @@
 //! are escaped where they are written. The page reads; what changes something goes through the API with
 //! the operator's token, which the page holds in memory and nowhere else.
 
+mod agent;
 mod cache;
 mod panels;
 mod shell;
@@ -56,13 +57,28 @@ pub(super) async fn some(State(shared): State<Shared>, Query(wanted): Query<Want
 
 /// All that is on record of one decision.
 pub(super) async fn round(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
     match shared.desk.view(View::Round(id)).await {
-        Ok(round) => Html(shell::round(&round).into_string()).into_response(),
+        Ok(round) => Html(shell::round(&status, &round).into_string()).into_response(),
         Err(refusal) => {
-            let text = shell::nothing(&refusal.to_string()).into_string();
+            let text = shell::nothing(&status, &refusal.to_string()).into_string();
             (StatusCode::NOT_FOUND, Html(text)).into_response()
         }
     }
+}
+
+/// The last messages of an agent.
+pub(super) async fn agent(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
+    let agents = shared.desk.view(View::Agents).await.unwrap_or_default();
+    let is_one = told::rows(&agents, "/agents").iter().any(|agent| agent["name"] == *name);
+    if !is_one {
+        let text = shell::nothing(&status, "There is no such agent in this process.").into_string();
+        return (StatusCode::NOT_FOUND, Html(text)).into_response();
+    }
+    let talks = shared.hub.talks();
+    let inside = agent::draw(&name, &talks.of(&name), talks.times(&name));
+    Html(shell::beside(&status, &name, &inside).into_string()).into_response()
 }
 
 pub(super) async fn style() -> Response {

@@ -55,10 +55,11 @@ pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
 }
 
 /// All records of one decision, in order.
-pub(super) fn round(round: &Value) -> Markup {
+pub(super) fn round(status: &Value, round: &Value) -> Markup {
+    let money = money(status);
     let decision = text(round, "/decision");
     let body = html! {
-        header { h1 { "Conclave" } nav { a href="/" { "Back to the control room" } } }
+        (head_of(&money))
         main {
             section.wide {
                 h2 { "All that is on record of " (decision) }
@@ -69,16 +70,30 @@ pub(super) fn round(round: &Value) -> Markup {
             }
         }
     };
-    document(&decision, "paper", &body)
+    document(&decision, &money, &body)
+}
+
+/// A page beside the board, about one thing.
+pub(super) fn beside(status: &Value, title: &str, inside: &Markup) -> Markup {
+    let money = money(status);
+    let body = html! {
+        (head_of(&money))
+        main { section.wide { (inside) } }
+    };
+    document(title, &money, &body)
 }
 
 /// There is no such page.
-pub(super) fn nothing(why: &str) -> Markup {
-    let body = html! {
-        header { h1 { "Conclave" } nav { a href="/" { "Back to the control room" } } }
-        main { section.wide { p { (why) } } }
-    };
-    document("Conclave", "paper", &body)
+pub(super) fn nothing(status: &Value, why: &str) -> Markup {
+    beside(status, "Conclave", &html! { p { (why) } })
+}
+
+/// The head of a page that leads back: which money it is about stands on every page.
+fn head_of(money: &str) -> Markup {
+    html! {
+        header { h1 { "Conclave" } span.money { (money.to_uppercase()) }
+            nav { a href="/" { "Back to the control room" } } }
+    }
 }
 
 /// `paper`, unless the process says otherwise.

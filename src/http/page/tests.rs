@@ -1,6 +1,6 @@
 //! What stands on the page, and what does not.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -13,11 +13,32 @@ fn what_comes_from_outside_is_escaped_and_nothing_is_executed() {
     let now = panels::now::draw(&status).into_string();
     let round =
         json!({"decision": hostile, "records": [{"step": hostile, "body": {"a": hostile}}]});
-    for drawn in
-        [page, now, shell::round(&round).into_string(), shell::nothing(hostile).into_string()]
-    {
+    let record = shell::round(&status, &round).into_string();
+    for drawn in [page, now, record, shell::nothing(&status, hostile).into_string()] {
         assert!(!drawn.contains("<script>alert") && !drawn.contains("<img"), "{drawn}");
     }
+}
+
+/// Goal: nobody takes real money for paper on any page, and a record of it is no exception.
+#[test]
+fn every_page_shows_which_money_it_is_about() {
+    let round = json!({"decision": "IBM-1", "records": []});
+    let pages = |status: &Value| {
+        let page = shell::page(status, &[]);
+        [page, shell::round(status, &round), shell::nothing(status, "there is no such thing")]
+    };
+    for (status, money, word) in [
+        (json!({"money": "live"}), "live", "LIVE"),
+        (json!({"money": "paper"}), "paper", "PAPER"),
+        (json!({}), "paper", "PAPER"),
+    ] {
+        for page in pages(&status) {
+            let page = page.into_string();
+            assert!(page.contains(&format!("<body class=\"{money}\">")), "{page}");
+            assert!(page.contains(&format!("<span class=\"money\">{word}</span>")), "{page}");
+        }
+    }
+    assert!(STYLE.contains("body.live{border:"), "live has no frame");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use conclave_domain::exits::ExitRules;
 use conclave_domain::fixed::Money;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
-use conclave_domain::market::tape::Instrument;
+use conclave_domain::market::tape::{Instrument, Tape};
 use conclave_domain::sim_broker::SimConfig;
 use conclave_domain::strategy::StrategyConfig;
 use conclave_domain::tally::Settle;
@@ -45,11 +45,14 @@ async fn stage() -> Stage {
     stage_of("paper").await
 }
 
+fn apple() -> [Instrument; 1] {
+    [Instrument { symbol: Symbol::new("AAPL").unwrap(), class: AssetClass::Equity }]
+}
+
 async fn stage_of(money: &'static str) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let opened = AuditFiles::open(dir.path(), None, LogOptions::default()).unwrap();
-    let symbol = Symbol::new("AAPL").unwrap();
-    let instruments = [Instrument { symbol, class: AssetClass::Equity }];
+    let instruments = apple();
     let strategy = StrategyConfig::SmaCross { fast: 2, slow: 5 };
     let (limits, clock) = (Arc::<Limits>::default(), Arc::<ManualClock>::default());
     let flag = dir.path().join(HALT_FILE);
@@ -101,6 +104,7 @@ async fn stage_of(money: &'static str) -> Stage {
         metrics: PrometheusBuilder::new().build_recorder().handle(),
         clock: clock.clone(),
         limits,
+        bars: Bars::on(Tape::new(Vec::new()).unwrap(), Money::ZERO),
         started_at: Time::EPOCH,
     });
     Stage { desk, council, dir, clock }

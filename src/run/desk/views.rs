@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
+use conclave_actors::broker::OrderView;
 use conclave_actors::runtime::ports::AuditError;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::context::BookKind;
+use conclave_domain::fixed::Qty;
 use conclave_domain::market::symbol::Symbol;
+use conclave_domain::order::DecisionId;
 use conclave_domain::role::Team;
 use conclave_domain::selection::dynamic::{Form, Members};
 use conclave_domain::stats::Stats;
+use conclave_domain::time::Time;
 use serde_json::{Value, json};
 
+use super::bars::Bars;
 use super::{DeskParts, Inner, budgets, season};
 use crate::adapters::journal_files::JournalFiles;
 use crate::cli::audit::log_dir;
@@ -67,7 +72,8 @@ impl Inner {
 
     /// One complete snapshot. A part whose actor does not answer is empty, and `actors` says why.
     async fn status(&self) -> Value {
-        let DeskParts { council, run_id, version, money, clock, started_at, .. } = &self.parts;
+        let DeskParts { council, run_id, version, money, clock, bars, started_at, .. } =
+            &self.parts;
         let (report, waiting) = tokio::join!(council.safety.report(), council.approvals.list());
         let standing = council.safety.standing();
         let counted = council.score.stats();
@@ -87,6 +93,7 @@ impl Inner {
             "money": money,
             "mode": standing.mode(Team::Trading).name(),
             "trading_state": trading_state,
+            "feed": bars.feed(),
             "market_time": clock.trading(),
             "uptime_s": clock.wall().since(*started_at).as_secs(),
             "fallen": council.fallen(),
@@ -137,16 +144,33 @@ impl Inner {
         })
     }
 
-    /// The points of the book that the present mode decides on.
+    /// The points of the book that the present mode decides on, beside what holding everything would have
+    /// come to, and the prices of what was decided on last.
     async fn curve(&self) -> Result<Value, Refusal> {
-        let book = BookKind::decided_on(self.parts.council.safety.standing().mode(Team::Trading));
-        let (dir, money) = (self.parts.dir.clone(), self.parts.money);
-        let read = move || JournalFiles::outline(&dir, book, CURVE_POINTS);
-        let points = tokio::task::spawn_blocking(read).await;
-        let points =
-            points.map_err(|_| Refusal::Unavailable("reading the curve broke".to_owned()))?;
-        let points = points.map_err(|error| Refusal::Unavailable(error.to_string()))?;
-        Ok(json!({"schema": "curve/1", "book": book, "money": money, "points": points}))
+        let DeskParts { council, dir, money, bars, clock, .. } = &self.parts;
+        let book = BookKind::decided_on(council.safety.standing().mode(Team::Trading));
+        let (view, refused) = (council.broker.view(), council.score.last_refusal());
+        let (dir, bars, now) = (dir.clone(), bars.clone(), clock.trading());
+        let read = move || {
+            let points = JournalFiles::outline(&dir, book, CURVE_POINTS)?;
+            let times: Vec<Time> = points.iter().map(|point| point.at).collect();
+            let rows: Vec<Value> = points
+                .iter()
+                .zip(bars.benchmark(&times))
+                .map(|(point, benchmark)| {
+                    json!({"at": point.at, "equity": point.equity, "cash": point.cash,
+                        "exposure": point.exposure, "benchmark": benchmark})
+                })
+                .collect();
+            let refused = refused.map(|refused| refused.decision);
+            Ok::<_, std::io::Error>((rows, price(&bars, &view.orders, refused, now)))
+        };
+        let done = tokio::task::spawn_blocking(read).await;
+        let done = done.map_err(|_| Refusal::Unavailable("reading the curve broke".to_owned()))?;
+        let (points, price) = done.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+        Ok(
+            json!({"schema": "curve/1", "book": book, "money": money, "points": points, "price": price}),
+        )
     }
 
     /// Something of the latest season that was played where this process was started.
@@ -223,6 +247,26 @@ impl Inner {
             Err(_) => Err(Refusal::Unavailable("reading the audit broke".to_owned())),
         }
     }
+}
+
+/// The prices of what was decided on last, with what was bought and sold of it; null before that.
+fn price(bars: &Bars, orders: &[OrderView], refused: Option<DecisionId>, now: Time) -> Value {
+    // A name ends with the moment of its decision, so the later of two of them is found behind it.
+    let moment = |id: &DecisionId| id.as_str().rsplit('-').nth(1).map(ToOwned::to_owned);
+    let ordered = orders.last().map(|order| order.decision.clone());
+    let Some(about) = ordered.into_iter().chain(refused).max_by_key(moment) else {
+        return Value::Null;
+    };
+    let Some((symbol, closes)) = bars.closes(&about, now) else { return Value::Null };
+    let first = closes.first().map_or(now, |(at, _)| *at);
+    let filled = orders.iter().filter(|it| it.symbol == symbol && it.filled > Qty::ZERO);
+    let marks: Vec<Value> = filled
+        .filter(|order| order.at >= first)
+        .map(|order| json!({"at": order.at, "side": order.side, "decision": order.decision}))
+        .collect();
+    let closes: Vec<Value> =
+        closes.iter().map(|(at, close)| json!({"at": at, "close": close})).collect();
+    json!({"symbol": symbol, "decision": about, "closes": closes, "marks": marks})
 }
 
 /// How the log is, in a word.

@@ -35,6 +35,7 @@ use crate::http::desk::{Command, Desk as _};
 use crate::report::RunReport;
 use crate::run::checkpoint::Taker;
 use crate::run::clock::{Replay, ReplayClock};
+use crate::run::desk::bars::Bars;
 use crate::run::desk::{DeskParts, RunDesk};
 use crate::run::finish::{self, End};
 use crate::run::lifting::Lifting;
@@ -172,6 +173,7 @@ impl Hand {
             metrics: stage.metrics.clone(),
             clock: clock.clone(),
             limits: Arc::new(stage.prepared.config.limits.clone()),
+            bars: Bars::of(&stage.prepared),
             started_at: now(),
         };
         let (mut orders, mut answers) = (VecDeque::new(), BTreeMap::new());

@@ -5,13 +5,27 @@ use serde_json::Value;
 
 use super::super::told::{bar, number, rows, text, words};
 
-pub(super) fn draw(budgets: &Value) -> Markup {
+pub(super) fn draw(budgets: &Value, status: &Value) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="All budgets" {
             table {
                 thead { tr { th { "budget" } th { "spent" } th.n { "spent" } th.n { "held" } th.n { "limit" } th.n { "left" } } }
                 tbody { @for row in rows(budgets, "/budgets") { (one(row)) } }
             }
+        }
+        (denials(status))
+    }
+}
+
+/// What was denied so far, by budgets, gates and persons, the most frequent code first.
+fn denials(status: &Value) -> Markup {
+    let counted = status["denials"].as_object().into_iter().flatten();
+    let mut counted: Vec<(&String, u64)> =
+        counted.filter_map(|(code, count)| Some((code, count.as_u64()?))).collect();
+    counted.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+    html! {
+        @if !counted.is_empty() {
+            p { "Denied so far: " @for (code, count) in counted { span.seat { code { (code) } " " b { (count) } } " " } }
         }
     }
 }

@@ -133,8 +133,8 @@ impl Panel {
         Ok(match self {
             Self::Now => now::draw(&view(View::Status).await?),
             Self::Approvals => approvals::draw(&view(View::Approvals).await?),
-            Self::Rounds => rounds::draw(&rounds::of(shared).await?),
-            Self::Tree => tree::draw(&view(View::Agents).await?),
+            Self::Rounds => rounds::draw(&rounds::of(shared).await?, shared.hub.talks()),
+            Self::Tree => tree::draw(&view(View::Agents).await?, shared.hub.talks()),
             Self::Portfolio => {
                 let status = view(View::Status).await?;
                 if is_training(&status) {
@@ -143,7 +143,7 @@ impl Panel {
                 let (positions, orders) = (view(View::Positions).await?, view(View::Orders).await?);
                 portfolio::draw(&positions, &orders, &view(View::Curve).await?)
             }
-            Self::Budgets => budgets::draw(&view(View::Budgets).await?),
+            Self::Budgets => budgets::draw(&view(View::Budgets).await?, &view(View::Status).await?),
             Self::Arena => arena::draw(&view(View::Arena).await?),
             Self::Chats => chats::draw(&view(View::Chats).await?),
             Self::Training => training::draw(&view(View::Status).await?),

@@ -28,7 +28,7 @@ pub(in crate::http::page) fn draw(status: &Value) -> Markup {
 
 fn of_trading(status: &Value) -> Markup {
     html! {
-        div { "market time" b { (minute(&text(status, "/market_time"))) } }
+        div { "market time" b { (minute(&text(status, "/market_time"))) } (text(status, "/feed")) }
         div { "equity" b { (money(status, "/account/equity")) } }
         div { "today" b { (percent(status, "/account/daily_pnl")) } }
         div { "exposure" b { (percent(status, "/account/exposure")) } }

@@ -1,5 +1,6 @@
 //! The account as it went, what is held, and the last orders.
 
+use conclave_domain::fixed::Price;
 use conclave_domain::ratio::Ratio;
 use conclave_domain::time::Time;
 use maud::{Markup, PreEscaped, html};
@@ -32,9 +33,36 @@ fn charts(curve: &Value) -> Markup {
     let Some((equity, falls)) = report::curves(&points, kind) else {
         return html! { p.empty { "The curve begins with the second bar." } };
     };
+    let held = points.iter().rev().find_map(|point| point.benchmark);
     html! {
-        figure { figcaption.dim { "Equity" } (PreEscaped(equity)) }
-        figure { figcaption.dim { "Below its peak" } (PreEscaped(falls)) }
+        figure { figcaption.dim { "Equity (blue, thick)"
+                @if let Some(held) = held {
+                    " beside all shares held in equal parts (orange), now " b { (format!("{:.2}", held.to_f64())) } } }
+            div.chart role="img" aria-label="Equity beside the benchmark" { (PreEscaped(equity)) } }
+        figure { figcaption.dim { "Below its peak" }
+            div.chart role="img" aria-label="How far the account is below its peak" { (PreEscaped(falls)) } }
+        (price(&curve["price"], kind))
+    }
+}
+
+/// How the share went that was decided on last, with what was bought and sold of it.
+fn price(price: &Value, kind: MoneyKind) -> Markup {
+    let timed = |row: &Value| row["at"].as_str()?.parse::<Time>().ok();
+    let closes: Vec<(Time, Price)> = rows(price, "/closes")
+        .iter()
+        .filter_map(|row| Some((timed(row)?, row["close"].as_str()?.parse().ok()?)))
+        .collect();
+    let marks: Vec<(Time, bool)> = rows(price, "/marks")
+        .iter()
+        .filter_map(|row| Some((timed(row)?, row["side"] == "buy")))
+        .collect();
+    let Some(drawn) = report::prices(&closes, &marks, kind) else { return html! {} };
+    let (symbol, decision) = (text(price, "/symbol"), text(price, "/decision"));
+    let label = format!("The last closes of {symbol}, and what was bought and sold");
+    html! {
+        figure { figcaption.dim { b { (symbol) } ", decided on last: " a href={ "/rounds/" (decision) } { (decision) }
+                ". ▲ bought, ▼ sold; the orders below lead to their decisions." }
+            div.chart role="img" aria-label=(label) { (PreEscaped(drawn)) } }
     }
 }
 
@@ -46,7 +74,7 @@ fn point(row: &Value) -> Option<EquityPoint> {
         equity: amount("equity")?,
         cash: amount("cash")?,
         exposure: Ratio::new(number(&row["exposure"])?).ok()?,
-        benchmark: None,
+        benchmark: row["benchmark"].as_str().and_then(|text| text.parse().ok()),
     })
 }
 

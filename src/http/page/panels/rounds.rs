@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::super::Shared;
 use super::super::super::desk::{Refusal, View};
+use super::super::super::talks::Talks;
+use super::super::agent::milliseconds;
 use super::super::told::{rows, text, words};
 use crate::run::rounds;
 
@@ -34,7 +36,7 @@ fn name(row: &Value) -> String {
     format!("{} {}", text(row, "/decision"), text(row, "/round"))
 }
 
-pub(super) fn draw(found: &Value) -> Markup {
+pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
     let found = rows(found, "/rounds");
     let sifts = [("all", "all"), ("act", "acted"), ("vetoed", "vetoed"), ("hold", "held")];
     html! {
@@ -45,13 +47,15 @@ pub(super) fn draw(found: &Value) -> Markup {
                 @for (verdict, word) in sifts {
                     button.quiet type="button" data-sift=(verdict) aria-pressed=(verdict == "all") { (word) } " "
                 }
+                " A vote is a sign, how sure it was from 0 to 1, and how long it took."
             }
         }
-        div.scroll tabindex="0" role="group" aria-label="The last rounds" { @for round in found { (row(round)) } }
+        div.scroll tabindex="0" role="group" aria-label="The last rounds" { @for round in found { (row(round, talks)) } }
     }
 }
 
-fn row(round: &Value) -> Markup {
+fn row(round: &Value, talks: &Talks) -> Markup {
+    let decision = text(round, "/decision");
     let verdict = text(round, "/verdict");
     let (before, after): (Vec<&Value>, Vec<&Value>) =
         rows(round, "/seats").iter().partition(|seat| seat["outcome"] != "not_awaited");
@@ -59,12 +63,12 @@ fn row(round: &Value) -> Markup {
     html! {
         div class={ "round " (verdict) } {
             span.verdict { (sign(&verdict)) " " (verdict.to_uppercase()) } " "
-            a href={ "/rounds/" (text(round, "/decision")) } { (text(round, "/decision")) }
+            a href={ "/rounds/" (decision) } { (decision) }
             @if !code.is_empty() { " " code { (code) } }
             @if round["critical"] == true { " · critical: all must agree" }
             (counts(round))
             div.seats {
-                @for seat in before { span.seat { (agent(seat)) " " b { (said(seat)) } } }
+                @for seat in before { span.seat { (agent(seat)) " " b { (said(seat)) } (how(seat, round, talks)) } }
                 @if verdict == "vetoed" {
                     span.cut { "cut here by " (words(&text(round, "/by"))) }
                 }
@@ -86,6 +90,17 @@ fn counts(round: &Value) -> Markup {
 
 fn agent(seat: &Value) -> String {
     words(&text(seat, "/agent"))
+}
+
+/// How sure a seat was and how long it took, as far as this process has heard it.
+fn how(seat: &Value, round: &Value, talks: &Talks) -> Markup {
+    let (decision, nth) = (text(round, "/decision"), round["round"].as_u64().unwrap_or_default());
+    let heard = talks.about(&text(seat, "/agent"), (&decision, nth));
+    let (sure, took) = heard.unwrap_or_default();
+    html! {
+        @if let Some(sure) = sure { " " (format!("{sure:.2}")) }
+        @if let Some(took) = took { span.dim { " " (milliseconds(took)) } }
+    }
 }
 
 /// What a seat brought, with a sign, so that no colour is needed to tell them apart.
@@ -122,7 +137,7 @@ mod tests {
                 {"agent": "signal_analyst", "outcome": "voted", "vote": "for"},
                 {"agent": "risk_guardian", "outcome": "vetoed"},
                 {"agent": "position_sizer", "outcome": "not_awaited"}]});
-        let drawn = row(&round).into_string();
+        let drawn = row(&round, &Talks::default()).into_string();
         let at =
             |what: &str| drawn.find(what).unwrap_or_else(|| panic!("{what} is not in {drawn}"));
         assert!(at("▲ for") < at("cut here by risk guardian"));

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::super::super::talks::Talks;
+use super::super::agent::{one as message, took};
 use super::super::told::{percent, rows, text, words};
 
-pub(super) fn draw(found: &Value) -> Markup {
+/// Messages of an agent that stand on the board; its own page has the rest.
+const SHOWN: usize = 2;
+
+pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
     let mut teams: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for agent in rows(found, "/agents") {
         let team = agent["team"].as_str().unwrap_or("training");
@@ -17,28 +22,29 @@ pub(super) fn draw(found: &Value) -> Markup {
         ul.tree {
             @for actor in rows(found, "/actors") {
                 li { (words(&text(actor, "/name"))) " " (life(actor))
-                    @if actor["name"] == "safety" { (under_safety(&teams)) }
+                    @if actor["name"] == "safety" { (under_safety(&teams, talks)) }
                 }
             }
             @if !rows(found, "/actors").iter().any(|actor| actor["name"] == "safety") {
-                li { "safety" (under_safety(&teams)) }
+                li { "safety" (under_safety(&teams, talks)) }
             }
         }
     }
 }
 
-fn under_safety(teams: &BTreeMap<String, Vec<&Value>>) -> Markup {
+fn under_safety(teams: &BTreeMap<String, Vec<&Value>>, talks: &Talks) -> Markup {
     html! {
         ul { @for (team, agents) in teams {
             li { (team) " team"
-                ul { @for agent in agents { li { (one(agent)) } } }
+                ul { @for agent in agents { li { (one(agent, talks)) } } }
             }
         } }
     }
 }
 
-fn one(agent: &Value) -> Markup {
+fn one(agent: &Value, talks: &Talks) -> Markup {
     let name = text(agent, "/name");
+    let times = talks.times(&name);
     let figures = [
         ("consulted", "/consulted"),
         ("answered", "/answered"),
@@ -56,8 +62,11 @@ fn one(agent: &Value) -> Markup {
     html! {
         details data-key=(name) {
             summary { (words(&name)) " " (life(agent)) " "
-                span.dim { (text(agent, "/answered")) " of " (text(agent, "/consulted")) " answered" }
+                span.dim { (text(agent, "/answered")) " of " (text(agent, "/consulted")) " answered"
+                    @if let Some(times) = times { " · " (took(times)) } }
             }
+            @for talk in talks.of(&name).iter().take(SHOWN) { (message(talk)) }
+            p { a href={ "/agents/" (name) } { "All its last messages" } }
             table {
                 @for (what, place) in figures { tr { td { (what) } td.n { (text(agent, place)) } } }
                 tr { td { "right so far" } td.n { (percent(agent, "/hit_rate")) } }

@@ -1,0 +1,187 @@
+//! A page in front of a thousand events a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use conclave::http::auth::Token;
+use conclave::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+use conclave::http::events::{Event, Hub};
+use conclave::http::rate::Rate;
+use conclave::http::{Shared, bind, serve};
+use conclave_domain::mode::Person;
+use serde_json::{Value, json};
+
+use super::driver::{Browser, missing};
+use crate::rig::wait_for;
+
+/// Events of one push, and how often one is made: fifteen hundred a second.
+const PUSH: u64 = 15;
+const EVERY: Duration = Duration::from_millis(10);
+/// How long they come.
+const FOR: Duration = Duration::from_secs(10);
+/// Events that the bus may keep, whatever comes.
+const KEPT_MAX: usize = 2_048;
+
+/// A process that has as much equity as it has published events, so that a page tells how far it has come.
+#[derive(Debug, Default)]
+struct Busy(AtomicU64);
+
+impl Desk for Busy {
+    fn view(&self, view: View) -> Answer<'_> {
+        Box::pin(async move {
+            match view {
+                View::Status => Ok(json!({"schema": "status/1", "version": "0", "money": "paper",
+                    "mode": "advisory", "trading_state": {"state": "active"},
+                    "account": {"equity": self.0.load(Ordering::SeqCst).to_string()}})),
+                _ => Ok(json!({"schema": "test/1"})),
+            }
+        })
+    }
+
+    fn command(&self, _: Person, _: Command) -> Answer<'_> {
+        Box::pin(async { Err(Refusal::Invalid("nothing is to be done here".to_owned())) })
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn metrics(&self) -> Text<'_> {
+        Box::pin(async { String::new() })
+    }
+}
+
+/// A record as a council writes them: a round of five in ten, bars, bookings and answers between.
+fn event(id: u64) -> Event {
+    let decision = format!("IBM-20130301T{id:06}-entry");
+    let (name, body) = match id % 10 {
+        0 => (
+            "round.closed",
+            json!({"round": id, "verdict": "vetoed", "by": "risk_guardian",
+            "objection": {"code": "guardian.regime", "text": "long against a regime"}, "seats": [
+                {"agent": "signal_analyst", "outcome": "voted", "vote": "for"},
+                {"agent": "risk_guardian", "outcome": "vetoed"},
+                {"agent": "position_sizer", "outcome": "not_awaited"}]}),
+        ),
+        1 => ("consult.sent", json!({"asked": ["position_sizer"], "brief": {"question": "entry"}})),
+        2 => ("advice.clamped", json!({"agent": "position_sizer", "brain": "rules"})),
+        3..=5 => ("bar.received", json!({"symbol": "IBM", "close": "201.13"})),
+        _ => ("book.updated", json!({"happened": "filled", "qty": "6"})),
+    };
+    let hash = "0".repeat(64);
+    let data = format!(
+        "{{\"seq\":{id},\"step\":\"{name}\",\"decision\":\"{decision}\",\
+         \"at\":\"2013-03-01T21:00:00Z\",\"body\":{body},\"hash\":\"{hash}\"}}"
+    );
+    Event { id, name: name.into(), data: data.into() }
+}
+
+/// The served process: its address, its bus, and how many events it has published.
+struct Served {
+    address: String,
+    hub: Arc<Hub>,
+    desk: Arc<Busy>,
+    /// Events come while it is true.
+    is_open: Arc<AtomicBool>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn served() -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (hub, desk): (Arc<Hub>, Arc<Busy>) = Default::default();
+    let guard = (Token::new("a token of more than twenty letters"), false);
+    let shared = Shared::new(desk.clone(), Arc::clone(&hub), guard, Rate::default());
+    let listener = runtime.block_on(bind("127.0.0.1:0".parse().expect("an address"), false));
+    let listener = listener.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    runtime.spawn(serve(listener, shared, std::future::pending()));
+    let is_open = Arc::new(AtomicBool::new(false));
+    let (bus, counted, open) = (Arc::clone(&hub), Arc::clone(&desk), Arc::clone(&is_open));
+    runtime.spawn(async move {
+        let mut beats = tokio::time::interval(EVERY);
+        loop {
+            beats.tick().await;
+            if open.load(Ordering::SeqCst) {
+                for _ in 0..PUSH {
+                    bus.publish(event(counted.0.fetch_add(1, Ordering::SeqCst) + 1));
+                }
+            }
+        }
+    });
+    Served { address, hub, desk, is_open, _runtime: runtime }
+}
+
+/// Counts frames, the longest pause between two of them, tasks that hold the page up, and what it asks for.
+const WATCH: &str = "
+    window.seen = {frames: 0, gap: 0, long: 0, asked: 0, since: performance.now()};
+    let last = performance.now();
+    const frame = (now) => { seen.frames += 1; seen.gap = Math.max(seen.gap, now - last); last = now; requestAnimationFrame(frame); };
+    requestAnimationFrame((now) => { last = now; frame(now); });
+    new PerformanceObserver((list) => { for (const it of list.getEntries()) seen.long = Math.max(seen.long, it.duration); })
+      .observe({entryTypes: ['longtask']});
+    const ask = window.fetch; window.fetch = (...all) => { seen.asked += 1; return ask(...all); };";
+
+/// Goal: a page is not frozen by a busy process: while more than a thousand events a second come for ten
+/// seconds it draws its frames, answers a click, asks four times a second at most, and shows in the end
+/// what the process shows. Neither its memory nor the process's grows with what has passed.
+/// Method: the real router and the real bus; figures are printed, behaviour is held against its bounds.
+#[test]
+fn a_thousand_events_a_second_do_not_freeze_the_page() {
+    if let Some(why) = missing() {
+        println!("skipped: {why}");
+        return;
+    }
+    let served = served();
+    let browser = Browser::start(1280, 720);
+    browser.open(&served.address);
+    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    let elements = || browser.run("return document.querySelectorAll('*').length").as_f64();
+    // Full lists to begin with: from here on nothing may grow.
+    (1..=600)
+        .for_each(|_| served.hub.publish(event(served.desk.0.fetch_add(1, Ordering::SeqCst) + 1)));
+    browser.wait("the lists to be full", "document.querySelectorAll('.round').length === 50");
+    let before = elements().expect("a number");
+    browser.run(WATCH);
+    let published = served.desk.0.load(Ordering::SeqCst);
+    served.is_open.store(true, Ordering::SeqCst);
+    let mut answered = 0;
+    for word in ["vetoed", "act", "all"].into_iter().cycle().take(9) {
+        wait_for(FOR / 9);
+        browser.click(&format!("button[data-sift={word}]"));
+        let pressed =
+            format!("document.querySelector('button[data-sift={word}]').ariaPressed === 'true'");
+        browser.wait("a click to be answered", &pressed);
+        answered += 1;
+    }
+    served.is_open.store(false, Ordering::SeqCst);
+    let seen = browser.run("seen.ms = performance.now() - seen.since; return seen");
+    wait_for(2 * EVERY);
+    let newest = served.desk.0.load(Ordering::SeqCst);
+    println!("{} events, {answered} clicks, {seen}", newest - published);
+    assert!(newest - published >= 10_000, "{} events are too few", newest - published);
+    let figure = |name: &str| seen[name].as_f64().expect("a figure");
+    assert!(figure("gap") < 1_000.0, "the page was frozen: {seen}");
+    // Four times a second, and once more for the one that was under way.
+    let most = figure("ms") / 250.0 + 1.0;
+    assert!(figure("asked") <= most && figure("asked") > 10.0, "{seen}");
+    let equity = format!("document.getElementById('now').innerText.includes('{newest}.00')");
+    browser.wait("what the process has", &equity);
+    let last: Vec<String> = served.hub.rounds().iter().rev().map(decision).collect();
+    let listed =
+        "JSON.stringify([...document.querySelectorAll('.round > a')].map((it) => it.textContent))";
+    let wanted = serde_json::to_string(&last).expect("json");
+    browser.wait("the rounds that the process has", &format!("{listed} === {}", json!(wanted)));
+    assert_eq!(served.hub.after(0).len(), KEPT_MAX, "what the bus keeps");
+    let after = elements().expect("a number");
+    assert!((after - before).abs() < 200.0, "{before} elements became {after}");
+}
+
+fn decision(event: &Event) -> String {
+    let record: Value = serde_json::from_str(&event.data).expect("json");
+    record["decision"].as_str().expect("a decision").to_owned()
+}
