@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, Table};
+use super::progress::Progress;
 use crate::adapters::audit_files::{Follower, HEAD_FILE, LogError, Report, has_log, lines, verify};
 use crate::files;
 use crate::run::stored_anchor;
@@ -143,6 +144,7 @@ fn verify_log(dir: &Path, format: Format, out: &mut dyn Write) -> Result<(), Cli
 /// neither that nor the head file vouches for its end, against what the store says.
 pub(super) fn check(dir: &Path) -> Result<Report, CliError> {
     let (run, log) = (run_file(dir)?, log_dir(dir));
+    let _waiting = Progress::waiting("verifies the log");
     let verified = verify(&log, run.audit.as_ref());
     let report = match verified {
         Err(unvouched @ LogError::Unvouched { .. }) => {

@@ -19,6 +19,17 @@ impl Progress {
         Self(bar)
     }
 
+    /// A sign that something is done whose length nobody knows; gone with what is returned.
+    pub fn waiting(what: impl Into<String>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.into());
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self(bar)
+    }
+
     /// A bar that nobody sees.
     pub fn hidden() -> Self {
         Self(ProgressBar::hidden())

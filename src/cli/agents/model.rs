@@ -19,6 +19,7 @@ use crate::adapters::clock::now;
 use crate::adapters::spend_ledger::SpendFile;
 use crate::brains::{MODEL, Minds};
 use crate::cli::error::{CliError, ExitCode};
+use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::run::spend;
 
@@ -123,6 +124,8 @@ where
         refused: None,
         spent: spent.clone(),
     };
+    let waiting = Progress::waiting("asks the model");
     let thought = brain.think(question).await;
+    drop(waiting);
     (thought.map_err(|error| unusable(&error.to_string())), spent)
 }

@@ -11,6 +11,7 @@ use crate::adapters::arena_store::postgres::{Database, Exported, StoreError};
 use crate::adapters::arena_store::{ArchiveError, FilesError, SeasonFiles, write_archive};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 
 /// The archive's name where none is given.
 pub(super) const ARCHIVE_FILE: &str = "archive.json";
@@ -71,6 +72,7 @@ pub(super) fn run(args: &ExportArgs, format: Format, out: &mut dyn Write) -> Res
     }
     let dir = place(args.dir.as_deref())?;
     let mut files = SeasonFiles::open(&dir).map_err(of_files)?;
+    let waiting = Progress::waiting("writes the season");
     let (id, to, exported) = match args.to {
         Target::Json => {
             let path = args.out.clone().unwrap_or_else(|| dir.join(ARCHIVE_FILE));
@@ -84,6 +86,7 @@ pub(super) fn run(args: &ExportArgs, format: Format, out: &mut dyn Write) -> Res
             (id, "postgres".to_owned(), exported)
         }
     };
+    drop(waiting);
     let Exported { written, there } = exported;
     if format != Format::Text {
         let done = json!({"schema": "arena-export/1", "season": id, "to": to, "written": written,

@@ -24,6 +24,7 @@ use crate::adapters::vendors::{ALPHA_VANTAGE_KEY, FetchError, Vendor, Wanted, We
 use crate::cli::alpaca::connect;
 use crate::cli::config;
 use crate::cli::error::{CliError, ExitCode};
+use crate::cli::progress::Progress;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,7 +116,11 @@ pub(super) async fn run(
     // A season reads class and sector from a table; no vendor here tells a sector.
     let mut table = String::from("symbol,class,sector,name\n");
     let (mut items, mut reports) = (String::new(), String::new());
+    // What was found is told behind the bar, which stands on the same terminal.
+    let mut told: Vec<u8> = Vec::new();
+    let progress = Progress::things(args.symbols.len() as u64, "symbols");
     for symbol in &args.symbols {
+        progress.say(symbol.as_str());
         let now = clock::now();
         let until = args.to.map_or(now, |day| midnight(day.tomorrow().unwrap_or(day)).min(now));
         let is_coin = symbol.as_str().contains('/');
@@ -123,7 +128,7 @@ pub(super) async fn run(
         let wanted = Wanted { symbol, class, from: midnight(args.from), to: until };
         let (by, found) = first(&bars, "bars", &wanted, Vendor::bars).await?;
         let series = checked(&wanted, found)?;
-        writeln!(out, "{symbol}: {} daily bars of {by}", series.bars.len())?;
+        writeln!(told, "{symbol}: {} daily bars of {by}", series.bars.len())?;
         table.push_str(&[symbol.as_str(), class.name(), "unknown", symbol.as_str()].join(","));
         table.push('\n');
         let mut text = String::new();
@@ -133,17 +138,23 @@ pub(super) async fn run(
         whole.push((format!("{}.csv", symbol.slug()), text));
         if !news.is_empty() {
             let (by, found) = first(&news, "news", &wanted, Vendor::news).await?;
-            writeln!(out, "{symbol}: {} items of news of {by}", found.len())?;
+            writeln!(told, "{symbol}: {} items of news of {by}", found.len())?;
             found.iter().try_for_each(|item| line(&mut items, &item_line(item)))?;
         }
         if !reported.is_empty() {
             let (by, found) = first(&reported, "statements", &wanted, Vendor::statements).await?;
             let undated = found.iter().filter(|it: &&RawStatement| it.filed_at.is_none()).count();
             let count = found.len();
-            writeln!(out, "{symbol}: {count} statements of {by}, {undated} without a filing date")?;
+            writeln!(
+                told,
+                "{symbol}: {count} statements of {by}, {undated} without a filing date"
+            )?;
             found.iter().try_for_each(|one| line(&mut reports, one))?;
         }
+        progress.advance(1);
     }
+    progress.finish();
+    out.write_all(&told)?;
     whole.push(("assets.csv".to_owned(), table));
     whole.extend(Some(("news.jsonl".to_owned(), items)).filter(|_| !news.is_empty()));
     whole.extend(Some(("statements.jsonl".to_owned(), reports)).filter(|_| !reported.is_empty()));

@@ -16,6 +16,7 @@ use super::{files, show};
 use crate::cli::backtest::{basis_points, cash};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 
 /// `arena verify`
 #[derive(Args, Clone, Debug)]
@@ -90,6 +91,7 @@ impl BookArgs {
     /// [`ExitCode::NotFound`] when a file or the model is not there, [`ExitCode::Data`] when a file is
     /// no book or no prices.
     pub(super) fn check(&self) -> Result<Checked, CliError> {
+        let _waiting = Progress::waiting("checks the book");
         let mode = if self.lenient { Mode::Lenient } else { Mode::Strict };
         let terms = Terms { mode, fee: self.fee_bp };
         let missing = || CliError::new(ExitCode::Usage, "--positions or --trades is wanted");

@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::{failed, outcome, unwritten};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Align, Format, Table, write_json};
+use crate::cli::progress::Progress;
 use crate::report;
 
 /// The most combinations of a grid.
@@ -165,6 +166,7 @@ pub(super) fn rows(
     threads: usize,
 ) -> Result<Vec<Row>, CliError> {
     let next = AtomicUsize::new(0);
+    let progress = Progress::things(grid.pairs.len() as u64, "back-tests");
     let done: Mutex<Vec<(usize, Result<Row, CliError>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, grid.pairs.len().max(1)) {
@@ -173,6 +175,7 @@ pub(super) fn rows(
                     let index = next.fetch_add(1, Memory::Relaxed);
                     let Some(&(fast, slow)) = grid.pairs.get(index) else { break };
                     let row = one(series, terms, fast, slow);
+                    progress.advance(1);
                     // A thread that panicked holds no half-written row: each push is whole.
                     done.lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -181,6 +184,7 @@ pub(super) fn rows(
             });
         }
     });
+    progress.finish();
     let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     // In the order of the grid, so that of several errors the same one is told every time.
     done.sort_by_key(|(index, _)| *index);

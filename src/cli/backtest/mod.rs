@@ -23,6 +23,7 @@ use serde::Serialize;
 use super::data::Class;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use super::progress::Progress;
 use crate::adapters::policy_file;
 use crate::config::Loaded;
 use crate::data::{self, DataError};
@@ -242,7 +243,10 @@ pub fn run(
         return grid::run(grid, &args.series()?, &terms, args.out.as_deref(), format, out);
     }
     let (source, series, notes) = subject(args, &loaded)?;
+    // Through actors it has a bar of its own.
+    let waiting = (!args.actors).then(|| Progress::waiting("plays the bars"));
     let mut report = report(args, &loaded, &series, &source, &terms)?;
+    drop(waiting);
     report.notes.extend(notes);
     if let Some(dir) = &args.out {
         report::write(&report, dir).map_err(unwritten)?;

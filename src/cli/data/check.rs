@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::CheckArgs;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 use crate::data::{DataError, read_file, read_splits_file};
 
 /// Warnings that are shown as text; a file of illiquid minutes has thousands.
@@ -82,6 +83,7 @@ pub(super) fn run(args: &CheckArgs, format: Format, out: &mut dyn Write) -> Resu
 
 /// The file as it was read, its series as it would be used, and what is strange about it.
 fn checked(args: &CheckArgs, symbol: Symbol) -> Result<(CsvRead, Series, Vec<Noticed>), DataError> {
+    let _waiting = Progress::waiting("reads the bars");
     let read = read_file(&args.source.file, &args.source.options(symbol))?;
     let Some(splits) = &args.splits else {
         let (series, warnings) = (read.series.clone(), raw_warnings(&read));

@@ -23,6 +23,7 @@ use crate::adapters::alpaca_http::{Alpaca, BarsQuery};
 use crate::adapters::clock;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 use crate::cli::{alpaca, config};
 
 /// Faults of one symbol's bars that are named.
@@ -93,10 +94,14 @@ pub(super) async fn run(
         args.symbols.iter().map(|it| args.out.join(format!("{}.csv", it.slug()))).collect();
     refuse_existing(&targets, args.force)?;
     let venue = alpaca::connect(&loaded.config.alpaca)?;
+    let progress = Progress::things(args.symbols.len() as u64, "symbols");
     let mut fetched = Vec::new();
     for symbol in &args.symbols {
+        progress.say(symbol.as_str());
         fetched.push(fetch(args, &venue, symbol, clock::now()).await?);
+        progress.advance(1);
     }
+    progress.finish();
     // Everything was fetched and is sound: only now anything is written.
     make_dir(&args.out)?;
     let mut files = Vec::new();

@@ -10,11 +10,13 @@ use super::check::shown;
 use super::files::{make_dir, refuse_existing, write_whole};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 use crate::data::read_file;
 
 pub(super) fn run(args: &ImportArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
     let target = args.out.join(format!("{}.csv", args.symbol.slug()));
     refuse_existing(std::slice::from_ref(&target), args.force)?;
+    let waiting = Progress::waiting("reads the bars");
     let read = read_file(&args.source.file, &args.source.options(args.symbol.clone()))?;
     let mut text = String::new();
     write_csv(&read.series, &mut text).map_err(|error| {
@@ -22,6 +24,7 @@ pub(super) fn run(args: &ImportArgs, format: Format, out: &mut dyn Write) -> Res
     })?;
     make_dir(&args.out)?;
     write_whole(&target, &text)?;
+    drop(waiting);
     let (bars, warnings) = (read.series.bars.len(), read.warnings.len());
     if format != Format::Text {
         let document = json!({

@@ -16,6 +16,7 @@ use super::check::shown;
 use super::files::{make_dir, refuse_existing, write_whole};
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::format::{Format, write_json};
+use crate::cli::progress::Progress;
 use crate::run::arena::raw_statement;
 
 /// Arguments of `data synth`.
@@ -99,6 +100,7 @@ impl From<FaultName> for SynthFault {
 }
 
 pub(super) fn run(args: &SynthArgs, format: Format, out: &mut dyn Write) -> Result<(), CliError> {
+    let waiting = Progress::waiting("makes the market");
     let market = generate(&config(args), args.seed)
         .map_err(|error| CliError::new(ExitCode::Usage, error.to_string()))?;
     let files = files(args, &market)?;
@@ -108,6 +110,7 @@ pub(super) fn run(args: &SynthArgs, format: Format, out: &mut dyn Write) -> Resu
     for (path, text) in &files {
         write_whole(path, text)?;
     }
+    drop(waiting);
     let bars: usize = market.series.iter().map(|series| series.bars.len()).sum();
     let hash = series_hash(&market.series);
     if format != Format::Text {

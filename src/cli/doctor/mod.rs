@@ -14,6 +14,7 @@ use super::config;
 use super::control::Where;
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use super::progress::Progress;
 use crate::adapters::clock;
 use crate::adapters::control_http::store_dir;
 use crate::config::Config;
@@ -82,7 +83,9 @@ pub fn run(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    let waiting = Progress::waiting("looks at this machine and the latest run");
     let checks = look(args, file);
+    drop(waiting);
     let failed = checks.iter().filter(|check| check.state == State::Fail).count();
     if format == Format::Text {
         out.write_all(text(&checks).as_bytes())?;

@@ -19,6 +19,7 @@ use conclave_domain::time::Time;
 
 use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
+use super::progress::Progress;
 use super::replay::refuse_a_run;
 use super::{alpaca, config};
 use crate::config::{AlpacaSettings, Config};
@@ -213,6 +214,7 @@ fn of_alpaca(
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     let rules = Constraints::default();
+    let _waiting = Progress::waiting("asks Alpaca for its shares and their days");
     let asked = from_alpaca(&venue, &table, &args.symbols, &rules, args.keep);
     let (universe, now) = runtime.block_on(asked)?;
     if let Some(symbol) = args.symbols.iter().find(|symbol| !universe.has(symbol)) {
@@ -230,12 +232,14 @@ fn selected(
     config: &Config,
 ) -> Result<SelectionReport, CliError> {
     let threads = args.threads.unwrap_or_else(cores);
+    let progress = Progress::waiting("measures the symbols");
     let rules = Constraints::default();
     let scored = rank(&universe, as_of, &rules, default_weights(), threads)
         .map_err(|error| CliError::new(ExitCode::Config, error.to_string()))?;
     let source = args.source_in_words();
     let alone = Made::alone(scored, args.count)
         .map_err(|error| CliError::new(ExitCode::Denied, error.to_string()))?;
+    progress.say("asks the selection agents");
     let (made, council) = if args.agents && !alone.selected.symbols().is_empty() {
         let question = Question { scored: &alone.scored, count: args.count, source: &source };
         let (made, council) = advise(question, config, args.out.as_deref())?;
