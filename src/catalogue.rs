@@ -157,6 +157,12 @@ pub const METRICS: &[Metric] = &[
         "When safety last answered, seconds since 1970-01-01 UTC.",
     ),
     metric(
+        "conclave_http_refusals_total",
+        Kind::Counter,
+        &["code"],
+        "Requests over HTTP that were refused, by code.",
+    ),
+    metric(
         "conclave_injections_suspected_total",
         Kind::Counter,
         &[],

@@ -8,6 +8,7 @@ use conclave_domain::code::Code;
 
 use crate::catalogue::METRICS;
 use crate::cli::app::App;
+use crate::http::refusal::Reason;
 
 /// `docs/REFUSALS.md`: every reason code with its cause and its remedy, a section per family.
 pub fn refusals_md() -> String {
@@ -27,6 +28,24 @@ pub fn refusals_md() -> String {
         }
         let [cause, remedy] = [code.cause(), code.remedy()].map(|cell| cell.replace('|', "\\|"));
         text.extend(["| `", code.as_str(), "` | ", &cause, " | ", &remedy, " |\n"]);
+    }
+    text.push_str(&http_refusals());
+    text
+}
+
+/// The reasons that are about a request over HTTP and not about what it asks for.
+fn http_refusals() -> String {
+    let mut text = String::from(
+        "\n## Requests over HTTP\n\n\
+         The request was refused before the council saw it, or nobody could answer it. Written from \
+         `src/http/refusal.rs`; a command that safety or a gate denies is answered with 409 and a code from above. \
+         `conclave_http_refusals_total` counts them all.\n\n\
+         | code | status | cause | what to do |\n|---|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        let status = reason.status().as_u16().to_string();
+        let [cause, remedy] = [reason.cause(), reason.remedy()];
+        text.extend(["| `", reason.code(), "` | ", &status, " | ", cause, " | ", remedy, " |\n"]);
     }
     text
 }
@@ -134,6 +153,9 @@ mod tests {
         assert_eq!(headings.len(), count, "the codes of a family stand together");
         for code in Code::ALL {
             assert_eq!(text.matches(&format!("| `{}` |", code.as_str())).count(), 1, "{code}");
+        }
+        for reason in Reason::ALL {
+            assert_eq!(text.matches(&format!("| `{}` |", reason.code())).count(), 1, "{reason:?}");
         }
     }
 }

@@ -267,3 +267,29 @@ fn the_version_is_a_document_too() {
     let document: Value = serde_json::from_slice(&output.stdout).expect("json");
     assert_eq!(document["schema"], "version/1");
 }
+
+#[test]
+fn the_manual_has_a_page_for_every_verb() {
+    let dir = dir();
+    let first = conclave(dir.path(), &["man"]);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let text = String::from_utf8(first.stdout).expect("text");
+    assert!(text.contains(".TH conclave 1") && text.contains("council of AI agents"), "{text}");
+    let written = conclave(dir.path(), &["man", "--out", "pages"]);
+    assert!(written.status.success() && written.stdout.is_empty(), "{}", stderr(&written));
+    let page = |name: &str| fs::read_to_string(dir.path().join("pages").join(name));
+    assert_eq!(page("conclave.1").expect("the first page"), text);
+    for (verb, option) in [("run", "stay"), ("halt", "reason"), ("arena-run", "out")] {
+        let text = page(&format!("conclave-{verb}.1")).expect("a page");
+        assert!(text.contains(option), "{verb}: {text}");
+    }
+    fs::write(dir.path().join("file"), "").expect("a file");
+    refuses(&conclave(dir.path(), &["man", "--out", "file"]), 1, &["`file`"]);
+}
+
+#[test]
+fn the_api_is_described_on_stdout() {
+    let described = document(&conclave(dir().path(), &["openapi"]));
+    assert!(described["openapi"].as_str().expect("a version").starts_with("3.1"));
+    assert!(described.pointer("/paths/~1api~1v1~1halt/post").is_some());
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use conclave::docs;
+use conclave::http::openapi;
 
 /// Compares, or writes when the environment says `UPDATE=1`.
 fn settle(file: &str, expected: impl FnOnce(&str) -> String) {
@@ -26,6 +27,16 @@ fn the_refusals_are_the_catalogue_of_codes() {
 #[test]
 fn the_metrics_are_the_catalogue() {
     settle("docs/METRICS.md", |_| docs::metrics_md());
+}
+
+/// Goal: a change of what others read is seen where it is reviewed. Within `v1` nothing of it is renamed or
+/// taken away.
+#[test]
+fn the_api_is_the_one_that_was_agreed_on() {
+    let mut document = serde_json::to_value(openapi::document()).expect("json");
+    document.as_object_mut().expect("an object").remove("info");
+    let text = serde_json::to_string_pretty(&document).expect("json") + "\n";
+    settle("tests/golden/openapi.json", |_| text);
 }
 
 #[test]

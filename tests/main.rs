@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test may panic, in its helpers too")]
 
 mod alpaca;
+mod api;
 mod arena;
 mod backtest;
 mod browser;

@@ -1,6 +1,7 @@
 //! Programs of others read what we write: a real Prometheus scrapes a real run, a Postgres keeps a season; others play providers and chats.
 
 mod alerts;
+mod api;
 mod bodies;
 mod contest;
 mod day;

@@ -40,6 +40,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/progress.rs"]),
     ("axum", &["src/exchange", "src/http"]),
     ("hyper", &["src/http"]),
+    ("utoipa", &["src/http"]),
+    ("utoipa_axum", &["src/http"]),
     ("hyper_util", &["src/http"]),
     ("tokio_tungstenite", &["src/adapters/alpaca_stream"]),
     ("unicode_normalization", &["domain/news/clean.rs"]),
@@ -55,6 +57,7 @@ const REASONS: &[(&str, &str)] = &[
     ("blake3", "the audit's hash chain"),
     ("clap", "the command line"),
     ("clap_complete", "`completions`"),
+    ("clap_mangen", "`man`"),
     ("gemm", "matrix products of the trainer, nine tenths as fast as a kernel of our own"),
     ("hyper", "closes connections that say nothing, which axum's own server cannot"),
     ("hyper-util", "joins hyper to tokio and to axum's router"),
@@ -93,6 +96,11 @@ const REASONS: &[(&str, &str)] = &[
         "unicode-normalization",
         "one form for texts from outside; a table of our own would miss some",
     ),
+    (
+        "utoipa",
+        "the API's description out of its handlers; with its macros 12 s of a cold build's work",
+    ),
+    ("utoipa-axum", "routes and their description from one list, so that neither forgets one"),
 ];
 
 /// The packages of the card.

@@ -11,8 +11,9 @@ use super::error::{CliError, ExitCode};
 use super::format::{Format, write_json};
 use super::{
     agents, alpaca, arena, audit, backtest, budgets, chaos, config, data, doctor, exchange,
-    logging, metrics, replay, report, scorecard, select, status, train, watch,
+    logging, man, metrics, replay, report, scorecard, select, status, train, watch,
 };
+use crate::http::openapi;
 use crate::run::{self, RunArgs};
 
 /// A supervised council of AI agents around a trading system.
@@ -105,6 +106,10 @@ pub enum Verb {
         /// The shell.
         shell: Shell,
     },
+    /// The manual: its first page on stdout, or every page into a directory.
+    Man(man::ManArgs),
+    /// The description of the HTTP API (`OpenAPI` 3.1) on stdout.
+    Openapi,
     /// The version and what it was built with.
     Version,
 }
@@ -163,12 +168,9 @@ pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
         Verb::Doctor(args) => doctor::run(&args, file.as_deref(), format, out),
         Verb::Watch(args) => block_on(watch::run(&args, format, out)),
         Verb::Config(args) => config::run(&args, file.as_deref(), format, out),
-        Verb::Completions { shell } => {
-            // Into memory first: the generator panics where a pipe is closed.
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut App::command(), "conclave", &mut text);
-            Ok(out.write_all(&text)?)
-        }
+        Verb::Completions { shell } => completions(shell, out),
+        Verb::Man(args) => man::run(&args, out),
+        Verb::Openapi => write_json(&openapi::document(), format, out),
         Verb::Version => version(format, out),
     }
 }
@@ -185,6 +187,13 @@ pub(super) fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Resu
     let runtime = runtime
         .map_err(|error| CliError::new(ExitCode::Failure, format!("no runtime: {error}")))?;
     runtime.block_on(work)
+}
+
+fn completions(shell: Shell, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+    // Into memory first: the generator panics where a pipe is closed.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut App::command(), "conclave", &mut text);
+    Ok(out.write_all(&text)?)
 }
 
 fn version(format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError> {

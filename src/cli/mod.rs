@@ -16,6 +16,7 @@ pub mod error;
 pub mod exchange;
 pub mod format;
 pub mod logging;
+pub mod man;
 pub mod metrics;
 pub mod progress;
 pub mod replay;

@@ -9,6 +9,7 @@ use conclave_domain::code::Code;
 use conclave_domain::mode::Person;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// The way of a person whose token was compared.
 pub const TOKEN: &str = "token";
@@ -84,7 +85,7 @@ pub enum Command {
 }
 
 /// A person's reason; it goes into the audit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Why {
     /// The reason or note, at most 500 characters are kept.
@@ -92,7 +93,7 @@ pub struct Why {
 }
 
 /// A change of mode.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModeChange {
     /// `advisory`, `supervised` or `autonomous`.

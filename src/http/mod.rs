@@ -4,12 +4,18 @@
 //! Reading is open on loopback. Every mutation needs the bearer token. A bind that is not loopback
 //! is refused without a token given by the operator, and then reading needs the token too.
 
+mod act;
 pub mod auth;
 pub mod desk;
 pub mod events;
+mod guard;
+pub mod openapi;
 mod page;
 pub mod rate;
+mod read;
+pub mod refusal;
 mod routes;
+pub mod shapes;
 pub mod talks;
 
 use std::net::SocketAddr;
@@ -17,10 +23,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -35,6 +37,7 @@ use desk::Desk;
 use events::Hub;
 pub use page::Panels;
 use rate::Rate;
+use refusal::Reason;
 
 /// What every request sees.
 #[derive(Clone)]
@@ -127,8 +130,6 @@ pub async fn bind(
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a client may take over the head of a request, its first one or the next.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a request may take until its answer begins, its body and its command among it.
-const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
 /// Connections at one time; more wait until one of them ends.
 const CONNECTIONS_MAX: usize = 256;
 /// How long nobody is accepted after the system had no room for one more connection.
@@ -147,7 +148,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     listener.local_addr()?;
-    let router = router(shared).layer(middleware::from_fn(in_time));
+    let router = router(shared);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
     let (room, open) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), GracefulShutdown::new());
@@ -164,6 +165,9 @@ pub async fn serve(
         let connection = open.watch(builder.serve_connection(TokioIo::new(stream), service));
         connections.spawn(async move {
             if let Err(error) = connection.await {
+                if error.is_parse() {
+                    Reason::Malformed.count();
+                }
                 tracing::debug!(%error, "a connection ended badly");
             }
             drop(permit);
@@ -189,10 +193,4 @@ async fn accept(
             None
         }
     }
-}
-
-/// Gives up a request that trickles, or whose answer does not begin.
-async fn in_time(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(ANSWER_PATIENCE, next.run(request)).await;
-    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }

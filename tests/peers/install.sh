@@ -3,7 +3,8 @@
 # models, llama.cpp as a wheel (208 MB with numpy), which is one, the vendors' own libraries (80 MB), whose
 # types say what they take, and telegram-test-api (7 MB), which plays the Bot API; for our exchange the
 # broker's own client, alpaca-py, and Prism (90 MB) with the broker's own specifications; for checkpoints
-# safetensors and numpy (50 MB). Nothing outside the folder changes.
+# safetensors and numpy (50 MB); for our API's description openapi-spec-validator, and schemathesis, which asks
+# a process by it (110 MB). Nothing outside the folder changes.
 # Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
 #
 # usage: install.sh FOLDER
@@ -19,6 +20,8 @@ telegram=4.2.1
 alpaca_py=0.44.0
 safetensors=0.8.0
 prism=5.16.0
+schemathesis=4.32.5
+openapi_spec_validator=0.9.0
 alpaca_specs=2.4.0
 mkdir -p "$folder"
 cd "$folder"
@@ -54,6 +57,11 @@ alpaca_py() { wheels "alpaca-py-$alpaca_py" "alpaca-py==$alpaca_py"; }
 
 safetensors() { wheels "safetensors-$safetensors" "safetensors==$safetensors" numpy; }
 
+openapi() {
+    wheels "openapi-$schemathesis-$openapi_spec_validator" "schemathesis==$schemathesis" \
+        "openapi-spec-validator==$openapi_spec_validator"
+}
+
 # The proxy, and the specifications out of a wheel of which nothing is run.
 prism() {
     command -v node >/dev/null && command -v npm >/dev/null || { echo "no node and npm"; return 1; }
@@ -67,6 +75,6 @@ prism() {
     touch "prism-$prism"
 }
 
-for peer in aimock llama types telegram alpaca_py safetensors prism; do
+for peer in aimock llama types telegram alpaca_py safetensors prism openapi; do
     if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
 done

@@ -1,0 +1,125 @@
+//! What surrounds every route: who may ask, under which name, how often and for how long.
+//!
+//! The guard goes by the method and not by the route: what is not a read takes the token, so that a
+//! command that somebody adds is guarded before he thinks of it.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::Shared;
+use super::refusal::Reason;
+
+/// How long a request may take until its answer begins, its body and its command among it.
+const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
+/// What a browser may do on our pages: load our own style and script, and talk to us.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Commands need the token and no page of another site behind them; beyond loopback reading needs the
+/// token too. Whether the process lives anybody may ask.
+pub(super) async fn token(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let is_read = request.method().is_safe();
+    if !is_read && is_cross_site(request.headers()) {
+        return Reason::CrossSite.answer();
+    }
+    let is_open = is_read && (!shared.guard_reads || request.uri().path().starts_with("/health/"));
+    let given = text(request.headers(), header::AUTHORIZATION.as_str());
+    if is_open || shared.token.admits(given) {
+        next.run(request).await
+    } else {
+        Reason::Unauthorized.answer()
+    }
+}
+
+/// Whether a browser says that it asks for a page that is not ours. A form of another site cannot send
+/// the token; this holds where somebody has given it away.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
+    }
+    // Older browsers, and names without encryption: the origin's address must be the one that is asked.
+    // No header at all is a program and no browser.
+    text(headers, header::ORIGIN.as_str()).is_some_and(|origin| {
+        let address = origin.split_once("://").map(|(_, address)| address);
+        address.is_none() || address != text(headers, header::HOST.as_str())
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    // What is not text is nobody's token, and no address of ours.
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// A page of another site must not reach the API under a name of its own: on loopback only the
+/// loopback's names are answered.
+pub(super) async fn host(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let host = text(request.headers(), header::HOST.as_str()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if shared.guard_reads || ["127.0.0.1", "localhost", "[::1]", ""].contains(&name) {
+        next.run(request).await
+    } else {
+        Reason::Misdirected.answer()
+    }
+}
+
+/// Every answer carries the headers that keep a browser in.
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// One operator needs no more than the limits, and a runaway script must not keep the process from
+/// its work. Health checks count like everything else.
+pub(super) async fn rate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.rate.admits(tokio::time::Instant::now()) {
+        next.run(request).await
+    } else {
+        Reason::RateLimited.answer()
+    }
+}
+
+/// Gives up a request that trickles, or whose answer does not begin.
+pub(super) async fn patience(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER_PATIENCE, next.run(request)).await;
+    answer.unwrap_or_else(|_| Reason::TimedOut.answer())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_behind_another_site_is_told_by_what_it_says() {
+        let says = |pairs: &[(&'static str, &'static str)]| {
+            let pair = |&(name, value): &(&'static str, &'static str)| {
+                (name.parse().unwrap(), HeaderValue::from_static(value))
+            };
+            is_cross_site(&pairs.iter().map(pair).collect())
+        };
+        let host = ("host", "127.0.0.1:8740");
+        assert!(!says(&[host]), "a program");
+        assert!(!says(&[host, ("origin", "http://127.0.0.1:8740")]));
+        // Behind a proxy with another name the browser itself knows best.
+        assert!(!says(&[
+            host,
+            ("origin", "https://desk.example"),
+            ("sec-fetch-site", "same-origin")
+        ]));
+        for origin in ["http://evil.example", "null", "", "http://127.0.0.1:1", "127.0.0.1:8740"] {
+            assert!(says(&[host, ("origin", origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            let pairs = [host, ("origin", "http://127.0.0.1:8740"), ("sec-fetch-site", site)];
+            assert!(says(&pairs), "{site}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The forms of the API's answers and bodies, as `/api/v1/openapi.json` tells them.
+//!
+//! Answers are put together where their figures are; these types say what they look like, and tests hold
+//! every answer of a running council against them. Amounts are decimal texts in US dollars, quantities and
+//! prices decimal texts, times RFC 3339 in UTC, ratios fractions. Within `v1` members are added, none
+//! is renamed or taken away; an answer names its own form in `schema`.
+
+pub mod account;
+pub mod commands;
+pub mod rounds;
+pub mod status;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A request that was refused.
+#[derive(Debug, ToSchema)]
+pub struct Error {
+    /// `error/1`.
+    pub schema: String,
+    /// The stable code; `docs/REFUSALS.md` has each with its cause and its remedy.
+    pub code: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// The board of the latest season of the arena that was played where the process was started.
+#[derive(Debug, ToSchema)]
+pub struct Arena {
+    /// `arena/1`.
+    pub schema: String,
+    /// The board as its file has it; null where no season was played.
+    #[schema(value_type = Option<Object>)]
+    pub board: Option<Value>,
+    /// The season's directory.
+    pub dir: Option<String>,
+}
+
+/// The last decisions of the latest season, newest first.
+#[derive(Debug, ToSchema)]
+pub struct Chats {
+    /// `chats/1`.
+    pub schema: String,
+    /// One object per decision, as the season's file has it.
+    #[schema(value_type = Vec<Object>)]
+    pub chats: Vec<Value>,
+}
