@@ -252,7 +252,7 @@ fn answers_are_bounded_and_oldest_first() {
         (r#"{"tool":"news","symbol":"AAA","count":65535}"#, 40),
         (r#"{"tool":"news","symbol":"AAA"}"#, 20),
         (r#"{"tool":"fundamentals","symbol":"AAA"}"#, 8),
-        (r#"{"tool":"memory","symbol":"AAA"}"#, 20),
+        (r#"{"tool":"memory","symbol":"AAA"}"#, TOLD_MAX),
     ] {
         let told: Value = serde_json::from_str(&given(&gate, request)).unwrap();
         let list = ["bars", "news", "statements", "lessons"].iter().find_map(|key| told.get(key));
