@@ -143,6 +143,29 @@ fn a_halt_takes_the_token_and_its_word() {
     running.kill();
 }
 
+/// Goal: a browser has six connections to a process, and a halt does not wait for one of them: pages that
+/// nobody looks at hold none.
+#[test]
+fn a_halt_goes_through_however_many_pages_are_open() {
+    or_skip!();
+    let world = World::new();
+    let running = world.start("r", &["--out", "r", "--pace", "200ms", "--stay"]);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    for _ in 0..7 {
+        browser.tab();
+        browser.open(&address(&world, "r"));
+        let there = "document.getElementById('link').textContent === 'connected'";
+        browser.wait("a page that is connected", there);
+    }
+    browser.enter("#token", &token(&world, "r"));
+    order(&browser, "halt", "from the eighth page");
+    let halted = "document.querySelector('#now .halted b')?.textContent === 'HALTED'";
+    browser.wait("the halt", halted);
+    assert_eq!(running.get("status").expect("a status")["trading_state"]["state"], "halted");
+    running.kill();
+}
+
 /// Goal: what waits for a person is answered on the page, by a button and by a key, and the run does what
 /// was said.
 #[test]

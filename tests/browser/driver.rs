@@ -114,6 +114,12 @@ impl Browser {
         self.here("POST", "/window/rect", &json!({"width": width, "height": height}));
     }
 
+    /// Opens one more tab and goes there.
+    pub(super) fn tab(&self) {
+        let made = self.here("POST", "/window/new", &json!({"type": "tab"}));
+        self.here("POST", "/window", &json!({"handle": made["handle"]}));
+    }
+
     /// Opens an address.
     pub(super) fn open(&self, url: &str) {
         self.here("POST", "/url", &json!({"url": url}));

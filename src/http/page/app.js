@@ -4,6 +4,7 @@
 // whether the process is gone, stopped or wedged.
 const EVERY_MS = 250, STALE_MS = 4000, LOOK_MS = 500, SLOW_MS = 5000, RETRY_MS = 1000;
 const $ = (id) => document.getElementById(id);
+const steps = document.querySelector("main").dataset.steps.split(" "); // every event there may be
 const panels = [...document.querySelectorAll("section[data-panel]")].map((it) => it.dataset.panel);
 const interested = new Map(); // event name -> panels
 for (const it of document.querySelectorAll("section[data-on]"))
@@ -75,8 +76,11 @@ function quiet(why) {
   $("link").textContent = "not connected";
 }
 
+// A browser keeps six connections to a process and a stream holds one, so a page that nobody sees has none:
+// a halt from the page in front must not wait behind those in the back.
 function connect() {
   source?.close();
+  if (document.hidden) return;
   source = new EventSource("/api/v1/events?beat=1");
   source.onopen = () => { $("link").textContent = "connected"; alive(); };
   source.onerror = () => {
@@ -84,7 +88,7 @@ function connect() {
     // A browser gives up for good on some answers; a fresh stream never does.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
   };
-  for (const name of new Set([...interested.keys(), "beat", "gap"]))
+  for (const name of new Set([...steps, ...interested.keys(), "beat", "gap"]))
     source.addEventListener(name, () => {
       alive();
       (name === "gap" ? panels : interested.get(name) ?? []).forEach((it) => dirty.add(it));
@@ -93,10 +97,14 @@ function connect() {
 
 setInterval(refresh, EVERY_MS);
 setInterval(() => {
-  if (Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
+  if (!document.hidden && Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
 }, LOOK_MS);
 setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) panels.forEach((it) => dirty.add(it)); });
+document.addEventListener("visibilitychange", () => {
+  heard = Date.now();
+  connect();
+  if (!document.hidden) panels.forEach((it) => dirty.add(it));
+});
 
 // --- what a person does --------------------------------------------------------------------------
 function say(text) { $("said").textContent = text; }
@@ -109,6 +117,7 @@ async function command(path, reason) {
       method: "POST",
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
       body: JSON.stringify({ reason }),
+      signal: AbortSignal.timeout(SLOW_MS),
     });
     const told = await answer.json().catch(() => ({}));
     say(answer.ok ? told.text ?? "Done." : `Refused (${told.code ?? answer.status}): ${told.message ?? ""}`);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use conclave_domain::record::Step;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
@@ -28,7 +29,7 @@ pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
         }
         div #stale role="alert" hidden {}
         noscript { p.why { "Without its script this page does not move; reload it to see what is new." } }
-        main {
+        main data-steps=(steps()) {
             // What is first, then what can be done about it, then all the rest.
             @let (now, rest) = drawn.split_at(drawn.len().min(1));
             @for panel in now { (PreEscaped(panel)) }
@@ -97,6 +98,11 @@ fn head_of(money: &str) -> Markup {
 }
 
 /// `paper`, unless the process says otherwise.
+/// Every event that the stream may bring: any of them says that the process is there.
+fn steps() -> String {
+    Step::ALL.iter().map(|step| step.name()).collect::<Vec<_>>().join(" ")
+}
+
 fn money(status: &Value) -> String {
     let money = text(status, "/money");
     if money.is_empty() { "paper".to_owned() } else { money }

@@ -1,5 +1,6 @@
 //! What stands on the page, and what does not.
 
+use conclave_domain::record::Step;
 use serde_json::{Value, json};
 
 use super::*;
@@ -39,6 +40,16 @@ fn every_page_shows_which_money_it_is_about() {
         }
     }
     assert!(STYLE.contains("body.live{border:"), "live has no frame");
+}
+
+/// Goal: a process that says nothing but what no panel shows is not taken for one that is gone: the page
+/// listens to every step that there is.
+#[test]
+fn the_page_listens_to_every_event() {
+    let page = shell::page(&json!({}), &[]).into_string();
+    let steps: Vec<&str> = Step::ALL.iter().map(|step| step.name()).collect();
+    assert!(page.contains(&format!("<main data-steps=\"{}\">", steps.join(" "))), "{page}");
+    assert!(SCRIPT.contains("dataset.steps") && SCRIPT.contains("[...steps,"));
 }
 
 #[test]
