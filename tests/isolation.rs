@@ -2,7 +2,7 @@
 //! damaged. And the ways to a provider that contestants have: Anthropic's own, and a fallback.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -82,7 +82,10 @@ fn whose_provider_is_not_there_is_excluded_with_the_reason_and_the_others_play()
     let (near, far) = (row(&board_of, "near"), row(&board_of, "far"));
     assert_eq!((ratings(near), &near["excluded"]), (2, &Value::Null), "{near}");
     let why = far["excluded"].as_str().expect("a reason");
-    assert_eq!(why, "its provider `local` could not be reached at the start");
+    assert_eq!(
+        why,
+        "its provider `local` could not be asked at the start: the model server does not answer"
+    );
     assert_eq!(
         (ratings(far), &far["rank"], &far["calls"]),
         (0, &Value::Null, &Value::from(0)),
@@ -117,12 +120,19 @@ fn whose_budgets_are_damaged_is_excluded_with_the_reason_and_the_others_go_on() 
     }
     child.kill().expect("a kill");
     child.wait().expect("an end");
-    fs::write(world.path("s/contestants/ada/budgets.json"), "{").expect("a file");
-    world.verb(&[&args[..], &["--resume", "s"]].concat()).succeeds();
-    let board = board(&world, "s");
-    let (ada, bert) = (row(&board, "ada"), row(&board, "bert"));
-    assert!(ada["excluded"].as_str().is_some_and(|why| why.contains("damaged")), "{ada}");
-    assert_eq!((ratings(bert), &bert["excluded"]), (4, &Value::Null), "{bert}");
+    let damages: [(&str, &[u8]); 3] =
+        [("budgets.json", b"{"), ("budgets.json", b"\xff\xfe"), ("budgets.redb", b"no store")];
+    for (nth, (file, bytes)) in damages.into_iter().enumerate() {
+        let copy = format!("s{nth}");
+        let (from, to) = (world.path("s"), world.path(&copy));
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().expect("cp").success());
+        fs::write(world.path(&format!("{copy}/contestants/ada/{file}")), bytes).expect("a file");
+        world.verb(&[&args[..], &["--resume", &copy]].concat()).succeeds();
+        let board = board(&world, &copy);
+        let (ada, bert) = (row(&board, "ada"), row(&board, "bert"));
+        assert!(ada["excluded"].as_str().is_some_and(|why| why.contains("damaged")), "{ada}");
+        assert_eq!((ratings(bert), &bert["excluded"]), (4, &Value::Null), "{file}: {bert}");
+    }
 
     // Where it was the only one of models, nothing is gone on with.
     let alone = season(&world, &spec(300, &[HOLD], &["ada"], BUDGET), "2");

@@ -1,6 +1,6 @@
 //! The leaderboard: what every book came to, and who is ahead.
 //!
-//! Ranks go by net profit, the same net the same rank. A book that was excluded, or holds what no believed
+//! Ranks go by net profit, of what models have cost as well, the same net the same rank. A book that was excluded, or holds what no believed
 //! price values, is shown below and has none. What is undefined is null with its reason, never a number.
 
 use std::cmp::Reverse;
@@ -291,10 +291,12 @@ fn row(
 /// Orders the rows and gives ranks and medals.
 pub(super) fn rank(rows: &mut [Row]) {
     let is_out = |row: &Row| row.excluded.is_some() || row.suspect;
-    rows.sort_by_key(|row| (is_out(row), Reverse(row.net), row.name.clone()));
-    let nets: Vec<Money> = rows.iter().filter(|row| !is_out(row)).map(|row| row.net).collect();
+    // What a contestant's models have cost is no profit of whoever runs it.
+    let net = |row: &Row| row.net_of_model_cost.unwrap_or(row.net);
+    rows.sort_by_key(|row| (is_out(row), Reverse(net(row)), row.name.clone()));
+    let nets: Vec<Money> = rows.iter().filter(|row| !is_out(row)).map(net).collect();
     for row in rows.iter_mut().filter(|row| !is_out(row)) {
-        let ahead = nets.iter().filter(|net| **net > row.net).count();
+        let ahead = nets.iter().filter(|other| **other > net(row)).count();
         let place = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
         row.rank = Some(place);
         row.medal = (place <= MEDALS).then_some(place);
@@ -338,6 +340,17 @@ mod tests {
                 name("z-best", None, None),
             ]
         );
+    }
+
+    #[test]
+    fn what_models_have_cost_is_no_profit() {
+        let cost = |mut row: Row, after: i64| {
+            row.net_of_model_cost = Some(Money::from_raw(after));
+            row
+        };
+        let ranks = placed(vec![cost(named("dear", 9), 4), named("rule", 5)]);
+        let first = ranks.first().map(|(name, rank, _)| (name.as_str(), *rank));
+        assert_eq!(first, Some(("rule", Some(1))));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use conclave_domain::role::Tier;
 
 use crate::adapters::anthropic_http::AnthropicHttp;
 use crate::adapters::model_http::Key;
-use crate::adapters::openai_http::{OpenAiHttp, probe};
+use crate::adapters::openai_http::{OpenAiHttp, ProbeError, probe};
 use crate::adapters::prices_file as prices;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::{self, Config};
@@ -88,11 +88,14 @@ pub(super) async fn connect(
         }
         _ => {
             let key = Key::from_env("CONCLAVE_LOCAL_API_KEY").map_err(|error| refused(&error))?;
-            let probed =
-                probe(url, key.as_ref(), model, PROBE_PATIENCE).await.map_err(|error| {
+            let probed = probe(url, key.as_ref(), model, PROBE_PATIENCE).await;
+            let probed = probed.map_err(|error| match error {
+                ProbeError::Model(error) => refused(&error),
+                error => {
                     let text = format!("the server at {url} cannot be asked");
                     CliError::new(ExitCode::Broker, text).caused_by(error)
-                })?;
+                }
+            })?;
             let local = OpenAiHttp::local(name, url, key, probed.capabilities);
             Arc::new(local.map_err(|error| refused(&error))?)
         }

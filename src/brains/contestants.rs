@@ -4,7 +4,7 @@
 //! A contestant stands for its models: no cheaper one answers in their place, and no rule. Another
 //! provider may, where the season's file names one, and the tape says which it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,16 +52,16 @@ pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
 pub struct Connected {
     /// What all brains share.
     pub models: Models,
-    /// The providers that did not answer, by their names in records.
-    unreached: BTreeSet<String>,
+    /// The providers that could not be asked, by their names in records, and why.
+    unreached: BTreeMap<String, String>,
 }
 
 impl Connected {
-    /// The kind of provider that a contestant of these models would be asked at and that did not answer,
-    /// its fallback's as well: it would not be the contestant that it was set up as.
-    pub fn unreached<'a>(&self, spec: &'a ModelSpec) -> Option<&'a str> {
+    /// The kind of provider that a contestant of these models would be asked at and that cannot be asked,
+    /// its fallback's as well: it would not be the contestant that it was set up as. And why.
+    pub fn unreached<'a>(&'a self, spec: &'a ModelSpec) -> Option<(&'a str, &'a str)> {
         let mut kinds = spec.ways(false).map(|(kind, _)| kind);
-        kinds.find(|kind| self.unreached.contains(&called(kind, spec)))
+        kinds.find_map(|kind| Some((kind, self.unreached.get(&called(kind, spec))?.as_str())))
     }
 }
 
@@ -73,11 +73,11 @@ impl Connected {
 pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Connected, CliError> {
     let mut providers = BTreeMap::new();
     let mut settings = BTreeMap::new();
-    let (mut unreached, mut silent) = (BTreeSet::new(), None);
+    let (mut unreached, mut silent) = (BTreeMap::new(), None);
     for spec in specs {
         for (kind, model) in spec.ways(false) {
             let name = called(kind, spec);
-            if providers.contains_key(&name) || unreached.contains(&name) {
+            if providers.contains_key(&name) || unreached.contains_key(&name) {
                 continue;
             }
             let Some(configured) = config.models.providers.get(kind) else { continue };
@@ -90,7 +90,9 @@ pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Connecte
                 }
                 Err(error) if error.code == ExitCode::Broker => {
                     tracing::warn!("{}", error.chain());
-                    unreached.insert(name);
+                    // The address stays out of what is published.
+                    let why = std::error::Error::source(&error).map(ToString::to_string);
+                    unreached.insert(name, why.unwrap_or_default());
                     silent.get_or_insert(error);
                 }
                 Err(error) => return Err(error),

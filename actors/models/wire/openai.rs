@@ -188,8 +188,12 @@ fn refusal(reply: &Reply, error: &Value, server: Server) -> Trouble {
     }
 }
 
-/// No credit: for good, but where too much is in flight just now and the router says until when.
+/// No credit: for good, but where too much is in flight just now and the router says until when, or where
+/// what is left would pay for a smaller question: that is a matter of this one, and of nobody else's.
 fn in_the_red(reply: &Reply, error: &Value) -> Trouble {
+    if error["message"].as_str().is_some_and(|told| told.contains("fewer max_tokens")) {
+        return Trouble::TooLarge;
+    }
     let source = error["metadata"]["limit_source"].as_str();
     let is_passing = matches!(source, None | Some("openrouter_in_flight_budget"));
     if is_passing && status::retry_after_ms(reply).is_some() {

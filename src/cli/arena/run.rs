@@ -210,7 +210,7 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let prepared = args.prepared()?;
-    let ready = ready(&prepared, &loaded.config)?;
+    let ready = ready(&prepared, &loaded.config, args.notify)?;
     let metrics = counted()?;
     let (dir, resume) = args.place(&prepared.spec.season)?;
     let report = play(

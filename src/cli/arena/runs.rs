@@ -34,7 +34,8 @@ pub(super) fn run(
     let loaded = config::load(file, &[])?;
     let (many, varies) = prepared(args, runs)?;
     let metrics = counted()?;
-    let mut first = many.first().map(|first| ready(first, &loaded.config)).transpose()?;
+    let begin = |one: &Prepared| ready(one, &loaded.config, args.notify);
+    let mut first = many.first().map(begin).transpose()?;
     let season = many.first().map(|first| first.spec.season.clone()).unwrap_or_default();
     let (dir, resume) = args.place(&season)?;
     let mut boards = Vec::with_capacity(many.len());
@@ -45,7 +46,7 @@ pub(super) fn run(
         let place = Place { dir, resume, record, notify: args.notify, metrics };
         let ready = match first.take() {
             Some(ready) => ready,
-            None => ready(prepared, &loaded.config)?,
+            None => begin(prepared)?,
         };
         boards.push(play(prepared, &loaded.config, &place, ready)?.board);
     }

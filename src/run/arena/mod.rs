@@ -42,6 +42,7 @@ use crate::cli::arena::Notify;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::report::arena::ArenaReport;
+use crate::run::post::Outlet;
 
 /// The file that names the directory of the latest season.
 const LATEST: &str = "latest-arena";
@@ -104,18 +105,24 @@ pub(crate) struct Ready {
     /// On which it was connected to its providers, and is played.
     runtime: Runtime,
     connected: Connected,
+    outlet: Option<Outlet>,
 }
 
-/// Looks whether everybody's models can be asked, before anything is written.
+/// Looks whether everybody's models can be asked and people can be told, before anything is written.
 ///
 /// # Errors
-/// When a key or a price is missing (3), or no model's provider answers (9).
-pub(crate) fn ready(prepared: &Prepared, config: &Config) -> Result<Ready, CliError> {
+/// When a key, a price or a way out is missing (3), or no model's provider answers (9).
+pub(crate) fn ready(
+    prepared: &Prepared,
+    config: &Config,
+    notify: Notify,
+) -> Result<Ready, CliError> {
     let models = models_of(&prepared.spec);
     contestants::check(config, &models)?;
     let runtime = runtime()?;
+    let outlet = runtime.block_on(outside::outlet(notify, &config.notify))?;
     let connected = runtime.block_on(contestants::connected(config, &models))?;
-    Ok(Ready { runtime, connected })
+    Ok(Ready { runtime, connected, outlet })
 }
 
 /// Plays a season, or goes on with the one in its directory, and writes what it leaves there. A record
@@ -127,7 +134,7 @@ pub(crate) fn play(
     prepared: &Prepared,
     config: &Config,
     place: &Place,
-    Ready { runtime, connected }: Ready,
+    Ready { runtime, connected, outlet }: Ready,
 ) -> Result<ArenaReport, CliError> {
     let Place { dir, resume, record, notify, metrics } = place;
     let prepared = &prepared.under(config);
@@ -139,7 +146,6 @@ pub(crate) fn play(
     let played =
         if *resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());
-    let outlet = runtime.block_on(outside::outlet(*notify, &config.notify))?;
     let opened = world::open(dir, &config, *resume, Arc::clone(&clock) as Arc<dyn Clock>)?;
     archive::describe(prepared, &[], dir)?;
     let lines = Lines::create(dir, metrics.clone())?;

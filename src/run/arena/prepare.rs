@@ -103,7 +103,7 @@ impl Prepared {
         let asks = self.spec.contestants.iter().any(|one| one.kind.models().is_some());
         let models = &config.models;
         let version = env!("CARGO_PKG_VERSION");
-        let how = (version, &models.effort, models.answer_max, &config.limits);
+        let how = (version, &models.effort, models.answer_max, &config.limits, &config.budgets);
         // Plain data with text keys: there is no way to fail, and nothing would be its own hash.
         let hash = || Digest::of(&serde_json::to_vec(&how).unwrap_or_default());
         Self { thinking: asks.then(hash), ..self.clone() }

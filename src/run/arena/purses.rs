@@ -128,8 +128,8 @@ impl Purses {
         let many = many(specs.iter().map(|(_, spec)| spec));
         let (mut all, mut absent, mut damaged) = (BTreeMap::new(), BTreeMap::new(), None);
         for (name, spec) in &specs {
-            if let Some(kind) = terms.connected.unreached(spec) {
-                let why = format!("its provider `{kind}` could not be reached at the start");
+            if let Some((kind, why)) = terms.connected.unreached(spec) {
+                let why = format!("its provider `{kind}` could not be asked at the start: {why}");
                 absent.insert(name.clone(), why);
                 continue;
             }
@@ -217,10 +217,12 @@ impl Purse {
         last: Option<u32>,
     ) -> Result<Self, CliError> {
         let dir = terms.dir.join(CONTESTANTS_DIR).join(name.as_str());
-        std::fs::create_dir_all(&dir)?;
+        // Whatever is wrong with what is its own is its own matter, so all of it is damage.
         let failed = |what: &str, error: &dyn std::error::Error| {
-            CliError::new(ExitCode::Failure, format!("{}: {what}: {error}", dir.display()))
+            CliError::new(ExitCode::Data, format!("{}: {what}: {error}", dir.display()))
         };
+        std::fs::create_dir_all(&dir)
+            .map_err(|error| failed("the directory cannot be made", &error))?;
         let ends = ends(&dir)?;
         let live = behind(&ends, last).map_err(|why| {
             CliError::new(ExitCode::Data, format!("{}: {why}", dir.join(TICKS_FILE).display()))
@@ -334,8 +336,8 @@ fn ends(dir: &Path) -> Result<VecDeque<TickEnd>, CliError> {
         return Ok(VecDeque::new());
     }
     let wrong = || CliError::new(ExitCode::Data, format!("{} is damaged", path.display()));
-    let read: Ends = serde_json::from_str(&crate::files::read_to_string(&path)?)
-        .map_err(|error| wrong().caused_by(error))?;
+    let text = crate::files::read_to_string(&path).map_err(|error| wrong().caused_by(error))?;
+    let read: Ends = serde_json::from_str(&text).map_err(|error| wrong().caused_by(error))?;
     if read.schema != SCHEMA {
         return Err(wrong());
     }

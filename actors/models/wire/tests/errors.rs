@@ -134,6 +134,10 @@ fn every_error_of_openrouter_is_what_its_status_and_code_say() {
     }
     let unnamed = json!({"error": {"message": "upstream"}});
     check(Dialect::OpenRouter, &reply(200, &[], &unnamed), &server(502));
+    // What is left would pay for a smaller question: others may still be asked.
+    let message = "This request requires more credits, or fewer max_tokens.";
+    let body = json!({"error": {"code": 402, "message": message}});
+    check(Dialect::OpenRouter, &reply(402, &[], &body), &Trouble::TooLarge);
 }
 
 #[test]
