@@ -14,6 +14,7 @@ mod faults;
 mod fetch;
 mod follow_one_bar;
 mod fuzz;
+mod hours;
 mod http;
 mod isolation;
 mod leaks;

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::connect::{ATTEMPTS_PAID, connect, has_key, prices, taken_by};
 use super::{recorder, rungs};
+use crate::adapters::model_http::is_loopback;
 use crate::adapters::tape_files;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
@@ -35,7 +36,7 @@ pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
     for spec in specs {
         for (provider, model) in [true, false].into_iter().flat_map(|judges| spec.ways(judges)) {
             has_key(provider)?;
-            if provider != LOCAL && prices.price(model).is_none() {
+            if may_cost(config, spec, provider) && prices.price(model).is_none() {
                 let text = format!(
                     "the price table has no row for `{model}`: what it may cost could not be reserved; \
                      give it a row by `models.prices`"
@@ -45,6 +46,17 @@ pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// Where a contestant's models are asked at a provider of this kind.
+fn place<'a>(config: &'a Config, spec: &'a ModelSpec, kind: &str) -> Option<&'a str> {
+    let own = spec.url.as_deref().filter(|_| kind == LOCAL);
+    own.or_else(|| config.models.providers.get(kind).map(|it| it.url.as_str()))
+}
+
+/// Whether a question of a contestant there may cost money: nobody but a server on this machine bills nobody.
+pub fn may_cost(config: &Config, spec: &ModelSpec, kind: &str) -> bool {
+    kind != LOCAL || !place(config, spec, kind).is_some_and(is_loopback)
 }
 
 /// The providers of a season's models.
@@ -81,8 +93,7 @@ pub async fn connected(config: &Config, specs: &[&ModelSpec]) -> Result<Connecte
                 continue;
             }
             let Some(configured) = config.models.providers.get(kind) else { continue };
-            let own = spec.url.as_deref().filter(|_| kind == LOCAL);
-            let url = own.unwrap_or(&configured.url);
+            let url = place(config, spec, kind).unwrap_or(&configured.url);
             match connect((kind, &name), url, model).await {
                 Ok(provider) => {
                     settings.insert(name.clone(), taken_by(configured));

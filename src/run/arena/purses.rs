@@ -125,7 +125,7 @@ impl Purses {
             return Ok(Self::default());
         }
         let shared = &terms.connected.models;
-        let many = many(specs.iter().map(|(_, spec)| spec));
+        let many = many(terms.config, specs.iter().map(|(_, spec)| spec));
         let (mut all, mut absent, mut damaged) = (BTreeMap::new(), BTreeMap::new(), None);
         for (name, spec) in &specs {
             if let Some((kind, why)) = terms.connected.unreached(spec) {

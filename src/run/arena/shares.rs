@@ -4,13 +4,17 @@
 //! - G-1: the shares together are within what the ledger of all runs gives to anybody but a guardian, so that
 //!   whoever spends its own whole takes nothing of another's.
 
-use conclave_domain::arena::model::{LOCAL, ModelBudget, ModelSpec};
+use conclave_domain::arena::model::{ModelBudget, ModelSpec};
 use conclave_domain::budget::{BudgetConfig, WhenSpent};
 use conclave_domain::fixed::{Bp, Money};
 
-/// How many of them may cost something: a server of one's own bills nobody.
-pub(super) fn many<'a>(specs: impl Iterator<Item = &'a ModelSpec>) -> usize {
-    let is_paid = |spec: &&ModelSpec| spec.ways(true).any(|(provider, _)| provider != LOCAL);
+use crate::brains::contestants::may_cost;
+use crate::config::Config;
+
+/// How many of them may cost something: a server on this machine bills nobody.
+pub(super) fn many<'a>(config: &Config, specs: impl Iterator<Item = &'a ModelSpec>) -> usize {
+    let is_paid =
+        |spec: &&ModelSpec| spec.ways(true).any(|(provider, _)| may_cost(config, spec, provider));
     specs.filter(is_paid).count()
 }
 
@@ -90,12 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_ones_own_takes_no_share() {
+    fn a_server_on_this_machine_takes_no_share() {
         let spec = |told: serde_json::Value| from_value::<ModelSpec>(told).unwrap();
-        let own = spec(json!({"provider": "local", "basemodel": "m"}));
+        let at = |url: &str| spec(json!({"provider": "local", "url": url, "basemodel": "m"}));
+        let (own, far) = (at("http://127.0.0.1:11434/v1"), at("https://models.example/v1"));
         let paid = spec(json!({"provider": "openrouter", "basemodel": "m"}));
         let both = spec(json!({"provider": "local", "basemodel": "m",
             "fallback": {"provider": "anthropic", "basemodel": "m"}}));
-        assert_eq!(many([&own, &paid, &both].into_iter()), 2);
+        let config = Config::default();
+        assert_eq!(many(&config, [&own, &paid, &both, &far].into_iter()), 3);
     }
 }

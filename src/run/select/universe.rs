@@ -271,7 +271,8 @@ fn from_file(
     let asset = assets.iter().find(|asset| asset.symbol.slug() == stem);
     let Some(asset) = asset else {
         let text = format!(
-            "{stem} is in no table of assets: --assets FILE names class and sector of each symbol"
+            "{stem} is in no table of assets: --assets FILE, or assets.csv in a directory of \
+             bars, names class and sector of each symbol"
         );
         return Err(CliError::new(ExitCode::Data, text));
     };

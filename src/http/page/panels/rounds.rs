@@ -80,12 +80,13 @@ fn row(round: &Value, talks: &Talks) -> Markup {
     }
 }
 
-/// Votes for, of those asked, beside what is needed.
+/// Votes for and against, of those asked.
 fn counts(round: &Value) -> Markup {
     let Some(asked) = round.pointer("/counts/asked").and_then(Value::as_u64) else {
         return html! {};
     };
-    html! { span.dim { " · " (text(round, "/counts/votes_for")) " of " (asked) " for it" } }
+    let votes = |which: &str| text(round, &format!("/counts/votes_{which}"));
+    html! { span.dim { " · " (votes("for")) " for, " (votes("against")) " against, of " (asked) " asked" } }
 }
 
 fn agent(seat: &Value) -> String {
@@ -143,5 +144,9 @@ mod tests {
         assert!(at("▲ for") < at("cut here by risk guardian"));
         assert!(at("cut here") < at("position sizer never awaited"));
         assert!(drawn.contains("guardian.regime"));
+        let held = json!({"decision": "IBM-2", "verdict": "hold",
+            "counts": {"asked": 4, "votes_for": 2, "votes_against": 1}});
+        let drawn = row(&held, &Talks::default()).into_string();
+        assert!(drawn.contains("2 for, 1 against, of 4 asked"), "{drawn}");
     }
 }
