@@ -231,10 +231,25 @@ fn a_log_that_cannot_be_written_is_told() {
 #[test]
 fn a_cap_that_is_nearly_reached_is_told() {
     or_skip!();
+    let provider = Provider::new(Plan::default());
     let world = World::new();
-    world.config("[budgets]\nusd_per_call = \"0.1\"\nusd_per_run = \"0.4\"\n");
-    let mut running =
-        world.start("r", &["--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"]);
+    world.variable("OPENROUTER_API_KEY", "sk-or-of-a-test");
+    let rows = ["haiku", "sonnet", "opus"].map(|tier| {
+        let name = format!("anthropic/claude-{tier}-5.5");
+        format!("[[model]]\nnames = [\"{name}\"]\ntiers = [{{ in = \"0.01\", out = \"0.05\" }}]\n")
+    });
+    let prices = format!("date = \"2026-11-21\"\nsource = \"this test\"\n{}", rows.concat());
+    fs::write(world.path("prices.toml"), prices).expect("a file");
+    let asked =
+        provider.as_openrouter().replace("[models]\n", "[models]\nprices = \"prices.toml\"\n");
+    // A question costs $0.00036: fifty leave less than a fifth.
+    world.config(&format!(
+        "{asked}[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_call = \"0.01\"\n\
+         usd_per_run = \"0.02\"\n"
+    ));
+    let args =
+        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
+    let mut running = world.start("r", &args);
     let mut prometheus = Prometheus::before(&world, "r");
     prometheus.fires(&mut running, &["ConclaveBudgetLow"]);
     running.kill();
