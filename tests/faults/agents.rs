@@ -116,11 +116,18 @@ fn a_restart_shows_in_the_metrics_and_in_the_status() {
         ["--stay", "--fault", "position_sizer=kill@2", "--fault", "exit_strategist=panic@3"];
     let mut running = world.start("r", &[&["--out", "r"][..], &faults].concat());
     running.wait("the end of the data", |_| crate::rig::is_there(&world.path("r/summary.json")));
-    let restarts = |agent: &str| {
-        running.metric("conclave_actor_restarts_total", &format!("actor=\"{agent}\""))
+    // Every reason has a line, from the start: what grew is which.
+    let metrics = running.metrics();
+    let grown = |agent: &str| -> Vec<&str> {
+        let of = format!("conclave_actor_restarts_total{{actor=\"{agent}\"");
+        metrics.lines().filter(|line| line.starts_with(&of) && !line.ends_with(" 0")).collect()
     };
-    let counted = ["position_sizer", "exit_strategist", "risk_guardian"].map(restarts);
-    assert_eq!(counted, [Some(1.0), Some(1.0), None], "{}", running.metrics());
+    for (agent, reason) in [("position_sizer", "killed"), ("exit_strategist", "failed")] {
+        let line =
+            format!("conclave_actor_restarts_total{{actor=\"{agent}\",reason=\"{reason}\"}} 1");
+        assert_eq!(grown(agent), [line], "{metrics}");
+    }
+    assert_eq!(grown("risk_guardian"), [""; 0], "{metrics}");
     let status = running.get("status").expect("a status");
     let agents = status["agents"].as_array().expect("agents");
     assert!(agents.iter().all(|agent| agent["state"] == "alive"), "{agents:?}");
