@@ -122,6 +122,11 @@ fn whose_budgets_are_damaged_is_excluded_with_the_reason_and_the_others_go_on() 
     child.wait().expect("an end");
     let damages: [(&str, &[u8]); 3] =
         [("budgets.json", b"{"), ("budgets.json", b"\xff\xfe"), ("budgets.redb", b"no store")];
+    // What a season may cost is a part of what it is.
+    let before = fs::read_to_string(world.path("c.toml")).expect("a file");
+    more(&world, "[budgets]\nusd_per_run = \"4\"\n");
+    world.verb(&[&args[..], &["--resume", "s"]].concat()).refuses(8, "how models are asked");
+    world.config(&before);
     for (nth, (file, bytes)) in damages.into_iter().enumerate() {
         let copy = format!("s{nth}");
         let (from, to) = (world.path("s"), world.path(&copy));

@@ -110,6 +110,8 @@ fn one_day_of_one_symbol_is_one_tick_and_what_is_no_season_is_refused() {
     world.verb(&["arena", "run", "--spec", "wrong.toml"]).refuses(3, "slot: 2");
     let resumed = ["arena", "run", "--symbols", "AAPL", "--date", "2012-06-28", "--resume", "day"];
     world.verb(&resumed).refuses(8, "the first tick");
+    world.verb(&["arena", "run", "--notify", "end"]).refuses(3, "--notify");
+    assert!(!world.path("runs").exists(), "what is refused leaves nothing behind");
 }
 
 /// Seven books, one of them a desk's.

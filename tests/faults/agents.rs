@@ -128,6 +128,8 @@ fn a_restart_shows_in_the_metrics_and_in_the_status() {
         assert_eq!(grown(agent), [line], "{metrics}");
     }
     assert_eq!(grown("risk_guardian"), [""; 0], "{metrics}");
+    let said = std::fs::read_to_string(world.path("r.log")).expect("what it said");
+    assert!(said.contains("control room: http://127.0.0.1:"), "{said}");
     let status = running.get("status").expect("a status");
     let agents = status["agents"].as_array().expect("agents");
     assert!(agents.iter().all(|agent| agent["state"] == "alive"), "{agents:?}");
