@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::rig::{Said, World};
+use crate::rig::{Said, World, offered};
 
 const SECRET: &str = "hush-marked-9b2e51";
 
@@ -24,14 +24,9 @@ struct Venue {
 
 impl Venue {
     fn new() -> Self {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let asked = Asked::default();
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&asked));
-        runtime.spawn(async move { axum::serve(listener, routes).await });
+        let (url, runtime) = offered(routes);
         Self { url, asked, _runtime: runtime }
     }
 

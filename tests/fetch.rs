@@ -10,7 +10,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::rig::World;
+use crate::rig::{World, offered};
 
 /// A key that must stand nowhere.
 const KEY: &str = "av-marked-key-90d1";
@@ -25,18 +25,13 @@ struct Vendors {
 
 impl Vendors {
     fn new() -> Self {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let routes = Router::new()
             .route("/v8/finance/chart/{symbol}", get(|uri: Uri| async move { chart(uri.path()) }))
             .route(
                 "/query",
                 get(|Query(asked): Query<Vec<(String, String)>>| async move { query(&asked) }),
             );
-        runtime.spawn(async move { axum::serve(listener, routes).await });
+        let (url, runtime) = offered(routes);
         Self { url, _runtime: runtime }
     }
 }

@@ -12,6 +12,17 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Routes on a port of their own: their address, and what they live as long as.
+pub(crate) fn offered(routes: axum::Router) -> (String, tokio::runtime::Runtime) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
+    let listener = listener.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    runtime.spawn(async move { axum::serve(listener, routes).await });
+    (url, runtime)
+}
+
 /// How often a condition is looked at before it is given up, [`POLL`] apart: minutes, because the
 /// machine may be busy with other tests.
 const PATIENCE: u32 = 6_000;

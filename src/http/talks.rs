@@ -30,7 +30,7 @@ pub struct Talk {
     /// The plain fields of the brief, in its order; the record has the whole of it.
     pub asked: Arc<[(String, String)]>,
     /// The body of the record of its answer; `None` until there is one.
-    pub said: Option<Value>,
+    pub said: Option<Arc<Value>>,
     /// How long the answer took.
     pub took: Option<Duration>,
     /// The number of the record of its answer.
@@ -110,7 +110,7 @@ impl Talks {
         // An appeal asks again about the same decision: the answer belongs to the last question.
         let talk = kept.talks.iter_mut().rev().find(|talk| talk.decision == decision);
         if let Some(talk) = talk {
-            (talk.said, talk.seq) = (Some(body), seq);
+            (talk.said, talk.seq) = (Some(Arc::new(body)), seq);
         }
     }
 
