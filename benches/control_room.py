@@ -5,7 +5,8 @@
 Method: the given binary plays a season and a run over the embedded bars to its end and stays (`run --stay`),
 so every panel is full. A headless Chromium (Debian's chromium and chromium-driver) on the same machine opens
 the page again and again; of each load the browser's own `first-paint` and `first-contentful-paint` are taken,
-and medians told. For the second figure ten readers do what ten visible pages do while nothing happens: each
+and medians told, beside those of a page of one word from the same process, opened in turns with it: what is
+beyond that is the page's own, the rest is the browser's and the machine's. For the second figure ten readers do what ten visible pages do while nothing happens: each
 holds the stream of events with its beats, and asks for one panel every five seconds; the processor time of
 the process (utime and stime of /proc) over half a minute is told as a share of one core, and beside it the
 same without any reader.
@@ -105,16 +106,18 @@ return {paint: at('first-paint'), content: at('first-contentful-paint'),
 """
 
 
-def paints(url: str, loads: int) -> list[dict]:
+def paints(urls: list[str], loads: int) -> list[list[dict]]:
+    """Of each address what the browser says of its loads."""
     browser = Browser()
-    found = []
+    found = [[] for _ in urls]
     try:
         for _ in range(loads + 1):
-            browser.open(url)
-            found.append(until("a paint", lambda: (lambda it: it if it["content"] else None)(browser.run(PAINTS)), 30))
+            for url, kept in zip(urls, found):
+                browser.open(url)
+                kept.append(until("a paint", lambda: (lambda it: it if it["content"] else None)(browser.run(PAINTS)), 30))
     finally:
         browser.end()
-    return found[1:]  # the first one starts the browser's own machinery
+    return [kept[1:] for kept in found]  # the first one starts the browser's own machinery
 
 
 def spent_s(pid: int) -> float:
@@ -170,11 +173,13 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         process, url = started(binary, pathlib.Path(home))
         try:
-            found = paints(url, args.loads)
-            middle = lambda name: statistics.median(it[name] for it in found)
+            word, found = paints([f"{url}/health/live", url], args.loads)
+            middle = lambda name, of=found: statistics.median(it[name] for it in of)
             worst = max(it["content"] for it in found)
+            bare = middle("content", word)
+            print(f"a page of one word     {bare:7.1f} ms   median of {len(word)} loads")
             print(f"first paint            {middle('paint'):7.1f} ms   median of {len(found)} loads")
-            print(f"first contentful paint {middle('content'):7.1f} ms   (slowest {worst:.1f})")
+            print(f"first contentful paint {middle('content'):7.1f} ms   (slowest {worst:.1f}; {middle('content') / bare:.2f} of one word's)")
             print(f"the page's first byte  {middle('answered'):7.1f} ms")
             print(f"weight                 {middle('bytes') / 1000:7.1f} kB")
             address = url.removeprefix("http://")

@@ -38,7 +38,7 @@ fn token(world: &World, store: &str) -> String {
 
 /// The text of a panel.
 fn panel(browser: &Browser, name: &str) -> String {
-    let text = browser.run(&format!("return document.getElementById('{name}').innerText"));
+    let text = browser.run(&format!("return document.getElementById('{name}').textContent"));
     text.as_str().unwrap_or_default().to_owned()
 }
 

@@ -72,7 +72,10 @@ const REASONS: &[(&str, &str)] = &[
     ("rand_chacha", "seeded randomness that is the same on every machine"),
     ("rand_distr", "distributions of the synthetic market"),
     ("redb", "the second store adapter"),
-    ("ring", "nonces of the system and signed webhooks; the TLS provider brings it anyway"),
+    (
+        "ring",
+        "nonces of the system, signed webhooks and the hash of the page's style; the TLS provider brings it anyway",
+    ),
     ("rust_decimal", "decimal text into fixed point"),
     ("rustls", "the TLS provider of reqwest"),
     (

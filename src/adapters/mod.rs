@@ -10,6 +10,7 @@ pub mod clock;
 pub mod context_redb;
 pub mod context_sled;
 pub mod control_http;
+pub mod csp_hash;
 pub mod heartbeat;
 pub mod journal_files;
 pub mod lock;

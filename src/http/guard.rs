@@ -3,6 +3,7 @@
 //! The guard goes by the method and not by the route: what is not a read takes the token, so that a
 //! command that somebody adds is guarded before he thinks of it.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -10,14 +11,21 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::Shared;
 use super::refusal::Reason;
+use super::{Shared, page};
 
 /// How long a request may take until its answer begins, its body and its command among it.
 const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
-/// What a browser may do on our pages: load our own style and script, and talk to us.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// What a browser may do on our pages: use the style that stands in them and our own script, and talk to us.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src {}; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        page::style_source()
+    );
+    // It is all printable; were it not, nothing at all would be allowed.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
 
 /// Commands need the token and no page of another site behind them; beyond loopback reading needs the
 /// token too. Whether the process lives anybody may ask.
@@ -70,7 +78,7 @@ pub(super) async fn host(State(shared): State<Shared>, request: Request, next: N
 pub(super) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -56,7 +56,6 @@ fn pages() -> Router<Shared> {
         .route("/panels", get(page::some))
         .route("/rounds/{id}", get(page::round))
         .route("/agents/{name}", get(page::agent))
-        .route("/assets/app.css", get(page::style))
         .route("/assets/app.js", get(page::script))
 }
 

@@ -1,5 +1,7 @@
 //! A page in front of a thousand events a second.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -179,6 +181,49 @@ fn a_thousand_events_a_second_do_not_freeze_the_page() {
     assert_eq!(served.hub.after(0).len(), KEPT_MAX, "what the bus keeps");
     let after = elements().expect("a number");
     assert!((after - before).abs() < 200.0, "{before} elements became {after}");
+}
+
+/// Goal: what a page has heard of it also shows, although one drawing of a panel serves everybody for a
+/// quarter of a second and may be older than the event.
+/// Method: somebody else has the panel drawn all the time, so that the page mostly gets an old drawing;
+/// after each event nothing happens that would make the page ask once more.
+#[test]
+fn an_event_is_shown_however_often_others_look() {
+    if let Some(why) = missing() {
+        println!("skipped: {why}");
+        return;
+    }
+    let served = served();
+    let browser = Browser::start(1280, 720);
+    browser.open(&served.address);
+    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    let others = others(&served);
+    for nth in 1..=12 {
+        let closed = event(nth * 10);
+        let wanted = decision(&closed);
+        served.hub.publish(closed);
+        let first = format!("document.querySelector('.round > a')?.textContent === '{wanted}'");
+        browser.wait("the round that was heard of", &first);
+    }
+    served.is_open.store(true, Ordering::SeqCst);
+    others.join().expect("others");
+}
+
+/// Looks at the rounds again and again until the process is open.
+fn others(served: &Served) -> std::thread::JoinHandle<()> {
+    let address = served.address.trim_start_matches("http://").to_owned();
+    let over = Arc::clone(&served.is_open);
+    std::thread::spawn(move || {
+        while !over.load(Ordering::SeqCst) {
+            let mut stream = TcpStream::connect(&address).expect("a connection");
+            let asked = format!(
+                "GET /panels?names=rounds HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+            );
+            stream.write_all(asked.as_bytes()).expect("it is asked");
+            stream.read_to_end(&mut Vec::new()).expect("it answers");
+            wait_for(Duration::from_millis(50));
+        }
+    })
 }
 
 fn decision(event: &Event) -> String {

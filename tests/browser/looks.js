@@ -1,5 +1,7 @@
 // What a page must hold for everybody: names for what can be used, ids once, contrast, no scrolling sideways.
 const said = [];
+// What is below the fold is looked at like the rest.
+for (const it of document.querySelectorAll("section")) it.style.contentVisibility = "visible";
 const ids = [...document.querySelectorAll("[id]")].map((it) => it.id);
 for (const id of ids.filter((it, nth) => ids.indexOf(it) !== nth)) said.push(`the id ${id} twice`);
 const name = (it) =>

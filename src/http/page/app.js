@@ -11,6 +11,7 @@ for (const it of document.querySelectorAll("section[data-on]"))
   for (const name of it.dataset.on.split(" ").filter(Boolean))
     interested.set(name, [...(interested.get(name) ?? []), it.dataset.panel]);
 
+const due = new Map(); // panel -> the last event that concerns it
 let dirty = new Set(), asking = false, heard = Date.now(), down = false, token = "", source, picked = "all";
 
 // --- what is shown -------------------------------------------------------------------------------
@@ -36,6 +37,8 @@ function replace(fresh) {
   if (!old) return;
   const open = new Set([...old.querySelectorAll("details[open][data-key]")].map((it) => it.dataset.key));
   settle(old, fresh);
+  // The server shows a drawing to everybody for a quarter of a second: it may be older than what was heard.
+  if (Number(fresh.dataset.knows) < (due.get(fresh.id) ?? 0)) dirty.add(fresh.id);
   for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;
   sift();
 }
@@ -64,6 +67,7 @@ function alive() {
   down = false;
   $("stale").hidden = true;
   $("link").textContent = "connected";
+  due.clear(); // the next process may count anew
   panels.forEach((it) => dirty.add(it)); // nothing that happened meanwhile may be missing
 }
 
@@ -89,9 +93,12 @@ function connect() {
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
   };
   for (const name of new Set([...steps, ...interested.keys(), "beat", "gap"]))
-    source.addEventListener(name, () => {
+    source.addEventListener(name, (event) => {
       alive();
-      (name === "gap" ? panels : interested.get(name) ?? []).forEach((it) => dirty.add(it));
+      for (const it of name === "gap" ? panels : interested.get(name) ?? []) {
+        dirty.add(it);
+        due.set(it, Number(event.lastEventId));
+      }
     });
 }
 

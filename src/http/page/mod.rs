@@ -9,11 +9,13 @@ mod agent;
 mod cache;
 mod panels;
 mod shell;
+mod style;
 mod told;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
+use futures_util::future::join_all;
 use serde::Deserialize;
 
 use super::Shared;
@@ -21,18 +23,15 @@ use super::desk::View;
 
 pub use cache::Panels;
 use panels::Panel;
+pub(super) use style::source as style_source;
 
-/// The page's style sheet.
-const STYLE: &str = include_str!("app.css");
 /// The page's one script.
 const SCRIPT: &str = include_str!("app.js");
 
 /// The whole page.
 pub(super) async fn whole(State(shared): State<Shared>) -> Response {
-    let mut drawn = Vec::new();
-    for panel in Panel::ALL {
-        drawn.push(shared.panels.drawn(panel, &shared).await);
-    }
+    // What one panel waits for, the next one need not.
+    let drawn = join_all(Panel::ALL.map(|panel| shared.panels.drawn(panel, &shared))).await;
     let status = shared.desk.view(View::Status).await.unwrap_or_default();
     Html(shell::page(&status, &drawn).into_string()).into_response()
 }
@@ -81,16 +80,9 @@ pub(super) async fn agent(State(shared): State<Shared>, Path(name): Path<String>
     Html(shell::beside(&status, &name, &inside).into_string()).into_response()
 }
 
-pub(super) async fn style() -> Response {
-    asset("text/css; charset=utf-8", STYLE)
-}
-
 pub(super) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", SCRIPT)
-}
-
-fn asset(kind: &'static str, text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
 }
 
 #[cfg(test)]

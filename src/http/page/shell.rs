@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use super::panels::Panel;
+use super::style;
 use super::told::{rows, text};
 
 /// The whole page around its panels.
@@ -117,7 +118,7 @@ fn document(title: &str, money: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
                 link rel="icon" href="data:,";
-                link rel="stylesheet" href="/assets/app.css";
+                (style::sheet())
             }
             body class=(money) { (body) }
         }

@@ -3,6 +3,7 @@
 use conclave_domain::record::Step;
 use serde_json::{Value, json};
 
+use super::style::STYLE;
 use super::*;
 
 #[test]

@@ -113,6 +113,8 @@ impl Panel {
 
     /// Its markup as it is now.
     pub(in crate::http) async fn draw(self, shared: &Shared) -> String {
+        // Looked at first: what happens while it is drawn may be in it, and is not promised to be.
+        let knows = shared.hub.newest().unwrap_or_default();
         let inside = match self.inside(shared).await {
             Ok(markup) => markup,
             Err(refusal) => html! { p.empty { (refusal) } },
@@ -120,7 +122,7 @@ impl Panel {
         let title = format!("{}-title", self.name());
         let drawn = html! {
             section id=(self.name()) class=(self.class()) data-panel=(self.name()) data-on=(self.on())
-                aria-labelledby=(title) {
+                data-knows=(knows) aria-labelledby=(title) {
                 h2 id=(title) { (self.title()) }
                 (inside)
             }
