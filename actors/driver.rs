@@ -5,6 +5,9 @@
 //!
 //! Work moves in chunks, decisions do not: the account is advanced exactly to the slice of a signal
 //! before that signal is decided.
+//!
+//! What is done behind a slice is one span, `bar`: the root of everything that it led to. A slice that
+//! asks nothing of anybody has none.
 
 use std::future::Future;
 use std::ops::Range;
@@ -14,6 +17,9 @@ use conclave_domain::market::tape::{Chunk, Tape};
 use conclave_domain::policy::caller::Look;
 use conclave_domain::time::Time;
 use conclave_domain::watch::{Pulse, Raised, Seen};
+use tracing::{Instrument as _, Span};
+
+use crate::spans;
 
 /// Where slices come from: the tape, or something around it.
 pub trait Feed: Send {
@@ -122,20 +128,26 @@ async fn play_chunk<S: Stations>(chunk: Arc<Chunk>, stations: &mut S) -> Result<
         let Advanced { through, events } = stations.advance(&played, next..until).await?;
         // A station that does not move would never end.
         next = through.max(next + 1);
-        for event in events {
-            stations.attend(event).await?;
-        }
-        while let Some(signal) = raised.next_if(|signal| signal.slice < next) {
-            stations.decide(signal).await?;
-        }
-        while let Some(look) = looks.next_if(|look| look.slice < next) {
-            stations.consider(look).await?;
-        }
-        while let Some(slice) = reviews.next_if(|slice| *slice < next) {
-            if let Some(tick) = played.chunk.slice(slice).first() {
-                stations.review(tick.bar.close_time).await?;
+        let is_quiet = events.is_empty() && first.is_none_or(|slice| next <= slice);
+        let span = if is_quiet { Span::none() } else { spans::bar(&played.chunk, next - 1) };
+        let settling = async {
+            for event in events {
+                stations.attend(event).await?;
             }
-        }
+            while let Some(signal) = raised.next_if(|signal| signal.slice < next) {
+                stations.decide(signal).await?;
+            }
+            while let Some(look) = looks.next_if(|look| look.slice < next) {
+                stations.consider(look).await?;
+            }
+            while let Some(slice) = reviews.next_if(|slice| *slice < next) {
+                if let Some(tick) = played.chunk.slice(slice).first() {
+                    stations.review(tick.bar.close_time).await?;
+                }
+            }
+            Ok(())
+        };
+        settling.instrument(span).await?;
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ pub mod score;
 pub mod selection;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod spans;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod trading;

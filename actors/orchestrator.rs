@@ -20,7 +20,6 @@ use conclave_domain::brief::trading::TradingBrief;
 use conclave_domain::context::BookKind;
 use conclave_domain::limits::Limits;
 use conclave_domain::market::symbol::Symbol;
-use conclave_domain::order::DecisionId;
 use conclave_domain::policy::caller::Look;
 use conclave_domain::role::Team;
 use conclave_domain::tally::Settle;
@@ -28,7 +27,7 @@ use conclave_domain::watch::Raised;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::approvals::ApprovalsHandle;
 use crate::audit::AuditHandle;
@@ -44,6 +43,7 @@ use crate::runtime::shell::AgentHandle;
 use crate::runtime::supervision::ChildSpec;
 use crate::safety::SafetyHandle;
 use crate::score::Score;
+use crate::spans;
 use crate::universe::Rolls;
 
 /// What the orchestrator takes.
@@ -53,6 +53,8 @@ pub enum OrchestratorMsg {
     Decide {
         /// The signal.
         raised: Box<Raised>,
+        /// The decision, within whatever asked for it.
+        span: Span,
         /// Who waits.
         reply: oneshot::Sender<Result<(), DecideError>>,
     },
@@ -60,6 +62,8 @@ pub enum OrchestratorMsg {
     Consider {
         /// What it is shown.
         look: Box<Look>,
+        /// The decision, within whatever asked for it.
+        span: Span,
         /// Who waits.
         reply: oneshot::Sender<Result<(), DecideError>>,
     },
@@ -69,6 +73,8 @@ pub enum OrchestratorMsg {
         book: BookKind,
         /// The event.
         event: Attend,
+        /// The decision, within whatever asked for it.
+        span: Span,
         /// Who waits.
         reply: oneshot::Sender<Result<(), DecideError>>,
     },
@@ -142,8 +148,9 @@ impl OrchestratorHandle {
     /// # Errors
     /// When the run cannot go on.
     pub async fn decide(&self, raised: Raised) -> Result<(), DecideError> {
+        let span = spans::decision(&raised.signal.symbol, raised.signal.at, "entry");
         let raised = Box::new(raised);
-        self.ask(|reply| OrchestratorMsg::Decide { raised, reply }).await
+        self.ask(|reply| OrchestratorMsg::Decide { raised, span, reply }).await
     }
 
     /// Asks a policy about a bar; returns when every effect of what it says is booked.
@@ -151,8 +158,9 @@ impl OrchestratorHandle {
     /// # Errors
     /// When the run cannot go on.
     pub async fn consider(&self, look: Look) -> Result<(), DecideError> {
+        let span = spans::decision(&look.symbol, look.bar.close_time, "entry");
         let look = Box::new(look);
-        self.ask(|reply| OrchestratorMsg::Consider { look, reply }).await
+        self.ask(|reply| OrchestratorMsg::Consider { look, span, reply }).await
     }
 
     /// Attends to an event; returns when every effect of it is booked.
@@ -160,7 +168,11 @@ impl OrchestratorHandle {
     /// # Errors
     /// When the run cannot go on.
     pub async fn attend(&self, book: BookKind, event: Attend) -> Result<(), DecideError> {
-        self.ask(|reply| OrchestratorMsg::Attend { book, event, reply }).await
+        let span = match &event {
+            Attend::Position(event) => spans::decision(&event.symbol, event.at, "position"),
+            Attend::Halt { .. } => Span::current(),
+        };
+        self.ask(|reply| OrchestratorMsg::Attend { book, event, span, reply }).await
     }
 
     async fn ask(
@@ -220,16 +232,15 @@ impl Actor for Orchestrator {
             OrchestratorMsg::Ended(symbol) => {
                 state.deciding.remove(&symbol);
             }
-            OrchestratorMsg::Attend { book, event, reply } => {
-                state.work.spawn(async move {
+            OrchestratorMsg::Attend { book, event, span, reply } => {
+                let attending = async move {
                     let _ = reply.send(office.attend(book, event).await);
-                });
+                };
+                state.work.spawn(attending.instrument(span));
             }
-            OrchestratorMsg::Consider { look, reply } => {
+            OrchestratorMsg::Consider { look, span, reply } => {
                 let symbol = look.symbol.clone();
                 let is_first = state.deciding.insert(symbol.clone());
-                let id = DecisionId::new(&symbol, look.bar.close_time, "entry");
-                let span = tracing::info_span!("decision", %id);
                 let considering = async move {
                     // One word at a time: a policy that is being decided on is not asked again.
                     let done = if is_first { office.consider(*look).await } else { Ok(()) };
@@ -240,11 +251,9 @@ impl Actor for Orchestrator {
                 };
                 state.work.spawn(considering.instrument(span));
             }
-            OrchestratorMsg::Decide { raised, reply } => {
+            OrchestratorMsg::Decide { raised, span, reply } => {
                 let symbol = raised.signal.symbol.clone();
                 let is_first = state.deciding.insert(symbol.clone());
-                let id = DecisionId::new(&symbol, raised.signal.at, "entry");
-                let span = tracing::info_span!("decision", %id);
                 let deciding = async move {
                     let decided = if is_first {
                         office.decide(*raised).await

@@ -224,6 +224,12 @@ pub const METRICS: &[Metric] = &[
         "How long rounds of consensus took.",
     ),
     metric(
+        "conclave_spans_total",
+        Kind::Counter,
+        &["outcome"],
+        "Spans of decisions for a collector by what became of them: exported, failed, dropped.",
+    ),
+    metric(
         "conclave_stream_conflated_total",
         Kind::Counter,
         &[],

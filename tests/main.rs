@@ -21,6 +21,7 @@ mod leaks;
 mod lookahead;
 mod morning;
 mod operations;
+mod otlp;
 mod peers;
 mod policy;
 mod provider;

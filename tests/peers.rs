@@ -11,6 +11,8 @@ mod noise;
 mod postgres;
 mod runs;
 mod telegram;
+#[cfg(feature = "otlp-tests")]
+mod traces;
 mod weights;
 
 use std::path::Path;

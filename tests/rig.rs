@@ -122,7 +122,9 @@ impl World {
 
     fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
         let ours = std::env::vars_os().map(|(name, _)| name);
-        for name in ours.filter(|name| name.to_string_lossy().starts_with("CONCLAVE")) {
+        // Those of OpenTelemetry too: whoever tests may send spans of their own somewhere.
+        let is_ours = |name: &str| name.starts_with("CONCLAVE") || name.starts_with("OTEL_");
+        for name in ours.filter(|name| is_ours(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         let crashes_max = self.crashes_max.get().to_string();

@@ -48,6 +48,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("gemm", &["trainer/kernel.rs"]),
     ("tokio_postgres", &["src/adapters/arena_store/postgres"]),
     ("tokio_rustls", &["src/adapters/arena_store/postgres"]),
+    ("opentelemetry", &["src/adapters/otlp"]),
+    ("opentelemetry_otlp", &["src/adapters/otlp"]),
+    ("opentelemetry_sdk", &["src/adapters/otlp"]),
+    ("tracing_opentelemetry", &["src/adapters/otlp"]),
     ("rustls_native_certs", &["src/adapters/arena_store/postgres"]),
 ];
 
@@ -67,8 +71,13 @@ const REASONS: &[(&str, &str)] = &[
     ("mimalloc", "an allocator for threads that free what others allocated"),
     ("maud", "HTML that escapes what it shows"),
     ("metrics-exporter-prometheus", "/metrics"),
+    ("opentelemetry", "spans for a collector, behind the feature `otlp`"),
+    ("opentelemetry-otlp", "their form and their way, behind the same feature"),
+    ("opentelemetry-proto", "what a collector reads, in the tests of that feature"),
+    ("opentelemetry_sdk", "the tracer, behind the same feature"),
     ("plotters", "charts as SVG"),
     ("proptest", "properties in tests"),
+    ("prost", "protobuf, in the tests of that feature; the exporter brings it anyway"),
     ("rand_chacha", "seeded randomness that is the same on every machine"),
     ("rand_distr", "distributions of the synthetic market"),
     ("redb", "the second store adapter"),
@@ -94,6 +103,7 @@ const REASONS: &[(&str, &str)] = &[
     ("tokio-tungstenite", "the streams of a broker; the same that axum speaks them with"),
     ("toml", "the configuration file"),
     ("tower", "asks the router of the API in tests, without a socket"),
+    ("tracing-opentelemetry", "our spans as its spans, behind the same feature"),
     ("tracing-subscriber", "logs to stderr"),
     (
         "unicode-normalization",

@@ -23,6 +23,7 @@ use conclave_domain::time::Time;
 use conclave_domain::watch::Raised;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 use super::{Account, BrokerMsg, OutsideMsg, Reconciliation};
 use crate::driver::{Advanced, Played};
@@ -30,6 +31,7 @@ use crate::inline::Attend;
 use crate::market::Gone;
 use crate::runtime::ports::StoreError;
 use crate::runtime::refs::StableRef;
+use crate::spans;
 
 /// Orders that a view shows; the audit has them all.
 const ORDERS_SHOWN: usize = 100;
@@ -284,8 +286,14 @@ impl BrokerHandle {
         cleared: Cleared<OrderIntent>,
         decided: Vec<Record>,
     ) -> Result<Result<(), Code>, BrokerError> {
+        let span = spans::order(cleared.item());
         let cleared = Box::new(cleared);
-        Ok(self.ask(|reply| BrokerMsg::Submit { book, cleared, decided, reply }).await??)
+        let asking = self.ask(|reply| BrokerMsg::Submit { book, cleared, decided, reply });
+        let sent = asking.instrument(span.clone()).await??;
+        if let Err(code) = sent {
+            span.record("code", code.as_str());
+        }
+        Ok(sent)
     }
 
     /// Closes positions: one symbol's or all, of one book or all.

@@ -31,6 +31,7 @@ use conclave_domain::tally::{Acted, Event, RoundReport, Settle, Tally, TallySpec
 use ractor::ActorId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::runtime::agent::ConsultError;
 use crate::runtime::brain::Spent;
@@ -40,6 +41,7 @@ use crate::runtime::shell::{
     AgentHandle, Answer, Cancel, Consult, Heard, Hold, Lease, Reply, WENT_AWAY,
 };
 use crate::safety::SafetyHandle;
+use crate::spans;
 
 mod measure;
 pub(crate) mod noted;
@@ -121,6 +123,16 @@ pub enum RoundError {
 /// # Errors
 /// When a watchdog found that the round did not close; a deadline is no error.
 pub async fn open_round<B: Send + Sync + 'static>(
+    request: RoundRequest<B>,
+    safety: &SafetyHandle,
+) -> Result<Round, RoundError> {
+    let span = spans::round(&request);
+    let round = collect(request, safety).instrument(span.clone()).await;
+    spans::closed(&span, &round);
+    round
+}
+
+async fn collect<B: Send + Sync + 'static>(
     request: RoundRequest<B>,
     safety: &SafetyHandle,
 ) -> Result<Round, RoundError> {
@@ -343,6 +355,7 @@ impl<'a, B: Send + Sync + 'static> Collector<'a, B> {
             lease: leased.map(|(lease, _)| Arc::clone(lease)),
             refused,
             cancel: self.cancel.clone(),
+            span: spans::consultation(agent.role.name),
             reply: Reply::new(seat, self.mouth.clone()),
         };
         match agent.mailbox.try_send(consult) {

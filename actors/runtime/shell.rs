@@ -28,6 +28,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::agent::{ConsultError, Entry};
 use super::brain::{Ask, Brain, Spent, Thought};
@@ -36,6 +37,7 @@ use super::faults::{Fault, FaultPlan};
 use super::refs::{BoundedRef, Mail, Permits, Slot, stable};
 use super::supervision::ChildSpec;
 use crate::safety::SafetyHandle;
+use crate::spans;
 
 /// Consultations that one agent may have in flight, unless configured otherwise.
 pub const PERMITS: usize = 128;
@@ -210,6 +212,8 @@ pub struct Consult<B> {
     /// Why it has none, where it is asked all the same.
     pub(crate) refused: Option<Code>,
     pub(crate) cancel: Cancel,
+    /// What is told of it: it goes with the message, because the work is a task of the agent's own.
+    pub(crate) span: Span,
     pub(crate) reply: Reply,
 }
 
@@ -329,6 +333,7 @@ impl<B: fmt::Debug + Send + Sync + 'static> Actor for AgentActor<B> {
             note_panic(state.spec.entry.role.name, done);
         }
         if consult.cancel.is_cancelled() {
+            spans::not_awaited(&consult.span);
             return Ok(());
         }
         consult.reply.taken = true;
@@ -348,7 +353,8 @@ impl<B: fmt::Debug + Send + Sync + 'static> Actor for AgentActor<B> {
             #[expect(clippy::panic, reason = "a fault that was asked for")]
             Some(Fault::Panic) => panic!("a planned panic"),
             fault => {
-                state.work.spawn(work(spec.clone(), consult, slot, fault));
+                let span = consult.span.clone();
+                state.work.spawn(work(spec.clone(), consult, slot, fault).instrument(span));
             }
         }
         Ok(())
@@ -386,7 +392,8 @@ async fn work<B: Send + Sync + 'static>(
     fault: Option<Fault>,
 ) {
     let started_at = Instant::now();
-    let Consult { brief, decision, round, spent, lease, refused, mut cancel, reply } = consult;
+    let Consult { brief, decision, round, spent, lease, refused, mut cancel, span, reply } =
+        consult;
     let ask = Ask {
         entry: spec.entry,
         brief: Arc::clone(&brief),
@@ -406,7 +413,10 @@ async fn work<B: Send + Sync + 'static>(
     let thought = tokio::select! {
         biased;
         thought = thinking => thought,
-        () = cancel.cancelled() => return,
+        () = cancel.cancelled() => {
+            spans::not_awaited(&span);
+            return;
+        }
     };
     let mut answer = answer(&spec, thought, &spent, |raw| read(&spec, raw, &brief, fault, round));
     note_forbidden(answer.agent, &answer.outcome);
@@ -416,6 +426,7 @@ async fn work<B: Send + Sync + 'static>(
     // Both come back before the round hears the answer, so that its next question finds them there.
     drop((lease, slot));
     answer.latency = started_at.elapsed();
+    spans::answered(&span, &answer);
     if fault == Some(Fault::Twice) {
         let why = "a second answer, on request".to_owned();
         let outcome = Err(ConsultError::Brain { why });

@@ -17,6 +17,8 @@ pub mod lock;
 pub mod model_http;
 pub mod notify;
 pub mod openai_http;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod paper_days;
 pub(crate) mod policy_file;
 pub mod prices_file;

@@ -3,9 +3,13 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry, reload};
 
 use super::error::{CliError, ExitCode};
+#[cfg(feature = "otlp")]
+use crate::adapters::otlp;
 
 /// What is logged where nobody says anything else.
 const DEFAULT: &str = "warn";
@@ -34,12 +38,13 @@ pub fn start(filter: Option<&str>) -> Result<(), CliError> {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         tracing::error!(place, "panic: {what}");
     }));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(|| Quiet)
-        .with_ansi(colour)
-        .with_filter_reloading();
-    let handle = subscriber.reload_handle();
+    let (reloaded, handle) = reload::Layer::new(parsed);
+    let lines = fmt::layer().with_writer(|| Quiet).with_ansi(colour).with_filter(reloaded);
+    let subscriber = registry();
+    // First, so that what it takes does not hang on what is logged.
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(otlp::Spans.with_filter(otlp::Ours));
+    let subscriber = subscriber.with(lines);
     let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
     // A second call in one process (tests) keeps the first subscriber.
     if subscriber.try_init().is_ok() {

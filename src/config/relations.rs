@@ -110,6 +110,12 @@ fn of_the_rest(config: &Config) -> Vec<Relation> {
             bound: "below `strategy.slow`",
         },
         Relation {
+            holds: cfg!(feature = "otlp") || config.telemetry.otlp.is_empty(),
+            keys: &["telemetry.otlp"],
+            bound: "empty, because this binary exports no spans: build one that does, with \
+                    `cargo build --release --features otlp`",
+        },
+        Relation {
             holds: budgets.usd_per_call <= budgets.usd_per_run,
             keys: &["budgets.usd_per_call", "budgets.usd_per_run"],
             bound: "at most `budgets.usd_per_run`",

@@ -277,6 +277,11 @@ pub(super) fn service(all: &mut Vec<Key>) {
         word("log.level", &["error", "warn", "info", "debug", "trace"], |c, v| {
             v.clone_into(&mut c.log.level);
         }),
+        key("telemetry.otlp", Kind::Text, |config, setting| {
+            if let Setting::Text(text) = setting {
+                text.clone_into(&mut config.telemetry.otlp);
+            }
+        }),
         duration("supervision.drain_max", SECOND..=10 * SECOND, |c| &mut c.supervision.drain_max),
         duration("supervision.heartbeat", 100..=60 * SECOND, |c| &mut c.supervision.heartbeat),
         integer("supervision.unclean_starts_max", 1..=1_000, "starts", |c| {

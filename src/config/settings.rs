@@ -55,6 +55,9 @@ pub struct Config {
     pub http: HttpSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// Where spans go. Of no weight for what is decided, and so no part of a configuration's hash.
+    #[serde(skip_serializing)]
+    pub telemetry: TelemetrySettings,
     /// How the process is stopped, felt and kept from crashing for ever.
     pub supervision: SupervisionSettings,
     /// Each agent's switch, tier, brain and permits.
@@ -175,6 +178,13 @@ pub struct LogSettings {
     pub level: String,
 }
 
+/// Where spans go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TelemetrySettings {
+    /// The address of a collector of OpenTelemetry before `/v1/traces`; empty for none.
+    pub otlp: String,
+}
+
 /// How the process is stopped, felt and kept from crashing for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SupervisionSettings {
@@ -263,6 +273,7 @@ impl Default for Config {
                 requests_per_second: 100,
             },
             log: LogSettings { level: "warn".to_owned() },
+            telemetry: TelemetrySettings { otlp: String::new() },
             supervision: SupervisionSettings {
                 drain_max: Duration::from_secs(10),
                 heartbeat: Duration::from_secs(1),

@@ -37,6 +37,8 @@ mod starts;
 mod stopping;
 mod stream;
 mod team;
+#[cfg(feature = "otlp")]
+mod traces;
 pub(crate) mod track;
 pub mod train;
 mod universe;
@@ -84,9 +86,9 @@ pub fn run(
         Some((dir, true)) => prepare::again(args, config, &dir)?,
         _ => prepare::prepare(args, config)?,
     };
-    // Where the command line has named a filter, that one counts.
-    let _ = logging::configure(&prepared.config.log.level);
-    prepared.of_its_policy.iter().for_each(|note| tracing::warn!("{note}"));
+    log(&prepared);
+    #[cfg(feature = "otlp")]
+    let _traces = traces::begin(&prepared.config)?;
     let metrics = catalogue::install()
         .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
     let runtime = runtime()?;
@@ -133,6 +135,13 @@ pub fn run(
     }
     rehearsal::end(args, &prepared, (&report, &dir, *stopped.borrow()), format, out)?;
     minds::answered(&prepared)
+}
+
+/// Logs as it is configured from now on, first of all what is to be known of a policy.
+fn log(prepared: &Prepared) {
+    // Where the command line has named a filter, that one counts.
+    let _ = logging::configure(&prepared.config.log.level);
+    prepared.of_its_policy.iter().for_each(|note| tracing::warn!("{note}"));
 }
 
 /// The one thread that a run lives on.

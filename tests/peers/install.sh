@@ -4,7 +4,7 @@
 # types say what they take, and telegram-test-api (7 MB), which plays the Bot API; for our exchange the
 # broker's own client, alpaca-py, and Prism (90 MB) with the broker's own specifications; for checkpoints
 # safetensors and numpy (50 MB); for our API's description openapi-spec-validator, and schemathesis, which asks
-# a process by it (110 MB). Nothing outside the folder changes.
+# a process by it (110 MB); for our spans OpenTelemetry's own definitions for Python (2 MB). Nothing outside the folder changes.
 # Prints one line per peer: `ready: NAME` or `skipped: NAME: why`; a second run finds what is there.
 #
 # usage: install.sh FOLDER
@@ -22,6 +22,7 @@ safetensors=0.8.0
 prism=5.16.0
 schemathesis=4.32.5
 openapi_spec_validator=0.9.0
+opentelemetry_proto=1.45.2
 alpaca_specs=2.4.0
 mkdir -p "$folder"
 cd "$folder"
@@ -62,6 +63,8 @@ openapi() {
         "openapi-spec-validator==$openapi_spec_validator"
 }
 
+traces() { wheels "traces-$opentelemetry_proto" "opentelemetry-proto==$opentelemetry_proto"; }
+
 # The proxy, and the specifications out of a wheel of which nothing is run.
 prism() {
     command -v node >/dev/null && command -v npm >/dev/null || { echo "no node and npm"; return 1; }
@@ -75,6 +78,6 @@ prism() {
     touch "prism-$prism"
 }
 
-for peer in aimock llama types telegram alpaca_py safetensors prism openapi; do
+for peer in aimock llama types telegram alpaca_py safetensors prism openapi traces; do
     if why=$("$peer"); then echo "ready: $peer"; else echo "skipped: $peer: $why"; fi
 done

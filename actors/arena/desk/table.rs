@@ -21,6 +21,7 @@ use conclave_domain::tally::Miss;
 use ractor::ActorId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::answer::answer_of;
 use super::roster::entry;
@@ -205,6 +206,7 @@ impl Table {
             lease: asked.leave.lease.clone(),
             refused: asked.leave.refused,
             cancel: self.cancel.clone(),
+            span: Span::none(),
             reply: Reply::new(place, self.mouth.clone()),
         };
         match role.mailbox.try_send(consult) {

@@ -189,6 +189,8 @@ pub fn run(
         None => Ready::new(&args.size, args.seed, config)?,
     };
     let _ = logging::configure(&ready.loaded.config.log.level);
+    #[cfg(feature = "otlp")]
+    let _traces = super::traces::begin(&ready.loaded.config)?;
     let trainers = ready.trainers()?;
     let folds = LocalTrainers::folds(&ready.bars, ready.terms(), args.folds)?;
     let approver = person::at_the_terminal(args.mode, args.port.is_some())?;
