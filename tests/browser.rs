@@ -166,38 +166,54 @@ fn a_halt_goes_through_however_many_pages_are_open() {
     running.kill();
 }
 
-/// Goal: what waits for a person is answered on the page, by a button and by a key, and the run does what
-/// was said.
+/// Goal: what waits for a person is answered on the page, by a button and by a key, with what it needs to
+/// be judged beside it; and the run does what was said: the order of a yes leaves, that of a no does not.
 #[test]
 fn what_waits_is_approved_by_a_button_and_denied_by_a_key() {
     or_skip!();
     let world = World::new();
     world.config("[approvals]\nexpiry = \"1d\"\n");
-    let args = ["--out", "r", "--mode", "supervised", "--pace", "700ms", "--config", "c.toml"];
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "1200ms", "--config", "c.toml"];
     let mut running = world.start("r", &args);
     let browser = Browser::start(1280, 720);
     browser.open(&address(&world, "r"));
     browser.enter("#token", &token(&world, "r"));
-    let answered = |how: &str| {
-        world.steps("r", "approval.answered").iter().any(|it| it["body"].to_string().contains(how))
+    let answered = |how: &str| -> Vec<String> {
+        let answers = world.steps("r", "approval.answered");
+        let such = answers.iter().filter(|it| it["body"].to_string().contains(how));
+        such.map(|it| it["decision"].as_str().expect("a decision").to_owned()).collect()
     };
+    let sent = |decision: &str| {
+        world.steps("r", "order.submitted").iter().any(|it| it["decision"] == *decision)
+    };
+    let item = "document.querySelector('#approvals [data-id]')";
+    browser
+        .wait("how long there is", &format!("{item}?.querySelector('[data-until]').textContent"));
+    let said = format!("{item}?.querySelector('details')?.textContent");
+    let said = browser.wait("what the agents said of it", &said);
+    assert!(said.as_str().is_some_and(|it| it.contains("position sizer")), "{said}");
     // On a busy machine an answer may come too late; then the next one.
-    running.wait("an approval", |_| {
-        browser.run(
-            "const it = document.querySelector('#approvals [data-id]'); if (!it) return 0; \
-             it.querySelector('input').value = 'from the page'; \
-             it.querySelector('[data-answer=approve]').click(); return 1",
-        );
-        answered("approved")
+    running.wait("an approval whose order left", |_| {
+        browser.run(&format!(
+            "const it = {item}; if (!it) return 0; it.querySelector('input').value = 'from the page'; \
+             it.querySelector('[data-answer=approve]').click(); return 1"
+        ));
+        answered("approved").iter().any(|decision| sent(decision))
     });
+    let noted = world.steps("r", "approval.answered");
+    assert!(noted.iter().any(|it| it["body"].to_string().contains("from the page")), "{noted:?}");
     browser.picture("approvals");
     running.wait("a denial", |_| {
-        browser.run(
-            "const it = document.querySelector('#approvals [data-id]'); if (!it) return 0; it.focus(); \
-             it.dispatchEvent(new KeyboardEvent('keydown', {key: 'd', bubbles: true})); return 1",
-        );
-        answered("denied")
+        let has_focus = browser.run(&format!("const it = {item}; it?.focus(); return Boolean(it)"));
+        if has_focus == json!(true) {
+            browser.press("d");
+        }
+        !answered("denied").is_empty()
     });
+    let then = running.market_time();
+    running.wait("the run to go on", |running| running.market_time() != then);
+    let denied = answered("denied");
+    assert!(denied.iter().all(|decision| !sent(decision)), "an order of {denied:?} left");
     running.kill();
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use conclave_domain::away::{Doubt, Report};
+use conclave_domain::book::Position;
 use conclave_domain::brief::trading::{TradingBrief, TradingState};
 use conclave_domain::clearance::Cleared;
 use conclave_domain::code::Code;
@@ -55,6 +56,8 @@ pub struct PositionView {
     pub value: Money,
     /// Profit at the last price.
     pub unrealised: Option<Money>,
+    /// Where its stop stands.
+    pub stop: Option<Price>,
     /// Since when.
     pub opened_at: Time,
 }
@@ -82,6 +85,10 @@ pub struct OrderView {
     pub filled: Qty,
     /// When it was made.
     pub at: Time,
+    /// When the last of it was filled.
+    pub filled_at: Option<Time>,
+    /// At which mean price.
+    pub filled_price: Option<Price>,
 }
 
 /// The accounts as they are shown; published after every change and every chunk.
@@ -97,6 +104,8 @@ pub struct AccountView {
     pub exposure: Ratio,
     /// Its fall from the peak, fraction.
     pub drawdown: Ratio,
+    /// What it would lose from here if every stop filled at its price, fraction of equity.
+    pub open_risk: Ratio,
     /// Profit or loss of the present session, fraction.
     pub daily_pnl_pct: Ratio,
     /// Trades that are over.
@@ -118,6 +127,7 @@ impl AccountView {
             view.cash = ledger.cash();
             view.exposure = ledger.exposure().unwrap_or_default();
             view.drawdown = ledger.drawdown();
+            view.open_risk = open_risk(account, view.equity);
             view.daily_pnl_pct = custody.daily_pnl_pct();
             view.trades += ledger.closed();
             view.positions.extend(ledger.positions().iter().map(|(symbol, position)| {
@@ -130,6 +140,7 @@ impl AccountView {
                     price: position.mark,
                     value: position.value,
                     unrealised: position.unrealised().ok(),
+                    stop: custody.stop(symbol),
                     opened_at: position.opened_at,
                 }
             }));
@@ -144,10 +155,28 @@ impl AccountView {
                 status: order.status().name(),
                 filled: order.filled(),
                 at: order.intent.at,
+                filled_at: order.fills().last().map(|fill| fill.at),
+                filled_price: order.mean_price().ok().flatten(),
             }));
         }
         view
     }
+}
+
+/// What an account would lose if every stop filled at its price; a position without a stop all that it
+/// is worth.
+fn open_risk(account: &Account, equity: Money) -> Ratio {
+    let custody = &account.custody;
+    let lost = |(symbol, position): (&Symbol, &Position)| {
+        let value = position.value.to_f64().abs();
+        let (Some(stop), price) = (custody.stop(symbol), position.mark.to_f64()) else {
+            return value;
+        };
+        let fall = position.direction.sign() * (price - stop.to_f64()) / price;
+        value * fall.max(0.0)
+    };
+    let lost: f64 = custody.book().positions().iter().map(lost).sum();
+    Ratio::or_zero(lost / equity.to_f64())
 }
 
 /// How to reach the broker actor. Cheap to clone.

@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use conclave_domain::role::AgentName;
 use dashmap::DashMap;
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// Where an actor is in its lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,9 +40,28 @@ pub struct Entry {
     pub last_end: Option<String>,
 }
 
+/// How often an actor has ended within the window that its supervisor looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lately {
+    /// Restarts within the window.
+    pub restarts: usize,
+    /// How many there may be; one more and it is given up.
+    pub limit: usize,
+    /// The window, seconds.
+    pub within_s: u64,
+}
+
+/// When an actor has ended, as its supervisor counts.
+#[derive(Clone, Debug, Default)]
+struct Ends {
+    at: Vec<Instant>,
+    limit: usize,
+    within: Duration,
+}
+
 /// The health of every supervised actor. Cheap to clone; no guard ever leaves a method.
 #[derive(Clone, Default)]
-pub struct Directory(Arc<DashMap<AgentName, Entry>>);
+pub struct Directory(Arc<DashMap<AgentName, Entry>>, Arc<DashMap<AgentName, Ends>>);
 
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,6 +93,19 @@ impl Directory {
         let mut entry = self.0.entry(name).or_default();
         entry.health = Health::Restarting;
         entry.last_end = Some(why.chars().take(200).collect());
+    }
+
+    /// Notes which ends count against an actor, and how many may within a window.
+    pub fn note_ends(&self, name: AgentName, at: Vec<Instant>, limit: usize, within: Duration) {
+        self.1.insert(name, Ends { at, limit, within });
+    }
+
+    /// How often an actor has ended lately; `None` for one that never has.
+    pub fn lately(&self, name: &str) -> Option<Lately> {
+        let ends = self.1.get(name)?;
+        let counts = |at: &&Instant| at.elapsed() < ends.within;
+        let restarts = ends.at.iter().filter(counts).count();
+        Some(Lately { restarts, limit: ends.limit, within_s: ends.within.as_secs() })
     }
 
     /// Notes a restart that has succeeded.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BudgetConfig, DAY, HOUR, Now};
+use super::{BudgetConfig, DAY, HOUR, Now, Refill};
 use crate::code::Code;
 use crate::fixed::Money;
 use crate::ratio::Ratio;
@@ -244,6 +244,24 @@ impl Meter {
         let is_over = |spend: &&Spend| window.is_some_and(|of| now.since(spend.until) >= of);
         let expired: i64 = self.spends.iter().take_while(is_over).map(|spend| spend.units).sum();
         self.spent - expired
+    }
+
+    /// When what is spent at a moment comes back.
+    pub(super) fn refill(
+        &self,
+        clock: Clock,
+        now: Time,
+        window: Option<Duration>,
+    ) -> Option<Refill> {
+        let window = window?;
+        let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+        let counts = |spend: &&Spend| spend.units > 0 && now.since(spend.until) < window;
+        let back = |spend: &Spend| Time::from_ms(spend.until.ms().saturating_add(length));
+        Some(Refill {
+            begins_at: back(self.spends.iter().find(counts)?),
+            full_at: back(self.spends.iter().rfind(counts)?),
+            is_market_time: matches!(clock, Clock::Trading),
+        })
     }
 
     /// Whether nothing was taken from it that still counts, nor is about to be.

@@ -73,6 +73,19 @@ pub struct Remaining {
     pub blocks: Ratio,
     /// What is left of it, never negative.
     pub left: Ratio,
+    /// When what is spent comes back; `None` where nothing is spent, or nothing ever comes back.
+    pub refill: Option<Refill>,
+}
+
+/// When a window lets go of what is spent, on the clock that the budget counts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Refill {
+    /// When the first of it comes back.
+    pub begins_at: Time,
+    /// When all of it has come back, if nothing more is spent.
+    pub full_at: Time,
+    /// Whether these are times of the market, and not of the wall.
+    pub is_market_time: bool,
 }
 
 /// What a run has cost: calls that nobody settled, and what a crash had reserved, at their worst.
@@ -241,6 +254,7 @@ impl Budgets {
                 spent: line.display(all - reserved),
                 blocks: line.display(meter.buried_at(line.clock().of(now), line.window())),
                 left: line.display(meter.limit().saturating_sub(all).max(0)),
+                refill: meter.refill(line.clock(), line.clock().of(now), line.window()),
             }
         });
         rows.collect()

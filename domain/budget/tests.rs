@@ -49,6 +49,28 @@ fn the_101st_paid_consultation_of_a_team_in_an_hour_is_refused_and_the_201st_of_
     spend(&mut budgets, &cheap(Team::Trading), at(3_601), 1);
 }
 
+/// Goal: whoever waits for a budget knows until when: from the first spend that still counts to the last.
+#[test]
+fn a_budget_tells_when_it_fills_again_on_its_own_clock() {
+    let mut budgets = full();
+    let refill = |budgets: &Budgets, name: &str, now| {
+        let rows = budgets.remaining(now);
+        rows.into_iter().find(|row| row.budget == name).unwrap().refill
+    };
+    assert_eq!(refill(&budgets, "actions_per_hour", at(0)), None, "nothing is spent");
+    spend(&mut budgets, &Request::entry(), at(0), 3);
+    spend(&mut budgets, &Request::entry(), at(600), 1);
+    let found =
+        |now| refill(&budgets, "actions_per_hour", now).map(|it| (it.begins_at, it.full_at));
+    assert_eq!(found(at(601)), Some((at(3_600).trading, at(4_200).trading)));
+    assert_eq!(found(at(3_600)), Some((at(4_200).trading, at(4_200).trading)));
+    assert_eq!(found(at(4_200)), None, "all of it is back");
+    assert!(refill(&budgets, "actions_per_hour", at(601)).unwrap().is_market_time);
+    spend(&mut budgets, &ask(Team::Trading, "0.5"), at(0), 1);
+    assert!(!refill(&budgets, "usd_per_day", at(1)).unwrap().is_market_time);
+    assert_eq!(refill(&budgets, "usd_per_run", at(1)), None, "a run's money never comes back");
+}
+
 #[test]
 fn rules_brains_are_counted_and_not_limited() {
     let mut budgets = full();

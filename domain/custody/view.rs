@@ -57,7 +57,7 @@ impl Custody {
             index.and_then(|index| market.symbols.get(index))
         };
         let holdings = book.positions().iter().map(|(symbol, position)| {
-            let stop = self.guards.of(symbol).map(|guard| guard.stop(self.guards.rules()).0);
+            let stop = self.stop(symbol);
             let class = self.class_of(symbol).unwrap_or_default();
             holding(symbol, class, position.signed_qty(), position.mark, figures(symbol), stop)
         });
@@ -80,6 +80,11 @@ impl Custody {
             pending: pending.collect(),
             open_orders: open_orders.collect(),
         })
+    }
+
+    /// Where the stop of a position stands now.
+    pub fn stop(&self, symbol: &Symbol) -> Option<Price> {
+        self.guards.of(symbol).map(|guard| guard.stop(self.guards.rules()).0)
     }
 
     /// The position in a symbol as the agents see it.

@@ -67,7 +67,8 @@ mod tests {
         let (limit, spent) = (Ratio::of(limit), Ratio::of(spent));
         let left = Ratio::of((limit.get() - spent.get()).max(0.0));
         let (reserved, blocks) = (Ratio::ZERO, Ratio::ZERO);
-        Remaining { budget: "usd_per_day".to_owned(), limit, reserved, spent, blocks, left }
+        let budget = "usd_per_day".to_owned();
+        Remaining { budget, limit, reserved, spent, blocks, left, refill: None }
     }
 
     #[test]

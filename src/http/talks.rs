@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use conclave_domain::record::{Line, Step};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// Messages that are kept of an agent.
 const TALKS: usize = 50;
@@ -52,6 +53,8 @@ pub struct Times {
 struct Kept {
     talks: VecDeque<Talk>,
     times: VecDeque<Duration>,
+    /// When it was last asked or answered, on this process's clock.
+    heard: Option<Instant>,
 }
 
 /// The last messages of every agent. Bounded.
@@ -87,6 +90,7 @@ impl Talks {
                 continue;
             }
             let kept = all.entry(agent.to_owned()).or_default();
+            kept.heard = Some(Instant::now());
             if kept.talks.len() == TALKS {
                 kept.talks.pop_front();
             }
@@ -107,6 +111,7 @@ impl Talks {
         let Some(kept) = body["agent"].as_str().and_then(|agent| all.get_mut(agent)) else {
             return;
         };
+        kept.heard = Some(Instant::now());
         // An appeal asks again about the same decision: the answer belongs to the last question.
         let talk = kept.talks.iter_mut().rev().find(|talk| talk.decision == decision);
         if let Some(talk) = talk {
@@ -150,6 +155,21 @@ impl Talks {
         let talk = all.get(agent)?.talks.iter().rev().find(is_it)?;
         let sure = talk.said.as_ref()?.pointer("/advice/confidence").and_then(Value::as_f64);
         Some((sure, talk.took))
+    }
+
+    /// What every agent was last asked about a decision, and said, by its name.
+    pub fn on(&self, decision: &str) -> Vec<(String, Talk)> {
+        let all = self.lock();
+        let last = |(agent, kept): (&String, &Kept)| {
+            let talk = kept.talks.iter().rev().find(|talk| talk.decision == decision)?;
+            Some((agent.clone(), talk.clone()))
+        };
+        all.iter().filter_map(last).collect()
+    }
+
+    /// How long ago an agent was last asked or answered; `None` where it never was.
+    pub fn silent_for(&self, agent: &str) -> Option<Duration> {
+        self.lock().get(agent)?.heard.map(|at| at.elapsed())
     }
 
     /// How long an agent took over its last answers; `None` where it has given none.
@@ -226,6 +246,13 @@ mod tests {
         assert_eq!((silent.said, silent.took), (None, None), "nothing came");
         assert_eq!(talks.times("exit_strategist"), None);
         assert_eq!(talks.of("nobody"), []);
+        let on = talks.on(&decision(1));
+        let who: Vec<&str> = on.iter().map(|(agent, _)| agent.as_str()).collect();
+        assert_eq!(who, ["exit_strategist", "position_sizer"]);
+        assert!(on[1].1.said.is_some() && on[0].1.said.is_none());
+        assert_eq!(talks.on(&decision(2)), []);
+        assert!(talks.silent_for("position_sizer").is_some());
+        assert_eq!(talks.silent_for("nobody"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use conclave_domain::book::Trade;
 use conclave_domain::fixed::Price;
 use conclave_domain::signal::Direction;
 use conclave_domain::time::Time;
+use maud::html;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -14,7 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::TimeAxis;
 use super::sample::{POINTS_MAX, drawdowns, thin};
-use super::{EquityPoint, MoneyKind, PriceCurve};
+use super::{EquityPoint, Mark, MoneyKind, PriceCurve};
 
 /// Drawn at twice the size that it is shown at, because the backend rounds to whole pixels.
 pub(super) const WIDTH: u32 = 1_920;
@@ -72,6 +73,26 @@ pub(super) fn underwater(
     Ok(Some(drawn))
 }
 
+/// How much of the account was in positions.
+pub(super) fn exposure(
+    points: &[EquityPoint],
+    money: MoneyKind,
+) -> Result<Option<String>, Failure> {
+    let held: Vec<(i64, f64)> =
+        points.iter().map(|point| (point.time.ms(), point.exposure.get())).collect();
+    let held = thin(&held, POINTS_MAX);
+    let Some((_, high)) = bounds(held.iter()) else { return Ok(None) };
+    let drawn = draw(300, |canvas| {
+        let range = (0.0, high.max(0.01));
+        let mut plot =
+            frame(canvas, span(&held), range, money, &|share| format!("{:.0} %", share * 100.0))?;
+        let area = AreaSeries::new(held.iter().copied(), 0.0, BLUE.mix(0.25));
+        plot.draw_series(area.border_style(BLUE.stroke_width(3)))?;
+        Ok(())
+    })?;
+    Ok(Some(drawn))
+}
+
 /// A symbol's closes with its trades: an entry is a filled triangle that points up for a long and
 /// down for a short, an exit a circle (gained) or a cross (lost). Beside it, how many are marked.
 pub(super) fn trades(
@@ -104,34 +125,48 @@ pub(super) fn trades(
     Ok(Some((drawn, marked.len())))
 }
 
-/// A symbol's closes; a triangle that points up where it was bought, down where it was sold.
+/// A symbol's closes; a triangle that points up where it was bought, down where it was sold, and leads to
+/// why.
 pub(super) fn prices(
     closes: &[(Time, Price)],
-    marks: &[(Time, bool)],
+    marks: &[Mark],
     money: MoneyKind,
 ) -> Result<Option<String>, Failure> {
     let line_of: Vec<(i64, f64)> =
         closes.iter().map(|(time, price)| (time.ms(), price.to_f64())).collect();
-    let Some(range) = bounds(line_of.iter()) else { return Ok(None) };
-    // An order stands where the share closed last when it was made.
+    let filled = marks.iter().filter_map(|mark| Some((mark.at.ms(), mark.price?.to_f64())));
+    let filled: Vec<(i64, f64)> = filled.collect();
+    let Some(range) = bounds(line_of.iter().chain(&filled)) else { return Ok(None) };
     let close_at = |time: Time| {
         let behind = closes.partition_point(|(at, _)| *at <= time);
         closes.get(behind.saturating_sub(1)).map(|(_, price)| price.to_f64())
     };
+    let mut links = String::new();
     let drawn = draw(520, |canvas| {
         let mut plot = frame(canvas, span(&line_of), range, money, &amount(range.1))?;
         line(&mut plot, &line_of, INK.mix(0.55), 3)?;
-        for &(time, is_bought) in marks {
-            let Some(price) = close_at(time) else { continue };
-            let (up, colour) = if is_bought { (-1, BLUE) } else { (1, ORANGE) };
-            let triangle = vec![(0, up * 12), (-12, -up * 12), (12, -up * 12)];
-            plot.draw_series(std::iter::once(
-                EmptyElement::at((time.ms(), price)) + Polygon::new(triangle, colour.mix(0.9)),
-            ))?;
+        for mark in marks {
+            let price = mark.price.map(Price::to_f64).or_else(|| close_at(mark.at));
+            let Some(price) = price else { continue };
+            links.push_str(&link(mark, plot.backend_coord(&(mark.at.ms(), price))));
         }
         Ok(())
     })?;
-    Ok(Some(drawn))
+    // The drawing knows no links, so they are put into it.
+    let end = drawn.rfind("</svg>").unwrap_or(drawn.len());
+    let (inside, end) = drawn.split_at(end);
+    Ok(Some(format!("{inside}{links}{end}")))
+}
+
+/// A mark at a place of the drawing, as a link.
+fn link(mark: &Mark, (x, y): (i32, i32)) -> String {
+    let (up, RGBColor(red, green, blue)) = if mark.is_bought { (-12, BLUE) } else { (12, ORANGE) };
+    let corners = format!("{x},{} {},{} {},{}", y + up, x - 12, y - up, x + 12, y - up);
+    let colour = format!("#{red:02x}{green:02x}{blue:02x}");
+    let drawn = html! {
+        a href=(mark.leads_to) { title { (mark.says) } polygon points=(corners) fill=(colour) {} }
+    };
+    drawn.into_string()
 }
 
 fn mark(plot: &mut Plot<'_, '_>, trade: &Trade) -> Result<(), Failure> {

@@ -167,22 +167,34 @@ pub struct EquityPoint {
     pub benchmark: Option<Money>,
 }
 
-/// The pictures of an account that is still at work: its equity, and how far it is below its peak.
-/// `None` where there are too few points, or none can be drawn.
-pub(crate) fn curves(points: &[EquityPoint], money: MoneyKind) -> Option<(String, String)> {
+/// The pictures of an account that is still at work: its equity, how far it is below its peak, and how much
+/// of it is in positions. `None` where there are too few points, or none can be drawn.
+pub(crate) fn curves(points: &[EquityPoint], money: MoneyKind) -> Option<[String; 3]> {
     if points.len() < 2 {
         return None;
     }
-    Some((chart::equity(points, money).ok()??, chart::underwater(points, money).ok()??))
+    let (equity, falls) = (chart::equity(points, money), chart::underwater(points, money));
+    Some([equity.ok()??, falls.ok()??, chart::exposure(points, money).ok()??])
 }
 
-/// The picture of a share that is still traded: its closes, and when it was bought (true) or sold.
+/// An order that was filled, on a chart of prices.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mark {
+    /// When.
+    pub at: Time,
+    /// At which price; without one it stands at the share's last close.
+    pub price: Option<Price>,
+    /// Whether it was bought, and not sold.
+    pub is_bought: bool,
+    /// What it says to whoever points at it.
+    pub says: String,
+    /// The address that it leads to.
+    pub leads_to: String,
+}
+
+/// The picture of a share that is still traded: its closes, and where it was bought and sold.
 /// `None` where there are too few closes, or it cannot be drawn.
-pub(crate) fn prices(
-    closes: &[(Time, Price)],
-    marks: &[(Time, bool)],
-    money: MoneyKind,
-) -> Option<String> {
+pub(crate) fn prices(closes: &[(Time, Price)], marks: &[Mark], money: MoneyKind) -> Option<String> {
     if closes.len() < 2 {
         return None;
     }

@@ -31,7 +31,7 @@ use serde_json::Value;
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
 use bars::Bars;
 use outside::Outside;
-pub(super) use views::{absent, audit_state, clip};
+pub(super) use views::{absent, audit_state, clip, lives};
 
 /// What a desk is made of.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ pub struct DeskParts {
     pub limits: Arc<Limits>,
     /// What was played so far.
     pub bars: Bars,
+    /// How much faster than the wall the market's clock goes; `None` where it goes as fast as it can.
+    pub speed: Option<f64>,
     /// Wall time of the start.
     pub started_at: Time,
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use conclave_actors::audit::AuditHandle;
 use conclave_actors::council::Council;
@@ -138,8 +139,19 @@ fn desk_parts(
         clock,
         limits: Arc::new(prepared.config.limits.clone()),
         bars: Bars::of(prepared),
+        speed: speed(session.args.pace, prepared),
         started_at: now(),
     }
+}
+
+/// How much faster than the wall the market's clock goes: as fast where the market is open, so many times
+/// where a replay waits between its bars, and `None` where it does not.
+fn speed(pace: Option<Duration>, prepared: &Prepared) -> Option<f64> {
+    if prepared.live.is_some() {
+        return Some(1.0);
+    }
+    let pace = pace.filter(|pace| *pace > Duration::ZERO)?;
+    Some(prepared.timeframe.length().as_secs_f64() / pace.as_secs_f64())
 }
 
 /// A run's id: the name of its directory.

@@ -97,6 +97,14 @@ impl Browser {
         Some((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// Presses a key as a keyboard does: whatever has the focus gets it.
+    pub(super) fn press(&self, key: &str) {
+        let press = |what: &str| json!({"type": what, "value": key});
+        let keys =
+            json!({"type": "key", "id": "keys", "actions": [press("keyDown"), press("keyUp")]});
+        self.here("POST", "/actions", &json!({"actions": [keys]}));
+    }
+
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let body = if method == "GET" { String::new() } else { body.to_string() };
         let (status, text) = self.exchange(method, path, &body).expect("chromedriver answers");

@@ -25,7 +25,8 @@ const FOR: Duration = Duration::from_secs(10);
 /// Events that the bus may keep, whatever comes.
 const KEPT_MAX: usize = 2_048;
 
-/// A process that has as much equity as it has published events, so that a page tells how far it has come.
+/// A desk that is at work, with as much equity as it has published events, so that a page tells how far it
+/// has come.
 #[derive(Debug, Default)]
 struct Busy(AtomicU64);
 
@@ -36,6 +37,29 @@ impl Desk for Busy {
                 View::Status => Ok(json!({"schema": "status/1", "version": "0", "money": "paper",
                     "mode": "advisory", "trading_state": {"state": "active"},
                     "account": {"equity": self.0.load(Ordering::SeqCst).to_string()}})),
+                View::Positions => {
+                    Ok(json!({"account": {"cash": "100"}, "positions": many(20, |nth| {
+                        json!({"symbol": format!("S{nth}"), "qty": "6", "price": "201.13", "stop": null})
+                    })}))
+                }
+                View::Orders => Ok(json!({"orders": many(100, |nth| json!({"at": at(nth),
+                    "symbol": "IBM", "side": "buy", "qty": "6", "filled": "6", "kind": "limit",
+                    "status": "filled", "decision": format!("IBM-{nth}-entry")}))})),
+                View::Curve => Ok(json!({"money": "paper", "points": many(400, |nth| {
+                    json!({"at": at(nth), "equity": format!("{}", 1_000 + nth % 7), "cash": "1",
+                        "exposure": 0.5, "benchmark": "1000"})
+                }), "price": {"symbol": "IBM", "decision": "IBM-1-entry",
+                    "closes": many(250, |nth| json!({"at": at(nth), "close": "201.13"})),
+                    "marks": many(25, |nth| json!({"at": at(nth), "price": "201.13", "qty": "6",
+                        "side": "buy", "decision": format!("IBM-{nth}-entry")}))}})),
+                View::Agents => Ok(json!({"actors": [], "agents": many(14, |nth| {
+                    json!({"name": format!("agent_{nth}"), "team": "trading", "state": "alive",
+                        "restarts": 0, "consulted": 10, "answered": 9})
+                })})),
+                View::Budgets => Ok(json!({"budgets": many(10, |nth| {
+                    json!({"budget": format!("budget_{nth}"), "spent": 1.0, "reserved": 0.0,
+                        "limit": 100.0, "remaining": 99.0})
+                })})),
                 _ => Ok(json!({"schema": "test/1"})),
             }
         })
@@ -52,6 +76,16 @@ impl Desk for Busy {
     fn metrics(&self) -> Text<'_> {
         Box::pin(async { String::new() })
     }
+}
+
+/// Rows of a view.
+fn many(count: u64, row: impl Fn(u64) -> Value) -> Vec<Value> {
+    (0..count).map(row).collect()
+}
+
+/// The close of one of many bars.
+fn at(nth: u64) -> String {
+    format!("20{:02}-{:02}-{:02}T21:00:00Z", nth / 336, nth / 28 % 12 + 1, nth % 28 + 1)
 }
 
 /// A record as a council writes them: a round of five in ten, bars, bookings and answers between.

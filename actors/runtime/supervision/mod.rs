@@ -287,6 +287,8 @@ impl Supervisor {
         }
         let earlier = u32::try_from(child.restarts.len()).unwrap_or(u32::MAX);
         child.restarts.push_back(now);
+        let ends = child.restarts.iter().copied().collect();
+        self.directory.note_ends(name, ends, self.intensity.restarts_max, period);
         count(name, end.reason(), 1);
         Remedy::RestartAfter(self.pause(earlier), index)
     }

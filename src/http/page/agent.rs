@@ -40,7 +40,7 @@ pub(super) fn one(talk: &Talk) -> Markup {
 }
 
 /// What it said: vote, confidence, numbers, reasoning, and what was clamped.
-fn said(talk: &Talk) -> Markup {
+pub(super) fn said(talk: &Talk) -> Markup {
     let Some(body) = &talk.said else {
         return html! { span.dim { "nothing that is on record: it was not awaited, late, or is still at it" } };
     };
@@ -69,7 +69,7 @@ fn flat(value: &Value) -> String {
 }
 
 /// A number with four digits behind the point at most; any other text as it is, within bounds.
-fn short(value: &str) -> String {
+pub(super) fn short(value: &str) -> String {
     match value.parse::<f64>() {
         Ok(number) if value.contains('.') => {
             let text = format!("{number:.4}");

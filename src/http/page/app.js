@@ -41,6 +41,16 @@ function replace(fresh) {
   if (Number(fresh.dataset.knows) < (due.get(fresh.id) ?? 0)) dirty.add(fresh.id);
   for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;
   sift();
+  countdown();
+}
+
+// What waits for a person waits until a moment: how long that is still off.
+function countdown() {
+  for (const it of document.querySelectorAll("[data-until]")) {
+    const left = Math.ceil((Date.parse(it.dataset.until) - Date.now()) / 1000);
+    const said = left <= 0 ? "(now)" : left < 120 ? `(${left} s left)` : `(${Math.floor(left / 60)} min left)`;
+    if (it.textContent !== said) it.textContent = said;
+  }
 }
 
 async function refresh() {
@@ -105,6 +115,7 @@ function connect() {
 setInterval(refresh, EVERY_MS);
 setInterval(() => {
   if (!document.hidden && Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
+  countdown();
 }, LOOK_MS);
 setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
 document.addEventListener("visibilitychange", () => {

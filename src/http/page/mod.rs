@@ -86,4 +86,6 @@ pub(super) async fn script() -> Response {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;

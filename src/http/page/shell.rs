@@ -66,13 +66,19 @@ pub(super) fn round(status: &Value, round: &Value) -> Markup {
             section.wide {
                 h2 { "All that is on record of " (decision) }
                 div { @for record in rows(round, "/records") {
-                    h3 { (text(record, "/seq")) " · " (text(record, "/step")) " · " (text(record, "/at")) }
+                    h3 id=[anchor(record)] { (text(record, "/seq")) " · " (text(record, "/step")) " · " (text(record, "/at")) }
                     pre { code { (format!("{:#}", record["body"])) } }
                 } }
             }
         }
     };
     document(&decision, &money, &body)
+}
+
+/// The name of the place where a round of the decision has closed: an appeal has one of its own.
+fn anchor(record: &Value) -> Option<String> {
+    let round = record.pointer("/body/round").filter(|_| record["step"] == "round.closed")?;
+    Some(format!("round-{round}"))
 }
 
 /// A page beside the board, about one thing.

@@ -45,6 +45,21 @@ pub(super) fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// How long something takes or is ago, to one unit.
+pub(super) fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{:.0} s", s.max(0.0)),
+        s if s < 3_600.0 => format!("{:.0} min", (s / 60.0).floor()),
+        s if s < 86_400.0 => format!("{:.0} h", (s / 3_600.0).floor()),
+        s => format!("{:.0} d", (s / 86_400.0).floor()),
+    }
+}
+
+/// `2013-03-01 21:00` for `2013-03-01T21:00:00Z`.
+pub(super) fn minute(at: &str) -> String {
+    at.get(..16).map_or_else(|| at.to_owned(), |at| at.replace('T', " "))
+}
+
 /// A share of a whole as a bar; `label` says it in words for those who do not see it.
 pub(super) fn bar(part: f64, whole: f64, label: &str) -> Markup {
     let share = if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 };

@@ -17,6 +17,9 @@ pub struct Account {
     pub drawdown: f64,
     /// Gain since the beginning of the day.
     pub daily_pnl: f64,
+    /// What would be lost from here if every stop filled at its price, share of the equity; a position
+    /// without a stop counts in full.
+    pub open_risk: f64,
     /// Closed trades.
     pub trades: u64,
     /// Open positions.
@@ -53,6 +56,8 @@ pub struct Position {
     pub value: String,
     /// What it would gain if it were closed at the last price, where that is known.
     pub unrealised: Option<String>,
+    /// Where its stop stands.
+    pub stop: Option<String>,
     /// Since when.
     pub opened_at: String,
 }
@@ -89,6 +94,10 @@ pub struct Order {
     pub filled: String,
     /// When it was made.
     pub at: String,
+    /// When the last of it was filled.
+    pub filled_at: Option<String>,
+    /// At which mean price.
+    pub filled_price: Option<String>,
 }
 
 /// The account as it went, thinned.
@@ -131,8 +140,12 @@ pub struct Close {
 /// An order that was filled.
 #[derive(Debug, ToSchema)]
 pub struct Mark {
-    /// When it was made.
+    /// When the last of it was filled.
     pub at: String,
+    /// At which mean price.
+    pub price: Option<String>,
+    /// How much.
+    pub qty: String,
     /// `buy` or `sell`.
     pub side: String,
     /// Its decision.

@@ -121,6 +121,15 @@ pub struct Approval {
     /// Entries: how much.
     #[schema(required = false)]
     pub qty: String,
+    /// Entries: how the order seeks its price: `type`, and the prices that belong to it.
+    #[schema(required = false, value_type = Object)]
+    pub order: Value,
+    /// Entries: the last price when it was made.
+    #[schema(required = false)]
+    pub reference: String,
+    /// Entries: how far off stop and target of the position would stand, shares of its price.
+    #[schema(required = false, value_type = Object)]
+    pub exits: Value,
     /// Changes of the universe: who comes.
     #[schema(required = false)]
     pub admit: Value,

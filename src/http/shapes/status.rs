@@ -38,6 +38,12 @@ pub struct RunStatus {
     pub mode: String,
     /// Whether new risk may be taken.
     pub trading_state: TradingState,
+    /// For how long a bar is owed, seconds; null in a replay, whose bars lie there.
+    pub feed_age_s: Option<f64>,
+    /// How much faster than the wall the market's clock goes; null where it goes as fast as it can.
+    pub speed: Option<f64>,
+    /// How rounds are counted.
+    pub consensus: Consensus,
     /// The market's clock.
     pub market_time: String,
     /// Seconds since the start.
@@ -70,6 +76,17 @@ pub struct RunStatus {
     pub budgets: Vec<Budget>,
     /// The log.
     pub audit: Audit,
+}
+
+/// How rounds are counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Consensus {
+    /// Share of the votes for and against that it takes to act.
+    pub threshold: f64,
+    /// Votes for or against that it takes, whatever the number asked.
+    pub quorum_min: u32,
+    /// Share of the voters asked that have to vote for or against.
+    pub quorum_share: f64,
 }
 
 /// Whether new risk may be taken.
@@ -201,6 +218,8 @@ pub struct Agent {
     pub state: String,
     /// How often it was started anew.
     pub restarts: u64,
+    /// How often lately; null where it never ended.
+    pub restarts_lately: Option<Lately>,
     /// How often it was asked.
     #[schema(required = false)]
     pub consulted: u64,
@@ -253,8 +272,21 @@ pub struct Actor {
     pub state: String,
     /// How often it was started anew.
     pub restarts: u64,
+    /// How often lately; null where it never ended.
+    pub restarts_lately: Option<Lately>,
     /// How it ended last.
     pub last_end: Option<String>,
+}
+
+/// Restarts within the window that a supervisor looks at.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Lately {
+    /// How many there were.
+    pub restarts: u64,
+    /// How many there may be; one more and the actor is given up.
+    pub limit: u64,
+    /// The window, seconds.
+    pub within_s: u64,
 }
 
 /// The budgets.
@@ -283,4 +315,17 @@ pub struct Budget {
     pub of_blocks: f64,
     /// What is left, never negative.
     pub remaining: f64,
+    /// When what is spent comes back; null where nothing is spent, or nothing ever comes back.
+    pub refill: Option<Refill>,
+}
+
+/// When a budget's window lets go of what is spent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Refill {
+    /// When the first of it comes back.
+    pub begins_at: String,
+    /// When all of it has come back, if nothing more is spent.
+    pub full_at: String,
+    /// Whether these are times of the market, and not of the wall.
+    pub is_market_time: bool,
 }

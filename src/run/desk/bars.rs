@@ -2,6 +2,7 @@
 //! come to. Never one that the run has not seen yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use conclave_domain::fixed::{Money, Price};
 use conclave_domain::market::bar::Bar;
@@ -53,6 +54,14 @@ impl Bars {
     #[cfg(test)]
     pub(super) fn on(tape: Tape, cash: Money) -> Self {
         Self { lie: Lie::Tape(tape), cash }
+    }
+
+    /// For how long a bar of an open market is owed; `None` in a replay, whose bars lie there.
+    pub(super) fn feed_age(&self) -> Option<Duration> {
+        match &self.lie {
+            Lie::Tape(_) => None,
+            Lie::Open(live, _) => Some(live.owed()),
+        }
     }
 
     fn with<T>(&self, look: impl FnOnce(&[(&Symbol, &[Bar])]) -> T) -> T {

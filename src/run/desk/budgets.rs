@@ -21,6 +21,7 @@ pub(crate) fn rows(remaining: &[Remaining]) -> Vec<Value> {
         json!({
             "budget": row.budget, "limit": row.limit, "reserved": row.reserved,
             "spent": row.spent, "of_blocks": row.blocks, "remaining": row.left,
+            "refill": row.refill,
         })
     };
     remaining.iter().map(row).collect()

@@ -1,6 +1,7 @@
 //! Tests of the desk over a whole council with its audit on a disk.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use conclave_actors::consensus::Patience;
@@ -49,6 +50,28 @@ fn apple() -> [Instrument; 1] {
     [Instrument { symbol: Symbol::new("AAPL").unwrap(), class: AssetClass::Equity }]
 }
 
+/// What the desk of a test is made of.
+fn parts(
+    dir: &Path,
+    council: &Council,
+    (clock, limits): (Arc<ManualClock>, Arc<Limits>),
+    money: &'static str,
+) -> DeskParts {
+    DeskParts {
+        council: council.clone(),
+        dir: dir.to_owned(),
+        run_id: "a-test".to_owned(),
+        version: "0.0.0",
+        money,
+        metrics: PrometheusBuilder::new().build_recorder().handle(),
+        clock,
+        limits,
+        bars: Bars::on(Tape::new(Vec::new()).unwrap(), Money::ZERO),
+        speed: Some(120.0),
+        started_at: Time::EPOCH,
+    }
+}
+
 async fn stage_of(money: &'static str) -> Stage {
     let dir = tempfile::tempdir().unwrap();
     let opened = AuditFiles::open(dir.path(), None, LogOptions::default()).unwrap();
@@ -95,18 +118,7 @@ async fn stage_of(money: &'static str) -> Stage {
         outside: None,
     };
     let council = Council::start(setup, world).await.unwrap();
-    let desk = RunDesk::new(DeskParts {
-        council: council.clone(),
-        dir: dir.path().to_owned(),
-        run_id: "a-test".to_owned(),
-        version: "0.0.0",
-        money,
-        metrics: PrometheusBuilder::new().build_recorder().handle(),
-        clock: clock.clone(),
-        limits,
-        bars: Bars::on(Tape::new(Vec::new()).unwrap(), Money::ZERO),
-        started_at: Time::EPOCH,
-    });
+    let desk = RunDesk::new(parts(dir.path(), &council, (clock.clone(), limits), money));
     Stage { desk, council, dir, clock }
 }
 

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use conclave_actors::broker::OrderView;
+use conclave_actors::runtime::directory::{Directory, Entry};
 use conclave_actors::runtime::ports::AuditError;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::context::BookKind;
 use conclave_domain::fixed::Qty;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::DecisionId;
-use conclave_domain::role::Team;
+use conclave_domain::role::{AgentName, Team};
 use conclave_domain::selection::dynamic::{Form, Members};
 use conclave_domain::stats::Stats;
 use conclave_domain::time::Time;
@@ -72,19 +73,11 @@ impl Inner {
 
     /// One complete snapshot. A part whose actor does not answer is empty, and `actors` says why.
     async fn status(&self) -> Value {
-        let DeskParts { council, run_id, version, money, clock, bars, started_at, .. } =
+        let DeskParts { council, run_id, version, money, clock, bars, speed, started_at, .. } =
             &self.parts;
         let (report, waiting) = tokio::join!(council.safety.report(), council.approvals.list());
         let standing = council.safety.standing();
         let counted = council.score.stats();
-        let control = &council.context.snapshot().control;
-        // What is in force tells more than what was stored: a flag file halts without a record.
-        let is_told = control.state == standing.trading_state;
-        let trading_state = json!({
-            "state": standing.trading_state.name(),
-            "reason": if is_told { control.reason.as_str() } else { "" },
-            "since": (is_told && !control.reason.is_empty()).then_some(control.since),
-        });
         let (head, synced) = (council.audit.head(), council.audit.synced());
         json!({
             "schema": "status/1",
@@ -92,8 +85,11 @@ impl Inner {
             "version": version,
             "money": money,
             "mode": standing.mode(Team::Trading).name(),
-            "trading_state": trading_state,
+            "trading_state": self.trading_state(),
             "feed": bars.feed(),
+            "feed_age_s": bars.feed_age().map(|age| age.as_secs_f64()),
+            "speed": speed,
+            "consensus": self.consensus(),
             "market_time": clock.trading(),
             "uptime_s": clock.wall().since(*started_at).as_secs(),
             "fallen": council.fallen(),
@@ -118,6 +114,26 @@ impl Inner {
                 "lost": council.audit.lost(),
                 "trouble": council.audit.trouble().as_ref().map(trouble),
             },
+        })
+    }
+
+    /// How rounds are counted.
+    fn consensus(&self) -> Value {
+        let rules = &self.parts.limits.consensus;
+        json!({"threshold": rules.threshold, "quorum_min": rules.quorum_min,
+            "quorum_share": rules.quorum_share})
+    }
+
+    /// What is in force tells more than what was stored: a flag file halts without a record.
+    fn trading_state(&self) -> Value {
+        let council = &self.parts.council;
+        let standing = council.safety.standing();
+        let control = &council.context.snapshot().control;
+        let is_told = control.state == standing.trading_state;
+        json!({
+            "state": standing.trading_state.name(),
+            "reason": if is_told { control.reason.as_str() } else { "" },
+            "since": (is_told && !control.reason.is_empty()).then_some(control.since),
         })
     }
 
@@ -187,6 +203,7 @@ impl Inner {
             "exposure": view.exposure,
             "drawdown": view.drawdown,
             "daily_pnl": view.daily_pnl_pct,
+            "open_risk": view.open_risk,
             "trades": view.trades,
             "positions": view.positions.len(),
         })
@@ -203,6 +220,7 @@ impl Inner {
                 "team": agent.role.team,
                 "state": life.health,
                 "restarts": life.restarts,
+                "restarts_lately": council.safety.directory().lately(name),
                 "consulted": counted.consulted,
                 "answered": counted.answered,
                 "abstained": counted.abstained,
@@ -223,14 +241,7 @@ impl Inner {
     }
 
     fn actors(&self) -> Vec<Value> {
-        let all = self.parts.council.directory.all();
-        let row = |(name, life): (_, conclave_actors::runtime::directory::Entry)| {
-            json!({
-                "name": name, "state": life.health, "restarts": life.restarts,
-                "last_end": life.last_end,
-            })
-        };
-        all.into_iter().map(row).collect()
+        lives(&self.parts.council.directory)
     }
 
     /// Reads the audit's files on a thread that may block.
@@ -249,6 +260,17 @@ impl Inner {
     }
 }
 
+/// The lives of a directory's actors.
+pub(in crate::run) fn lives(directory: &Directory) -> Vec<Value> {
+    let row = |(name, life): (AgentName, Entry)| {
+        json!({
+            "name": name, "state": life.health, "restarts": life.restarts,
+            "restarts_lately": directory.lately(name), "last_end": life.last_end,
+        })
+    };
+    directory.all().into_iter().map(row).collect()
+}
+
 /// The prices of what was decided on last, with what was bought and sold of it; null before that.
 fn price(bars: &Bars, orders: &[OrderView], refused: Option<DecisionId>, now: Time) -> Value {
     // A name ends with the moment of its decision, so the later of two of them is found behind it.
@@ -262,7 +284,10 @@ fn price(bars: &Bars, orders: &[OrderView], refused: Option<DecisionId>, now: Ti
     let filled = orders.iter().filter(|it| it.symbol == symbol && it.filled > Qty::ZERO);
     let marks: Vec<Value> = filled
         .filter(|order| order.at >= first)
-        .map(|order| json!({"at": order.at, "side": order.side, "decision": order.decision}))
+        .map(|order| {
+            json!({"at": order.filled_at.unwrap_or(order.at), "price": order.filled_price,
+                "qty": order.filled, "side": order.side, "decision": order.decision})
+        })
         .collect();
     let closes: Vec<Value> =
         closes.iter().map(|(at, close)| json!({"at": at, "close": close})).collect();
@@ -297,6 +322,7 @@ fn item(pending: &Pending) -> Value {
         Proposal::Entry { intent, appealed } => json!({
             "asks": "entry", "appealed": appealed,
             "symbol": intent.symbol, "side": intent.side, "qty": intent.qty,
+            "order": intent.kind, "reference": intent.reference, "exits": intent.exits,
         }),
         Proposal::Universe { change } => {
             json!({"asks": "universe", "admit": change.admit, "evict": change.evict})

@@ -18,7 +18,7 @@ mod statement;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ struct Parts {
     played: Mutex<Vec<Chunk>>,
     /// Whoever has a reason to compare the account says so here.
     doubt: Arc<Notify>,
+    /// For how long a bar is owed, milliseconds.
+    owed_ms: AtomicU64,
     /// Why a stream is not followed any more, where only a person can help.
     over: Mutex<Option<String>>,
     /// When the first of them opened, and the last closed.
@@ -107,6 +109,18 @@ impl fmt::Debug for Live {
 }
 
 impl Live {
+    /// Says for how long a bar is owed.
+    fn owe(&self, age: Duration) {
+        metrics::gauge!(FEED_AGE).set(age.as_secs_f64());
+        let ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.0.owed_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// For how long a bar is owed: nothing while none is due.
+    pub(in crate::run) fn owed(&self) -> Duration {
+        Duration::from_millis(self.0.owed_ms.load(Ordering::Relaxed))
+    }
+
     /// Asks the broker for its clock, the account and each symbol. Blocks; outside of every runtime.
     ///
     /// # Errors
@@ -163,6 +177,7 @@ impl Live {
                 leaves_at_close: AtomicBool::new(false),
                 played: Mutex::default(),
                 doubt: Arc::default(),
+                owed_ms: AtomicU64::new(0),
                 over: Mutex::default(),
                 span: Mutex::default(),
             })))
@@ -437,7 +452,7 @@ pub(in crate::run) async fn play(
         }
     }
     // What has ended owes no bar.
-    metrics::gauge!(FEED_AGE).set(0.0);
+    joined.live.owe(Duration::ZERO);
     joined.work.shutdown().await;
     Ok(bars)
 }
@@ -464,7 +479,7 @@ async fn wait(
         if let Some(why) = live.over() {
             return Err(PumpError::Feed(why));
         }
-        metrics::gauge!(FEED_AGE).set(owed.age().as_secs_f64());
+        live.owe(owed.age());
         if council.hurry.is_wished() {
             stations.keep_if_due().await;
         }

@@ -174,6 +174,7 @@ impl Hand {
             clock: clock.clone(),
             limits: Arc::new(stage.prepared.config.limits.clone()),
             bars: Bars::of(&stage.prepared),
+            speed: None,
             started_at: now(),
         };
         let (mut orders, mut answers) = (VecDeque::new(), BTreeMap::new());

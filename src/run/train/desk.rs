@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use conclave_actors::runtime::directory::Directory;
 use conclave_actors::safety::ModeRequest;
 use conclave_actors::training::run::TrainingRun;
 use conclave_domain::brief::trading::TradingState;
@@ -18,7 +17,7 @@ use conclave_domain::time::Time;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::super::desk::{absent, audit_state, budgets, clip};
+use super::super::desk::{absent, audit_state, budgets, clip, lives};
 use super::super::rounds::{self, RoundsError};
 use super::questions::Questions;
 use super::trainers::{Beat, Watch};
@@ -113,7 +112,7 @@ impl TrainDesk {
         match view {
             View::Status => Ok(self.status().await),
             View::Agents => {
-                let (agents, actors) = (self.agents(), rows(self.council.directory()));
+                let (agents, actors) = (self.agents(), lives(self.council.directory()));
                 Ok(json!({"schema": "agents/1", "agents": agents, "actors": actors}))
             }
             View::Rounds => self.read_log(|dir| rounds::last(dir).map(Some)).await,
@@ -160,7 +159,7 @@ impl TrainDesk {
             "counts": guide.counts(),
             "approvals": self.questions.waiting().len(),
             "agents": self.agents(),
-            "actors": rows(council.directory()),
+            "actors": lives(council.directory()),
             "budgets": report.map(|report| budgets::rows(&report.remaining)).unwrap_or_default(),
             "audit": {
                 "on_disk": council.audit.synced().decisions.count,
@@ -172,7 +171,7 @@ impl TrainDesk {
     /// Each agent's life, with how often it was asked.
     fn agents(&self) -> Vec<Value> {
         let stats = self.council.guidance.score().stats();
-        let mut rows = rows(self.council.safety.directory());
+        let mut rows = lives(self.council.safety.directory());
         for row in &mut rows {
             let name = row["name"].as_str().unwrap_or_default();
             let Some(counted) = stats.agents.get(name) else { continue };
@@ -268,15 +267,4 @@ fn lower_flag(dir: &Path) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
-}
-
-/// The lives of a directory's actors.
-fn rows(directory: &Directory) -> Vec<Value> {
-    let row = |(name, life): (_, conclave_actors::runtime::directory::Entry)| {
-        json!({
-            "name": name, "state": life.health, "restarts": life.restarts,
-            "last_end": life.last_end,
-        })
-    };
-    directory.all().into_iter().map(row).collect()
 }

@@ -3,9 +3,11 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{rows, text, words};
+use super::super::super::talks::{Talk, Talks};
+use super::super::agent::{said as heard, short};
+use super::super::told::{number, percent, plain, rows, text, words};
 
-pub(super) fn draw(approvals: &Value) -> Markup {
+pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
     let waiting = rows(approvals, "/approvals");
     html! {
         @if waiting.is_empty() {
@@ -17,8 +19,12 @@ pub(super) fn draw(approvals: &Value) -> Markup {
             @let note = format!("note-{nth}");
             div.why #{ "item-" (nth) } tabindex="0" data-id=(id) aria-label={ "Waits for you: " (id) } {
                 b { (asks(item)) } " · " a href={ "/rounds/" (id) } { (id) }
+                @let terms = terms(item);
+                @if !terms.is_empty() { div { (terms) } }
                 div { (text(item, "/reasoning")) }
-                div.dim { "asked at " (text(item, "/proposed_at")) ", means no after " (text(item, "/expires_at")) }
+                div.dim { "asked at " (text(item, "/proposed_at")) ", means no after " (text(item, "/expires_at"))
+                    " " b.left data-until=(text(item, "/expires_at")) {} }
+                (evidence(&id, talks))
                 div.acts {
                     label for=(note) { "Note for the record" input id=(note) maxlength="500" autocomplete="off"; }
                     button type="button" data-answer="approve" { "Approve (a)" }
@@ -27,6 +33,59 @@ pub(super) fn draw(approvals: &Value) -> Markup {
             }
         }
     }
+}
+
+/// How the order seeks its price, and where the position's exits would stand.
+fn terms(item: &Value) -> String {
+    let mut told = Vec::new();
+    if let Some(kind) = item.pointer("/order/type").and_then(Value::as_str) {
+        let prices =
+            item["order"].as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+        let prices = prices.map(|(name, price)| format!("{name} {}", plain(price)));
+        told.push(std::iter::once(words(kind)).chain(prices).collect::<Vec<_>>().join(", "));
+    }
+    if item["reference"].is_string() {
+        told.push(format!("last price {}", text(item, "/reference")));
+    }
+    for (place, name) in [("/exits/stop_distance", "stop"), ("/exits/target_distance", "target")] {
+        if item.pointer(place).and_then(number).is_some() {
+            told.push(format!("{name} {} off", percent(item, place)));
+        }
+    }
+    told.join(" · ")
+}
+
+/// What each agent said of it, and each number that a bound has changed: before and after.
+fn evidence(id: &str, talks: &Talks) -> Markup {
+    let said = talks.on(id);
+    let clamped = said.iter().flat_map(|(agent, talk)| clamps(talk).map(move |it| (agent, it)));
+    let clamped: Vec<_> = clamped.collect();
+    html! {
+        @if !clamped.is_empty() {
+            div { "Changed by a bound: " @for (agent, clamp) in &clamped {
+                span.seat.clamped { (words(agent)) ", " (clamp) } " " } }
+        }
+        @if said.is_empty() {
+            div.dim { "What the agents said of it stands in its record." }
+        } @else {
+            details data-key={ "evidence-" (id) } {
+                summary { "What " (said.len()) " agents said of it" }
+                @for (agent, talk) in &said {
+                    p { b { (words(agent)) } " " (heard(talk)) }
+                }
+            }
+        }
+    }
+}
+
+/// `size multiplier 1.9 → 1.3 (max)`, for each clamp of an answer.
+fn clamps(talk: &Talk) -> impl Iterator<Item = String> {
+    let said = talk.said.as_deref().map(|said| rows(said, "/advice/clamps").to_vec());
+    said.into_iter().flatten().map(|clamp| {
+        let part = |place: &str| short(&text(&clamp, place));
+        let name = words(&text(&clamp, "/parameter"));
+        format!("{name} {} → {} ({})", part("/raw"), part("/clamped"), part("/edge"))
+    })
 }
 
 /// What a yes would do.
@@ -61,7 +120,41 @@ mod tests {
         let entry =
             json!({"asks": "entry", "side": "buy", "qty": "6", "symbol": "IBM", "appealed": true});
         assert_eq!(asks(&entry), "buy 6 IBM, after an appeal");
+        let limit = json!({"order": {"type": "limit", "limit": "110.89"}, "reference": "110.94",
+            "exits": {"stop_distance": 0.095, "target_distance": 0.17}});
+        let wanted = "limit, limit 110.89 · last price 110.94 · stop 9.5 % off · target 17.0 % off";
+        assert_eq!(terms(&limit), wanted);
         let universe = json!({"asks": "universe", "admit": ["A", "B"], "evict": [{"symbol": "C"}]});
         assert_eq!(asks(&universe), "may be entered: A, B; no more: C");
+    }
+
+    /// Goal: whoever is asked sees what was said for it, and what a bound made of a number.
+    #[test]
+    fn evidence_stands_beside_what_waits_with_clamps_before_and_after() {
+        let talks = Talks::default();
+        let id = "IBM-20130301T210000-entry";
+        let line = |seq: u64, step: &str, body: &Value| {
+            let hash = "0".repeat(64);
+            format!(
+                "{{\"seq\":{seq},\"step\":\"{step}\",\"decision\":\"{id}\",\
+                 \"at\":\"2013-03-01T21:00:00Z\",\"body\":{body},\"hash\":\"{hash}\"}}"
+            )
+        };
+        let asked = json!({"round": 1, "asked": ["position_sizer"], "brief": {}});
+        let said = json!({"agent": "position_sizer", "brain": "rules", "advice": {"confidence": 0.8,
+            "reasoning": "<b>small</b>", "clamps": [{"parameter": "size_multiplier", "raw": 1.9,
+            "clamped": 1.3, "edge": "max"}]}});
+        for (seq, step, body) in [(1, "consult.sent", asked), (2, "advice.clamped", said)] {
+            talks.hear(step, &line(seq, step, &body));
+        }
+        let waiting = json!({"approvals": [{"decision": id, "asks": "entry", "side": "buy",
+            "qty": "6", "symbol": "IBM", "expires_at": "2026-01-01T00:00:00Z"}]});
+        let drawn = draw(&waiting, &talks).into_string();
+        assert!(drawn.contains("position sizer, size multiplier 1.9 → 1.3 (max)"), "{drawn}");
+        assert!(drawn.contains("What 1 agents said"), "{drawn}");
+        assert!(drawn.contains("&lt;b&gt;small&lt;/b&gt;"), "what was said is text: {drawn}");
+        assert!(drawn.contains("data-until=\"2026-01-01T00:00:00Z\""), "{drawn}");
+        let unheard = draw(&waiting, &Talks::default()).into_string();
+        assert!(unheard.contains("stands in its record"), "{unheard}");
     }
 }

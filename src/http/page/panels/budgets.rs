@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{bar, number, rows, text, words};
+use super::super::told::{minute, number, rows, text, words};
 
 pub(super) fn draw(budgets: &Value, status: &Value) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="All budgets" {
             table {
-                thead { tr { th { "budget" } th { "spent" } th.n { "spent" } th.n { "held" } th.n { "limit" } th.n { "left" } } }
+                thead { tr { th { "budget" } th { "spent" } th.n { "spent" } th.n { "held" } th.n { "limit" } th.n { "left" } th { "fills again" } } }
                 tbody { @for row in rows(budgets, "/budgets") { (one(row)) } }
             }
         }
@@ -36,10 +36,61 @@ fn one(row: &Value) -> Markup {
     let is_money = name.starts_with("usd");
     let shown = |value: f64| if is_money { format!("${value:.2}") } else { format!("{value:.0}") };
     let (spent, limit) = (figure("spent"), figure("limit"));
-    let label = format!("{} of {} spent", shown(spent), shown(limit));
+    let held = figure("reserved");
     html! {
-        tr { td { (words(&name).replace('.', " · ")) } td { (bar(spent, limit, &label)) }
-            td.n { (shown(spent)) } td.n { (shown(figure("reserved"))) } td.n { (shown(limit)) }
-            td.n { (shown(figure("remaining"))) } }
+        tr { td { (words(&name).replace('.', " · ")) } td { (used((spent, held, limit), shown)) }
+            td.n { (shown(spent)) } td.n { (shown(held)) } td.n { (shown(limit)) }
+            td.n { (shown(figure("remaining"))) } td.dim { (refill(&row["refill"])) } }
+    }
+}
+
+/// What is spent of a limit, and behind it what calls under way hold at their worst.
+fn used((spent, held, limit): (f64, f64, f64), shown: impl Fn(f64) -> String) -> Markup {
+    let share = |part: f64| if limit > 0.0 { (100.0 * part / limit).min(100.0) } else { 0.0 };
+    let label = format!("{} of {} spent, {} held", shown(spent), shown(limit), shown(held));
+    let (is, both) = (share(spent), share(spent + held));
+    let class = if is >= 100.0 { "out" } else { "is" };
+    html! {
+        svg.bar viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=(label) {
+            rect.of width="100" height="4" {}
+            rect.held width=(format!("{both:.1}")) height="4" {}
+            rect class=(class) width=(format!("{is:.1}")) height="4" {}
+        }
+    }
+}
+
+/// From when on what is spent comes back, and when all of it has.
+fn refill(refill: &Value) -> String {
+    if !refill.is_object() {
+        return String::new();
+    }
+    let (begins, full) = (minute(&text(refill, "/begins_at")), minute(&text(refill, "/full_at")));
+    let whose = if refill["is_market_time"] == true { ", market time" } else { "" };
+    if begins == full {
+        format!("at {begins}{whose}")
+    } else {
+        format!("from {begins}, all at {full}{whose}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_shows_what_is_held_beside_what_is_spent_and_when_it_fills_again() {
+        let row = json!({"budget": "usd_per_day", "spent": 2.0, "reserved": 1.0, "limit": 10.0,
+            "remaining": 7.0, "refill": {"begins_at": "2026-01-02T08:00:00Z",
+            "full_at": "2026-01-02T09:30:00Z", "is_market_time": false}});
+        let drawn = one(&row).into_string();
+        assert!(drawn.contains("from 2026-01-02 08:00, all at 2026-01-02 09:30"), "{drawn}");
+        assert!(drawn.contains("$2.00 of $10.00 spent, $1.00 held"), "{drawn}");
+        assert!(drawn.contains("class=\"held\" width=\"30.0\""), "{drawn}");
+        assert_eq!(refill(&Value::Null), "");
+        let market = json!({"begins_at": "2013-03-01T22:00:00Z", "full_at": "2013-03-01T22:00:00Z",
+            "is_market_time": true});
+        assert_eq!(refill(&market), "at 2013-03-01 22:00, market time");
     }
 }

@@ -134,8 +134,11 @@ impl Panel {
         let view = |view: View| shared.desk.view(view);
         Ok(match self {
             Self::Now => now::draw(&view(View::Status).await?),
-            Self::Approvals => approvals::draw(&view(View::Approvals).await?),
-            Self::Rounds => rounds::draw(&rounds::of(shared).await?, shared.hub.talks()),
+            Self::Approvals => approvals::draw(&view(View::Approvals).await?, shared.hub.talks()),
+            Self::Rounds => {
+                let rules = view(View::Status).await?.get("consensus").cloned().unwrap_or_default();
+                rounds::draw(&rounds::of(shared).await?, &rules, shared.hub.talks())
+            }
             Self::Tree => tree::draw(&view(View::Agents).await?, shared.hub.talks()),
             Self::Portfolio => {
                 let status = view(View::Status).await?;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{money, number, percent, rows, text, words};
+use super::super::told::{minute, money, number, percent, rows, span, text, words};
 use super::is_training;
 
 pub(in crate::http::page) fn draw(status: &Value) -> Markup {
@@ -28,11 +28,27 @@ pub(in crate::http::page) fn draw(status: &Value) -> Markup {
 
 fn of_trading(status: &Value) -> Markup {
     html! {
-        div { "market time" b { (minute(&text(status, "/market_time"))) } (text(status, "/feed")) }
+        div { "market time" b { (minute(&text(status, "/market_time"))) } (clock(status)) }
         div { "equity" b { (money(status, "/account/equity")) } }
         div { "today" b { (percent(status, "/account/daily_pnl")) } }
         div { "exposure" b { (percent(status, "/account/exposure")) } }
+        div { "open risk" b { (percent(status, "/account/open_risk")) } "lost if every stop is hit" }
         div { "drawdown" b { (percent(status, "/account/drawdown")) } }
+    }
+}
+
+/// How the market's clock goes, and how old its last bar is where one is due.
+fn clock(status: &Value) -> String {
+    let feed = text(status, "/feed");
+    if feed == "open market" {
+        let owed = number(&status["feed_age_s"]).filter(|owed| *owed >= 1.0);
+        let age =
+            owed.map_or_else(|| "up to date".to_owned(), |owed| format!("owed for {}", span(owed)));
+        return format!("real time · feed {age}");
+    }
+    match number(&status["speed"]) {
+        Some(times) => format!("{feed} ×{times:.0}"),
+        None => format!("{feed}, as fast as it can"),
     }
 }
 
@@ -40,11 +56,6 @@ fn of_training(status: &Value) -> Markup {
     let share = number(&status["steps"]).zip(number(&status["steps_in_all"]));
     let share = share.map_or(0.0, |(done, all)| 100.0 * done / all.max(1.0));
     html! { div { "steps of the training run" b { (text(status, "/steps")) } (format!("{share:.0} %")) } }
-}
-
-/// `2013-03-01 21:00` for `2013-03-01T21:00:00Z`.
-fn minute(at: &str) -> String {
-    at.get(..16).map_or_else(|| at.to_owned(), |at| at.replace('T', " "))
 }
 
 /// What the models have cost, beside what they may.
@@ -83,5 +94,26 @@ fn refusal(status: &Value) -> Markup {
             p.why { (words(&text(actor, "/name"))) " is " b { (text(actor, "/state")) }
                 ": no new risk is taken until it is back; exits go on." }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_says_how_it_goes_and_what_is_owed() {
+        let says = |feed: &str, speed: Value, owed: Value| {
+            clock(&json!({"feed": feed, "speed": speed, "feed_age_s": owed}))
+        };
+        assert_eq!(says("replay", Value::Null, Value::Null), "replay, as fast as it can");
+        assert_eq!(says("replay", json!(300.0), Value::Null), "replay ×300");
+        assert_eq!(says("open market", json!(1.0), json!(0.2)), "real time · feed up to date");
+        assert_eq!(
+            says("open market", json!(1.0), json!(200.0)),
+            "real time · feed owed for 3 min"
+        );
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use super::super::told::{money, number, percent, rows, text};
-use crate::report::{self, EquityPoint, MoneyKind};
+use crate::report::{self, EquityPoint, Mark, MoneyKind};
 
 /// Orders that are shown.
 const SHOWN: usize = 25;
@@ -21,7 +21,7 @@ pub(super) fn draw(positions: &Value, orders: &Value, curve: &Value) -> Markup {
         h3 { "The last orders" }
         @let sent = rows(orders, "/orders");
         @if sent.is_empty() { p.empty { "No order was sent yet." } }
-        @else { (table_of(sent.iter().take(SHOWN), &["at", "symbol", "side", "qty", "filled", "kind", "status", "decision"])) }
+        @else { (table_of(sent.iter().take(SHOWN), &["at", "symbol", "side", "qty", "filled", "filled_price", "kind", "status", "decision"])) }
         p.dim { "cash " (money(positions, "/account/cash")) " · exposure " (percent(positions, "/account/exposure"))
             " · " (text(positions, "/account/trades")) " trades closed" }
     }
@@ -30,7 +30,7 @@ pub(super) fn draw(positions: &Value, orders: &Value, curve: &Value) -> Markup {
 fn charts(curve: &Value) -> Markup {
     let points: Vec<EquityPoint> = rows(curve, "/points").iter().filter_map(point).collect();
     let kind = if curve["money"] == "live" { MoneyKind::Live } else { MoneyKind::Paper };
-    let Some((equity, falls)) = report::curves(&points, kind) else {
+    let Some([equity, falls, exposure]) = report::curves(&points, kind) else {
         return html! { p.empty { "The curve begins with the second bar." } };
     };
     let held = points.iter().rev().find_map(|point| point.benchmark);
@@ -41,6 +41,8 @@ fn charts(curve: &Value) -> Markup {
             div.chart role="img" aria-label="Equity beside the benchmark" { (PreEscaped(equity)) } }
         figure { figcaption.dim { "Below its peak" }
             div.chart role="img" aria-label="How far the account is below its peak" { (PreEscaped(falls)) } }
+        figure { figcaption.dim { "Exposure: all positions, long and short, as a share of equity" }
+            div.chart role="img" aria-label="How much of the equity was in positions" { (PreEscaped(exposure)) } }
         (price(&curve["price"], kind))
     }
 }
@@ -52,18 +54,34 @@ fn price(price: &Value, kind: MoneyKind) -> Markup {
         .iter()
         .filter_map(|row| Some((timed(row)?, row["close"].as_str()?.parse().ok()?)))
         .collect();
-    let marks: Vec<(Time, bool)> = rows(price, "/marks")
-        .iter()
-        .filter_map(|row| Some((timed(row)?, row["side"] == "buy")))
-        .collect();
+    let marks: Vec<Mark> = rows(price, "/marks").iter().filter_map(mark).collect();
     let Some(drawn) = report::prices(&closes, &marks, kind) else { return html! {} };
     let (symbol, decision) = (text(price, "/symbol"), text(price, "/decision"));
     let label = format!("The last closes of {symbol}, and what was bought and sold");
     html! {
         figure { figcaption.dim { b { (symbol) } ", decided on last: " a href={ "/rounds/" (decision) } { (decision) }
-                ". ▲ bought, ▼ sold; the orders below lead to their decisions." }
-            div.chart role="img" aria-label=(label) { (PreEscaped(drawn)) } }
+                ". ▲ bought, ▼ sold, where they were filled; each leads to its round." }
+            div.chart role="group" aria-label=(label) { (PreEscaped(drawn)) } }
     }
+}
+
+/// An order that was filled: where it stands, what it says, where it leads.
+fn mark(row: &Value) -> Option<Mark> {
+    let is_bought = row["side"] == "buy";
+    let (decision, price) = (text(row, "/decision"), text(row, "/price"));
+    let says = format!(
+        "{} {} at {price}: {decision}",
+        if is_bought { "bought" } else { "sold" },
+        text(row, "/qty")
+    );
+    let leads_to = format!("/rounds/{decision}");
+    Some(Mark {
+        at: row["at"].as_str()?.parse().ok()?,
+        price: price.parse().ok(),
+        is_bought,
+        says,
+        leads_to,
+    })
 }
 
 fn point(row: &Value) -> Option<EquityPoint> {

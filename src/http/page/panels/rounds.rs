@@ -9,7 +9,7 @@ use super::super::super::Shared;
 use super::super::super::desk::{Refusal, View};
 use super::super::super::talks::Talks;
 use super::super::agent::milliseconds;
-use super::super::told::{rows, text, words};
+use super::super::told::{number, rows, text, words};
 use crate::run::rounds;
 
 /// Rounds that are shown.
@@ -36,7 +36,7 @@ fn name(row: &Value) -> String {
     format!("{} {}", text(row, "/decision"), text(row, "/round"))
 }
 
-pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
+pub(super) fn draw(found: &Value, rules: &Value, talks: &Talks) -> Markup {
     let found = rows(found, "/rounds");
     let sifts = [("all", "all"), ("act", "acted"), ("vetoed", "vetoed"), ("hold", "held")];
     html! {
@@ -47,14 +47,17 @@ pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
                 @for (verdict, word) in sifts {
                     button.quiet type="button" data-sift=(verdict) aria-pressed=(verdict == "all") { (word) } " "
                 }
-                " A vote is a sign, how sure it was from 0 to 1, and how long it took."
+                " A vote is a sign, how sure it was from 0 to 1, and how long it took. The bar is the share of votes for; a round acts from its line on"
+                @if let Some(share) = number(&rules["quorum_share"]) {
+                    ", if " (format!("{:.0} %", share * 100.0)) " of those asked have voted, and at least " (text(rules, "/quorum_min")) }
+                "."
             }
         }
-        div.scroll tabindex="0" role="group" aria-label="The last rounds" { @for round in found { (row(round, talks)) } }
+        div.scroll tabindex="0" role="group" aria-label="The last rounds" { @for round in found { (row(round, rules, talks)) } }
     }
 }
 
-fn row(round: &Value, talks: &Talks) -> Markup {
+fn row(round: &Value, rules: &Value, talks: &Talks) -> Markup {
     let decision = text(round, "/decision");
     let verdict = text(round, "/verdict");
     let (before, after): (Vec<&Value>, Vec<&Value>) =
@@ -63,10 +66,10 @@ fn row(round: &Value, talks: &Talks) -> Markup {
     html! {
         div class={ "round " (verdict) } {
             span.verdict { (sign(&verdict)) " " (verdict.to_uppercase()) } " "
-            a href={ "/rounds/" (decision) } { (decision) }
+            a href={ "/rounds/" (decision) "#round-" (text(round, "/round")) } { (decision) }
             @if !code.is_empty() { " " code { (code) } }
             @if round["critical"] == true { " · critical: all must agree" }
-            (counts(round))
+            (counts(round, rules))
             div.seats {
                 @for seat in before { span.seat { (agent(seat)) " " b { (said(seat)) } (how(seat, round, talks)) } }
                 @if verdict == "vetoed" {
@@ -80,13 +83,35 @@ fn row(round: &Value, talks: &Talks) -> Markup {
     }
 }
 
-/// Votes for and against, of those asked.
-fn counts(round: &Value) -> Markup {
+/// Votes for and against, of those asked, and their share beside the line that it takes to act.
+fn counts(round: &Value, rules: &Value) -> Markup {
     let Some(asked) = round.pointer("/counts/asked").and_then(Value::as_u64) else {
         return html! {};
     };
     let votes = |which: &str| text(round, &format!("/counts/votes_{which}"));
-    html! { span.dim { " · " (votes("for")) " for, " (votes("against")) " against, of " (asked) " asked" } }
+    html! {
+        span.dim { " · " (votes("for")) " for, " (votes("against")) " against, of " (asked) " asked" }
+        (line(round, rules))
+    }
+}
+
+/// The share of votes for, as a bar with a line where a round begins to act.
+fn line(round: &Value, rules: &Value) -> Markup {
+    let votes = |which: &str| round.pointer(which).and_then(number).unwrap_or_default();
+    let (carried, against) = (votes("/counts/votes_for"), votes("/counts/votes_against"));
+    let takes = if round["critical"] == true { Some(1.0) } else { number(&rules["threshold"]) };
+    let Some(takes) = takes.filter(|_| carried + against > 0.0) else { return html! {} };
+    let share = carried / (carried + against);
+    let label =
+        format!("{:.0} % of the votes for, {:.0} % are needed", share * 100.0, takes * 100.0);
+    html! {
+        svg.quorum viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=(label) {
+            title { (label) }
+            rect.of width="100" height="10" {}
+            rect.is width=(format!("{:.1}", share * 100.0)) height="10" {}
+            rect.line x=(format!("{:.1}", (takes * 100.0).min(98.0))) width="2" height="10" {}
+        }
+    }
 }
 
 fn agent(seat: &Value) -> String {
@@ -138,7 +163,7 @@ mod tests {
                 {"agent": "signal_analyst", "outcome": "voted", "vote": "for"},
                 {"agent": "risk_guardian", "outcome": "vetoed"},
                 {"agent": "position_sizer", "outcome": "not_awaited"}]});
-        let drawn = row(&round, &Talks::default()).into_string();
+        let drawn = row(&round, &Value::Null, &Talks::default()).into_string();
         let at =
             |what: &str| drawn.find(what).unwrap_or_else(|| panic!("{what} is not in {drawn}"));
         assert!(at("▲ for") < at("cut here by risk guardian"));
@@ -146,7 +171,14 @@ mod tests {
         assert!(drawn.contains("guardian.regime"));
         let held = json!({"decision": "IBM-2", "verdict": "hold",
             "counts": {"asked": 4, "votes_for": 2, "votes_against": 1}});
-        let drawn = row(&held, &Talks::default()).into_string();
+        let rules = json!({"threshold": 0.7, "quorum_min": 2, "quorum_share": 0.5});
+        let drawn = row(&held, &rules, &Talks::default()).into_string();
         assert!(drawn.contains("2 for, 1 against, of 4 asked"), "{drawn}");
+        assert!(drawn.contains("67 % of the votes for, 70 % are needed"), "{drawn}");
+        assert!(drawn.contains("x=\"70.0\""), "the line stands at the configured share: {drawn}");
+        let mut critical = held;
+        critical["critical"] = json!(true);
+        let drawn = row(&critical, &rules, &Talks::default()).into_string();
+        assert!(drawn.contains("100 % are needed"), "{drawn}");
     }
 }

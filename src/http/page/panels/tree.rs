@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::super::talks::Talks;
 use super::super::agent::{one as message, took};
-use super::super::told::{percent, rows, text, words};
+use super::super::told::{bar, number, percent, rows, span, text, words};
 
 /// Messages of an agent that stand on the board; its own page has the rest.
 const SHOWN: usize = 2;
@@ -63,7 +63,11 @@ fn one(agent: &Value, talks: &Talks) -> Markup {
         details data-key=(name) {
             summary { (words(&name)) " " (life(agent)) " "
                 span.dim { (text(agent, "/answered")) " of " (text(agent, "/consulted")) " answered"
-                    @if let Some(times) = times { " · " (took(times)) } }
+                    @if let Some(times) = times { " · " (took(times)) }
+                    @if let Some(silent) = talks.silent_for(&name) { " · heard " (span(silent.as_secs_f64())) " ago" } }
+            }
+            @if let Some(said) = talks.of(&name).iter().find_map(|talk| talk.said.clone()) {
+                p { "thinks by " b { (text(&said, "/brain")) } }
             }
             @for talk in talks.of(&name).iter().take(SHOWN) { (message(talk)) }
             p { a href={ "/agents/" (name) } { "All its last messages" } }
@@ -85,5 +89,33 @@ fn life(actor: &Value) -> Markup {
     html! {
         span class={ "state " (state) } { (sign) " " (words(&state)) }
         @if restarts > 0 { " · restarted " (restarts) " times" }
+        (lately(&actor["restarts_lately"]))
+    }
+}
+
+/// How much of what its supervisor allows an actor has used up: a storm of restarts is seen as a bar.
+fn lately(lately: &Value) -> Markup {
+    let figure = |place: &str| number(&lately[place]).filter(|figure| *figure > 0.0);
+    let Some((restarts, limit)) = figure("restarts").zip(figure("limit")) else { return html! {} };
+    let within = span(number(&lately["within_s"]).unwrap_or_default());
+    let label = format!("{restarts:.0} of {limit:.0} restarts within {within}");
+    html! { span.dim { " · " (label) } (bar(restarts, limit, &label)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_storm_of_restarts_stands_beside_what_is_allowed() {
+        let actor = json!({"state": "restarting", "restarts": 9,
+            "restarts_lately": {"restarts": 4, "limit": 5, "within_s": 60}});
+        let drawn = life(&actor).into_string();
+        assert!(drawn.contains("4 of 5 restarts within 1 min"), "{drawn}");
+        let calm = json!({"state": "alive", "restarts": 9,
+            "restarts_lately": {"restarts": 0, "limit": 5, "within_s": 60}});
+        assert!(!life(&calm).into_string().contains("within"), "long ago is over");
     }
 }
