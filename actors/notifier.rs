@@ -77,7 +77,7 @@ pub fn notifier(routes: Vec<Route>, clock: &Arc<dyn Clock>) -> (Vec<ChildSpec>, 
         .into_iter()
         .map(|route| {
             // Whoever watches the counters grow must have seen them at zero, or misses the first loss.
-            for lost in ["left_out", "failed", "missed"] {
+            for lost in ["left_out", "failed"] {
                 count(route.courier.name(), lost, 0);
             }
             let state = State { outbox: Outbox::new(ROOM), is_away: false };

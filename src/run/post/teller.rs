@@ -99,10 +99,18 @@ impl Item {
     }
 }
 
+/// Counts events that went by before anybody could be told of them.
+fn missed_of_all(events: u64) {
+    metrics::counter!("conclave_notices_total", "route" => "all", "outcome" => "missed")
+        .increment(events);
+}
+
 impl Teller {
     /// Tells for ever.
     pub(super) async fn tell(&self) {
         let mut events = self.hub.follow();
+        // Whoever watches the counter grow must have seen it at zero, or misses the first loss.
+        missed_of_all(0);
         if !self.has_begun.swap(true, Ordering::SeqCst) {
             self.begin().await;
         }
@@ -124,10 +132,7 @@ impl Teller {
                         self.seen.store(event.id, Ordering::SeqCst);
                     }
                     Err(RecvError::Lagged(missed)) => {
-                        metrics::counter!(
-                            "conclave_notices_total", "route" => "all", "outcome" => "missed"
-                        )
-                        .increment(missed);
+                        missed_of_all(missed);
                     }
                     Err(RecvError::Closed) => std::future::pending().await,
                 },
