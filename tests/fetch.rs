@@ -17,7 +17,7 @@ const KEY: &str = "av-marked-key-90d1";
 /// 2024-01-02T14:30:00Z, an opening of the exchange, in seconds.
 const FIRST_OPEN: i64 = 1_704_205_800;
 
-/// Both vendors at one address, until it is dropped.
+/// All vendors at one address, until it is dropped.
 struct Vendors {
     url: String,
     _runtime: Runtime,
@@ -30,7 +30,9 @@ impl Vendors {
             .route(
                 "/query",
                 get(|Query(asked): Query<Vec<(String, String)>>| async move { query(&asked) }),
-            );
+            )
+            .route("/v2/stocks/bars", get(|uri: Uri| async move { alpaca_bars(&uri) }))
+            .route("/v1/corporate-actions", get(|uri: Uri| async move { alpaca_split(&uri) }));
         let (url, runtime) = offered(routes);
         Self { url, _runtime: runtime }
     }
@@ -38,6 +40,9 @@ impl Vendors {
 
 /// Four sessions of a share, of which nobody has any but AAPL.
 fn chart(path: &str) -> String {
+    if path.ends_with("/SPLT") {
+        return chart_of_a_split().to_string();
+    }
     if !path.ends_with("/AAPL") {
         let error = json!({"code": "Not Found", "description": "No data found"});
         return json!({"chart": {"result": null, "error": error}}).to_string();
@@ -48,6 +53,47 @@ fn chart(path: &str) -> String {
         "volume": [82_488_700, 58_414_500, 71_983_600, 62_303_300]});
     let result = json!([{"timestamp": opens, "indicators": {"quote": [quote]}}]);
     json!({"chart": {"result": result, "error": null}}).to_string()
+}
+
+/// Prices of a share that is split 4 for 1 on its third day, and 2 for 1 long after: all in shares of today.
+fn chart_of_a_split() -> Value {
+    let opens: Vec<i64> = (0..4).map(|day| FIRST_OPEN + day * 86_400).collect();
+    let quote = json!({"open": [12.5, 12.625, 12.75, 13.0], "high": [12.75, 12.75, 13.0, 13.125],
+        "low": [12.375, 12.5, 12.625, 12.875], "close": [12.625, 12.75, 13.0, 13.0],
+        "volume": [8_000, 8_000, 8_000, 8_000]});
+    let split = |day: i64, shares: u32| json!({"date": FIRST_OPEN + day * 86_400, "numerator": shares, "denominator": 1});
+    let splits = json!({"a": split(2, 4), "b": split(200, 2)});
+    let result = json!([{"timestamp": opens, "events": {"splits": splits}, "indicators": {"quote": [quote]}}]);
+    json!({"chart": {"result": result, "error": null}})
+}
+
+/// The same share as it was paid.
+fn alpaca_bars(uri: &Uri) -> String {
+    let asked = uri.query().unwrap_or_default();
+    if !asked.contains("symbols=SPLT") || !asked.contains("adjustment=raw") {
+        return json!({"bars": {}, "next_page_token": null}).to_string();
+    }
+    let bar = |day: u32, prices: [f64; 4], volume: u32| {
+        let [open, high, low, close] = prices;
+        json!({"t": format!("2024-01-{day:02}T05:00:00Z"), "o": open, "h": high, "l": low, "c": close,
+            "v": volume, "n": 9, "vw": close})
+    };
+    let bars = [
+        bar(2, [100.0, 102.0, 99.0, 101.0], 1_000),
+        bar(3, [101.0, 102.0, 100.0, 102.0], 1_000),
+        bar(4, [25.5, 26.0, 25.25, 26.0], 4_000),
+        bar(5, [26.0, 26.25, 25.75, 26.0], 4_000),
+    ];
+    json!({"bars": {"SPLT": bars}, "next_page_token": null}).to_string()
+}
+
+fn alpaca_split(uri: &Uri) -> String {
+    let asked = uri.query().unwrap_or_default();
+    assert!(asked.contains("symbols=SPLT") && asked.contains("types=forward_split"), "{asked}");
+    let split = json!({"id": "d1b5c3a0-0000-4000-8000-000000000001", "symbol": "SPLT", "cusip": "1",
+        "new_rate": 4, "old_rate": 1, "process_date": "2024-01-04", "ex_date": "2024-01-04"});
+    let actions = json!({"forward_splits": [split], "name_changes": []});
+    json!({"corporate_actions": actions, "next_page_token": null}).to_string()
 }
 
 /// Alpha Vantage: no bars today, news, and statements of which one says when it was reported.
@@ -123,4 +169,36 @@ fn what_is_fetched_from_a_chain_of_vendors_is_what_a_season_is_played_on() {
         let text = fs::read_to_string(world.path("d").join(file)).expect("a file");
         assert!(!text.contains(KEY), "{file}");
     }
+}
+
+/// L-1. Goal: a price tells nothing of a split that comes later. Method: a share that is split within the
+/// days that are fetched and once more behind them, from a vendor that adjusts until today and from one that
+/// does not; both must leave the same files, and a season may begin behind the split and not before it.
+#[test]
+fn fetched_bars_are_as_they_were_paid_with_a_table_of_splits_beside_them() {
+    let vendors = Vendors::new();
+    let world = World::new();
+    world.variable("APCA_API_KEY_ID", "PK-marked");
+    world.variable("APCA_API_SECRET_KEY", "alpaca-marked-secret");
+    for url in ["TRADING_URL", "DATA_URL"] {
+        world.variable(&format!("CONCLAVE__ALPACA__{url}"), &vendors.url);
+    }
+    for vendor in ["yahoo", "alpaca"] {
+        let args = "arena fetch --from 2024-01-01 --to 2024-01-05 --symbols SPLT --yahoo-url";
+        let mut args: Vec<&str> = args.split_whitespace().collect();
+        args.extend([&vendors.url, "--bars", vendor, "--out", vendor]);
+        world.verb(&args).succeeds();
+        let rows = "2024-01-02,100,102,99,101,1000\n2024-01-03,101,102,100,102,1000\n\
+            2024-01-04,25.5,26,25.25,26,4000\n2024-01-05,26,26.25,25.75,26,4000\n";
+        let whole = format!("timestamp,open,high,low,close,volume\n{rows}");
+        assert_eq!(world.file(vendor, "SPLT.csv"), whole, "{vendor}");
+        let table = "symbol,date,ratio\nSPLT,2024-01-04,4:1\n";
+        assert_eq!(world.file(vendor, "splits.csv"), table, "{vendor}");
+    }
+    let season = |last: &str, out: &str| {
+        world.verb(&["arena", "run", "--data", "yahoo", "--last", last, "--out", out])
+    };
+    season("2", "behind").succeeds();
+    season("3", "across").refuses(8, "SPLT is split during the season");
+    assert!(!world.path("across").exists());
 }

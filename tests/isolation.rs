@@ -110,23 +110,19 @@ fn whose_budgets_are_damaged_is_excluded_with_the_reason_and_the_others_go_on() 
     let provider = Provider::new(Plan { manner: Manner::Varied, latency, ..Plan::default() });
     let world = world(&provider, &["ada", "bert"]);
     let args = season(&world, &spec(300, &[HOLD], &["ada", "bert"], BUDGET), "4");
-    let mut child = world.command(&[&args[..], &["--out", "s"]].concat());
-    let mut child =
-        child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
-    let log = || fs::read_to_string(world.path("s/audit-000001.jsonl")).unwrap_or_default();
-    while !log().contains("tick.closed") {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first tick");
-        wait_for(Duration::from_millis(2));
-    }
-    child.kill().expect("a kill");
-    child.wait().expect("an end");
+    killed(&world, &args, "s");
     let damages: [(&str, &[u8]); 3] =
         [("budgets.json", b"{"), ("budgets.json", b"\xff\xfe"), ("budgets.redb", b"no store")];
     // What a season may cost is a part of what it is.
     let before = fs::read_to_string(world.path("c.toml")).expect("a file");
     more(&world, "[budgets]\nusd_per_run = \"4\"\n");
-    world.verb(&[&args[..], &["--resume", "s"]].concat()).refuses(8, "how models are asked");
+    world.verb(&[&args[..], &["--resume", "s"]].concat()).refuses(8, "other budgets");
     world.config(&before);
+    // So are the prices that its budgets are counted by.
+    let prices = world.file(".", "prices.toml");
+    fs::write(world.path("prices.toml"), prices.replace("0.5", "0.6")).expect("a file");
+    world.verb(&[&args[..], &["--resume", "s"]].concat()).refuses(8, "prices");
+    fs::write(world.path("prices.toml"), prices).expect("a file");
     for (nth, (file, bytes)) in damages.into_iter().enumerate() {
         let copy = format!("s{nth}");
         let (from, to) = (world.path("s"), world.path(&copy));
@@ -141,9 +137,47 @@ fn whose_budgets_are_damaged_is_excluded_with_the_reason_and_the_others_go_on() 
 
     // Where it was the only one of models, nothing is gone on with.
     let alone = season(&world, &spec(300, &[HOLD], &["ada"], BUDGET), "2");
-    world.verb(&[&alone[..], &["--out", "t"]].concat()).succeeds();
+    killed(&world, &alone, "t");
     fs::write(world.path("t/contestants/ada/budgets.json"), "{").expect("a file");
     world.verb(&[&alone[..], &["--resume", "t"]].concat()).refuses(8, "budgets.json is damaged");
+}
+
+/// A season in `dir` that is killed behind its first tick.
+fn killed(world: &World, args: &[&str], dir: &str) {
+    let mut child = world.command(&[args, &["--out", dir]].concat());
+    let mut child =
+        child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let log = world.path(dir).join("audit-000001.jsonl");
+    while !fs::read_to_string(&log).unwrap_or_default().contains("tick.closed") {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first tick");
+        wait_for(Duration::from_millis(2));
+    }
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+}
+
+/// Goal: the record of a season outlives whoever played it. Method: a season that is over, whose key, server,
+/// budgets, prices and configuration are gone or others, is told again: the same board, and nobody was asked.
+#[test]
+fn a_season_that_is_over_is_told_again_without_anybody_to_ask() {
+    let provider = Provider::new(Plan { manner: Manner::Varied, ..Plan::default() });
+    let world = world(&provider, &["ada"]);
+    let args = season(&world, &spec(60, &[HOLD], &["ada"], BUDGET), "2");
+    world.verb(&[&args[..], &["--out", "s"]].concat()).succeeds();
+    let files = ["board.json", "chats.jsonl", "equity.csv", "report.html"];
+    let before = files.map(|file| world.file("s", file));
+    let asked = provider.asked().len();
+    assert!(asked > 0);
+    world.variable("OPENROUTER_API_KEY", "");
+    let config = world.file(".", "c.toml").replace(&provider.url(), "http://127.0.0.1:9");
+    world.config(&format!("{config}[budgets]\nusd_per_run = \"4\"\n"));
+    let prices = world.file(".", "prices.toml");
+    fs::write(world.path("prices.toml"), prices.replace("0.5", "0.6")).expect("a file");
+    fs::write(world.path("s/contestants/ada/budgets.json"), "{").expect("a file");
+    world.verb(&[&args[..], &["--out", "other"]].concat()).refuses(3, "OPENROUTER_API_KEY");
+    world.verb(&[&args[..], &["--resume", "s"]].concat()).succeeds();
+    assert_eq!(files.map(|file| world.file("s", file)), before);
+    assert_eq!(provider.asked().len(), asked);
 }
 
 /// The address of a provider as Anthropic is asked, in a world that has a key for it.

@@ -1,11 +1,13 @@
 //! `arena run` with texts and statements: what is held back, what a season goes on with, and that what comes
 //! later changes nothing before it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::contest;
+use crate::provider::{Manner, Plan, Provider};
 use crate::rig::World;
 
 /// A synthetic market with every trap, as files.
@@ -56,6 +58,22 @@ fn cut(world: &World, path: &str, key: &str, before: &str) -> usize {
     text.lines().count() - kept.len()
 }
 
+/// The market as it was known after the close of 31 January 2011, as files.
+fn without_future(world: &World, out: &str) {
+    market(world, out);
+    let end = "2011-02-01";
+    for symbol in ["TEC1", "HLT1", "FIN1"] {
+        let path = format!("{out}/{symbol}.csv");
+        let text = fs::read_to_string(world.path(&path)).expect("bars");
+        let kept: Vec<&str> =
+            text.lines().filter(|line| *line < end || line.starts_with('t')).collect();
+        assert!(kept.len() < text.lines().count());
+        fs::write(world.path(&path), kept.join("\n")).expect("a file");
+    }
+    assert!(cut(world, &format!("{out}/news.jsonl"), "known_at", end) > 3);
+    assert!(cut(world, &format!("{out}/statements.jsonl"), "filed_at", end) > 3);
+}
+
 /// Goal: nothing of the future reaches the past. Method: a season on bars, texts and statements beside the
 /// same season with everything after a day deleted; up to that day log, chats, aggregates and equity are the
 /// same to the byte, the snapshots' hashes among them.
@@ -63,19 +81,7 @@ fn cut(world: &World, path: &str, key: &str, before: &str) -> usize {
 fn a_season_without_its_future_is_the_same_until_there() {
     let world = World::new();
     market(&world, "full");
-    market(&world, "cut");
-    // After the close of 31 January 2011.
-    let end = "2011-02-01";
-    for symbol in ["TEC1", "HLT1", "FIN1"] {
-        let path = format!("cut/{symbol}.csv");
-        let text = fs::read_to_string(world.path(&path)).expect("bars");
-        let kept: Vec<&str> =
-            text.lines().filter(|line| *line < end || line.starts_with('t')).collect();
-        assert!(kept.len() < text.lines().count());
-        fs::write(world.path(&path), kept.join("\n")).expect("a file");
-    }
-    assert!(cut(&world, "cut/news.jsonl", "known_at", end) > 3);
-    assert!(cut(&world, "cut/statements.jsonl", "filed_at", end) > 3);
+    without_future(&world, "cut");
     season(&world, "full", "whole");
     season(&world, "cut", "short");
     for file in ["chats.jsonl", "aggregates.jsonl"] {
@@ -90,6 +96,64 @@ fn a_season_without_its_future_is_the_same_until_there() {
     let (whole, short) = (said(&world, "whole"), said(&world, "short"));
     assert!(short.len() > 100 && whole.len() > short.len());
     assert_eq!(whole[..short.len()], short);
+}
+
+/// L-1. Goal: nothing of the future is in any prompt of a whole season, a desk's own memory among it. Method: a
+/// desk of models, whose analysts ask for what is to come at every tick, plays on beside the same desk with
+/// everything after a day deleted; each question up to that day is the same to the byte.
+#[test]
+fn a_desk_of_models_is_asked_the_same_without_the_future_at_every_tick() {
+    let request = |tool: &str| {
+        json!({"tool": tool, "symbol": "TEC1", "until": "2011-03-31T20:00:00Z", "count": "many",
+            "period_end": "", "undated": false})
+    };
+    let tools = |names: &[&str]| Value::Array(names.iter().map(|name| request(name)).collect());
+    let requests_of = vec![
+        ("market_analyst".to_owned(), tools(&["bars", "indicators"])),
+        ("news_analyst".to_owned(), tools(&["news"])),
+        ("social_analyst".to_owned(), tools(&["social", "memory"])),
+        ("fundamentals_analyst".to_owned(), tools(&["fundamentals"])),
+    ];
+    let played = |data: &str| {
+        let plan = Plan { manner: Manner::Varied, keeps_bodies: true, ..Plan::default() };
+        let provider = Provider::new(Plan { requests_of: requests_of.clone(), ..plan });
+        let world = contest::world(&provider, &["ada"]);
+        if data == "full" {
+            market(&world, data);
+        } else {
+            without_future(&world, data);
+        }
+        let budget = "usd_per_season = \"50\", usd_per_day = \"50\", calls_per_tick = 100";
+        fs::write(world.path("s.toml"), contest::spec(300, &[contest::HOLD], &["ada"], budget))
+            .expect("a file");
+        let text = format!(
+            "--config c.toml arena run --spec s.toml --models all --data {data} --news \
+             {data}/news.jsonl --statements {data}/statements.jsonl --symbols TEC1,HLT1 --from \
+             2011-01-18 --until 2011-02-11 --out s"
+        );
+        world.verb(&text.split_whitespace().collect::<Vec<_>>()).succeeds();
+        let mut bodies = provider.bodies();
+        bodies.sort_unstable();
+        (bodies, said(&world, "s"))
+    };
+    let ((whole, log), (short, log_short)) = (played("full"), played("cut"));
+    // Ten days, two symbols, twelve roles, and the second questions of four analysts.
+    assert_eq!(short.len(), 10 * 2 * (12 + 4));
+    assert_eq!(log[..log_short.len()], log_short);
+    assert_eq!(whole.len(), short.len() * 19 / 10, "nineteen days");
+    let counted = |bodies: &[String]| -> BTreeMap<String, usize> {
+        bodies.iter().fold(BTreeMap::new(), |mut all, body| {
+            *all.entry(body.clone()).or_default() += 1;
+            all
+        })
+    };
+    let whole = counted(&whole);
+    for (body, times) in counted(&short) {
+        assert!(whole.get(&body).is_some_and(|count| times <= *count), "{body}");
+    }
+    let leaks = log_short.iter().filter(|line| line.contains("later_than_as_of")).count();
+    assert_eq!(leaks, 10, "each tick's tries are counted");
+    assert!(short.iter().any(|body| body.contains("against the benchmark")), "no memory");
 }
 
 /// Goal: that a share will be listed is nobody's to know. Method: a season that ends before the first bar of a

@@ -36,7 +36,7 @@ pub(crate) struct Plan {
     pub(crate) gone: Vec<String>,
     /// What single models are like, whatever the others are.
     pub(crate) temper_of: Vec<(String, Temper)>,
-    /// What single models, each the brain of an analyst, ask to look up before they are held to an answer.
+    /// What single models or agents, each an analyst, ask to look up before they are held to an answer.
     pub(crate) requests_of: Vec<(String, Value)>,
     /// Whether whole questions are kept.
     pub(crate) keeps_bodies: bool,
@@ -323,7 +323,7 @@ fn said(
         return "I would size this at 1.2 with a confidence of 0.8.".to_owned();
     }
     let answer = answer((user, seed_of(model, user)), schema, agent, plan.manner);
-    let wanted = plan.requests_of.iter().find(|(name, _)| *name == model);
+    let wanted = plan.requests_of.iter().find(|(name, _)| *name == model || *name == agent);
     // Whoever has been told what it asked for asks no more.
     if let Some((_, requests)) = wanted.filter(|_| !user.contains("tool_results")) {
         return with_requests(&answer, requests);

@@ -6,6 +6,7 @@
 //! fields that are not known pass; a word that is not known is kept as it is and fails nothing.
 
 pub mod account;
+pub mod actions;
 pub mod data;
 pub mod number;
 pub mod order;

@@ -18,10 +18,13 @@ pub enum Kind {
     Group = 4,
     /// One execution.
     Execution = 5,
+    /// A corporate action.
+    Action = 6,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Account, Self::Asset, Self::Order, Self::Group, Self::Execution];
+    const ALL: [Self; 6] =
+        [Self::Account, Self::Asset, Self::Order, Self::Group, Self::Execution, Self::Action];
 }
 
 /// A name: the exchange that gave it, what it names, the account it belongs to, and its number.

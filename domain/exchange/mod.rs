@@ -168,6 +168,11 @@ impl Exchange {
         self.now
     }
 
+    /// Its number among exchanges, which is part of every name that it gives.
+    pub const fn number(&self) -> u32 {
+        self.terms.exchange
+    }
+
     /// What is traded.
     pub const fn venue(&self) -> &Venue {
         &self.venue

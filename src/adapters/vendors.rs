@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use conclave_domain::alpaca::{News, Stamp};
 use conclave_domain::arena::gate::RawStatement;
-use conclave_domain::arena::vendor::{VendorError, alpha_vantage, yahoo};
+use conclave_domain::arena::vendor::{History, VendorError, alpha_vantage, yahoo};
 use conclave_domain::market::bar::{Bar, Timeframe};
+use conclave_domain::market::calendar::Calendar;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::news::door::RawItem;
 use conclave_domain::time::Time;
@@ -29,6 +30,9 @@ pub enum FetchError {
     /// It has no such thing at all.
     #[error("it has no {0}")]
     HasNone(&'static str),
+    /// It has such things, and none of what is wanted.
+    #[error("it has none in these days")]
+    Nothing,
     /// It was not reached, or did not end its answer.
     #[error("it cannot be heard: {0}")]
     Unheard(String),
@@ -114,6 +118,8 @@ pub struct Wanted<'a> {
     pub from: Time,
     /// Until when; bars that had not closed then are left out.
     pub to: Time,
+    /// When it is asked, not before `to`: what a vendor adjusts its prices for reaches until then.
+    pub now: Time,
 }
 
 /// A vendor.
@@ -128,25 +134,15 @@ pub enum Vendor {
 }
 
 impl Vendor {
-    /// Daily bars, oldest first. Alpaca's and Yahoo's are adjusted for splits, Alpha Vantage's are not.
+    /// Daily bars as they were paid, oldest first, and the splits in their time.
+    ///
+    /// A price in shares of today would tell of splits that were not known on its day.
     ///
     /// # Errors
     /// When there are none of this vendor.
-    pub async fn bars(&self, wanted: &Wanted<'_>) -> Result<Vec<Bar>, FetchError> {
-        let bars = match self {
-            Self::Alpaca(alpaca) => {
-                let query = BarsQuery {
-                    symbols: vec![wanted.symbol.to_string()],
-                    class: wanted.class,
-                    timeframe: Timeframe::Day,
-                    from: Stamp::from(wanted.from),
-                    to: Stamp::from(wanted.to),
-                    adjustment: "split",
-                };
-                let mut found = alpaca.bars(&query).await?;
-                let found = found.remove(wanted.symbol.as_str()).unwrap_or_default();
-                found.iter().map(|bar| bar.closed(Timeframe::Day, wanted.class)).collect()
-            }
+    pub async fn bars(&self, wanted: &Wanted<'_>) -> Result<History, FetchError> {
+        let mut history = match self {
+            Self::Alpaca(alpaca) => paid_at_alpaca(alpaca, wanted).await?,
             Self::AlphaVantage(_) if wanted.class == AssetClass::Crypto => {
                 return Err(FetchError::HasNone("daily bars of coins here"));
             }
@@ -154,20 +150,38 @@ impl Vendor {
                 let symbol = wanted.symbol.as_str();
                 let query =
                     [("function", "TIME_SERIES_DAILY"), ("symbol", symbol), ("outputsize", "full")];
-                alpha_vantage::daily(&web.get(&["query"], &query).await?, wanted.to)?
+                let bars = alpha_vantage::daily(&web.get(&["query"], &query).await?, wanted.to)?;
+                let query = [("function", "SPLITS"), ("symbol", symbol)];
+                let splits = web.get(&["query"], &query).await?;
+                History { bars, splits: alpha_vantage::splits(&splits, wanted.symbol)? }
             }
             Self::Yahoo(web) => {
                 // Classes of shares and coins are written with a dash there.
                 let symbol = wanted.symbol.as_str().replace(['.', '/'], "-");
                 let seconds = |time: Time| time.ms().div_euclid(1_000).to_string();
-                let (from, to) = (seconds(wanted.from), seconds(wanted.to));
-                let query = [("period1", from.as_str()), ("period2", &to), ("interval", "1d")];
+                // Up to now: its prices are adjusted until then, and it names splits of these days only.
+                let (from, now) = (seconds(wanted.from), seconds(wanted.now));
+                let query = [
+                    ("period1", from.as_str()),
+                    ("period2", &now),
+                    ("interval", "1d"),
+                    ("events", "split"),
+                ];
                 let text = web.get(&["v8", "finance", "chart", &symbol], &query).await?;
-                yahoo::daily(&text, wanted.class, wanted.to)?
+                yahoo::daily(&text, (wanted.symbol, wanted.class), wanted.to)?
             }
         };
         let is_wanted = |bar: &Bar| wanted.from <= bar.open_time && bar.close_time <= wanted.to;
-        Ok(bars.into_iter().filter(is_wanted).collect())
+        history.bars.retain(is_wanted);
+        let calendar = Calendar::of(wanted.class);
+        let day_of = |bar: &Bar| calendar.session_date(bar.open_time);
+        let (Some(first), Some(last)) =
+            (history.bars.first().map(day_of), history.bars.last().map(day_of))
+        else {
+            return Err(FetchError::Nothing);
+        };
+        history.splits.retain(|split| first < split.date && split.date <= last);
+        Ok(history)
     }
 
     /// News, each stamped with when its vendor says it was known.
@@ -195,10 +209,8 @@ impl Vendor {
             }
             Self::Yahoo(_) => return Err(FetchError::HasNone("news")),
         };
-        Ok(items
-            .into_iter()
-            .filter(|item| item.known_at.is_none_or(|at| at <= wanted.to))
-            .collect())
+        let is_wanted = |item: &RawItem| item.known_at.is_none_or(|at| at <= wanted.to);
+        some(items.into_iter().filter(is_wanted).collect())
     }
 
     /// Statements; what does not say when it was filed comes without.
@@ -213,8 +225,35 @@ impl Vendor {
         };
         let mut all = alpha_vantage::income(&ask("INCOME_STATEMENT").await?, symbol)?;
         all.extend(alpha_vantage::earnings(&ask("EARNINGS").await?, symbol)?);
-        Ok(all)
+        some(all)
     }
+}
+
+/// Raw bars, and what happened to shares in their time.
+async fn paid_at_alpaca(alpaca: &Alpaca, wanted: &Wanted<'_>) -> Result<History, FetchError> {
+    let (symbol, class) = (wanted.symbol.as_str(), wanted.class);
+    let query = BarsQuery {
+        symbols: vec![symbol.to_owned()],
+        class,
+        timeframe: Timeframe::Day,
+        from: Stamp::from(wanted.from),
+        to: Stamp::from(wanted.to),
+        adjustment: "raw",
+    };
+    let found = alpaca.bars(&query).await?.remove(symbol).unwrap_or_default();
+    let bars = found.iter().map(|bar| bar.closed(Timeframe::Day, class)).collect();
+    let splits = match class {
+        AssetClass::Equity => {
+            let day = |time: Time| Calendar::of(class).session_date(time);
+            alpaca.splits(&[symbol], (day(wanted.from), day(wanted.to))).await?
+        }
+        AssetClass::Crypto => Vec::new(),
+    };
+    Ok(History { bars, splits })
+}
+
+fn some<T>(found: Vec<T>) -> Result<Vec<T>, FetchError> {
+    if found.is_empty() { Err(FetchError::Nothing) } else { Ok(found) }
 }
 
 #[cfg(test)]

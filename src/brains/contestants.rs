@@ -18,6 +18,7 @@ use conclave_actors::runtime::agent::Entry;
 use conclave_actors::runtime::brain::Brain;
 use conclave_domain::arena::model::{LOCAL, ModelSpec};
 use conclave_domain::limits::Limits;
+use conclave_domain::llm::Price;
 use serde::Serialize;
 
 use super::connect::{ATTEMPTS_PAID, connect, has_key, prices, taken_by};
@@ -46,6 +47,25 @@ pub fn check(config: &Config, specs: &[&ModelSpec]) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// What the models of a season cost by their names, fallbacks among them: budgets and permits are about these
+/// figures, so a season goes on under the same ones only.
+///
+/// # Errors
+/// When the price table cannot be used (3).
+pub fn rates(
+    config: &Config,
+    specs: &[&ModelSpec],
+) -> Result<BTreeMap<String, Option<Price>>, CliError> {
+    let prices = prices(config)?;
+    let mut rates = BTreeMap::new();
+    for spec in specs {
+        for (_, model) in [true, false].into_iter().flat_map(|judges| spec.ways(judges)) {
+            rates.insert(model.to_owned(), prices.price(model).cloned());
+        }
+    }
+    Ok(rates)
 }
 
 /// Where a contestant's models are asked at a provider of this kind.

@@ -6,6 +6,7 @@
 //! anew. Its journal, where one is asked for, holds every event of every order for others to compare.
 
 pub mod accounts;
+mod actions;
 mod data;
 mod feed;
 pub mod floor;

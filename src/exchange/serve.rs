@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::feed::{CRYPTO, Endpoint, InUse};
 use super::floor::Floor;
 use super::guard::{Gate, Late, Meter, guard};
-use super::{accounts, data, feed, news, orders, sandbox, stream};
+use super::{accounts, actions, data, feed, news, orders, sandbox, stream};
 
 /// How fast the exchange's clock runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,7 @@ fn market() -> Routes {
         .route("/v1beta3/crypto/us/latest/quotes", get(data::latest_quotes))
         .route("/v1beta3/crypto/us/latest/trades", get(data::latest_trades))
         .route("/v1beta1/news", get(news::news))
+        .route("/v1/corporate-actions", get(actions::actions))
 }
 
 fn control() -> Routes {

@@ -12,8 +12,9 @@ import urllib.request
 
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
 from alpaca.data.live import StockDataStream
-from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest
+from alpaca.data.requests import CorporateActionsRequest, StockBarsRequest, StockLatestQuoteRequest
 from alpaca.data.timeframe import TimeFrame
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
@@ -182,6 +183,14 @@ def main():
     cash = float(trading.get_account().cash)
     assert abs(100_000 - spent - cash) < 0.01, (spent, cash)
     passed("everything closed, and the cash is what the fills say")
+
+    step("2000-06-21T13:30:00Z")
+    actions = CorporateActionsClient(KEY, SECRET, url_override=URL).get_corporate_actions(
+        CorporateActionsRequest(symbols=["AAPL"], start="2000-06-01", end="2000-06-30")
+    )
+    split = actions.data["forward_splits"][0]
+    assert (split.symbol, split.new_rate, split.old_rate) == ("AAPL", 2, 1), split
+    passed("a split by request, from its day on")
 
     async def end():
         await orders.stop_ws()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +15,7 @@ use crate::arena::gate::RawStatement;
 use crate::fixed::Volume;
 use crate::market::bar::Bar;
 use crate::market::calendar::Calendar;
+use crate::market::splits::Split;
 use crate::market::symbol::Symbol;
 use crate::news::door::{RawId, RawItem, Source};
 use crate::record::Digest;
@@ -48,6 +50,17 @@ struct DayRow {
     close: Figure,
     #[serde(rename = "5. volume")]
     volume: Figure,
+}
+
+#[derive(Deserialize)]
+struct Splits {
+    data: Vec<SplitRow>,
+}
+
+#[derive(Deserialize)]
+struct SplitRow {
+    effective_date: String,
+    split_factor: Figure,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +160,26 @@ pub fn daily(text: &str, now: Time) -> Result<Vec<Bar>, VendorError> {
         }
     }
     Ok(bars)
+}
+
+/// The splits of `SPLITS`, by day. Its factors are shares for one, rounded: 0.0667 is one for fifteen.
+///
+/// # Errors
+/// When the vendor refuses, or the answer is not of its form.
+pub fn splits(text: &str, symbol: &Symbol) -> Result<Vec<Split>, VendorError> {
+    let Splits { data } = answer(text)?;
+    let split = |row: SplitRow| {
+        let (date, factor) = (day(&row.effective_date)?, row.split_factor.decimal());
+        let half_a_place = Decimal::new(5, (factor.scale() + 1).min(Decimal::MAX_SCALE));
+        let slack = half_a_place.checked_div(factor);
+        let rates = (factor, Decimal::ONE);
+        let split = slack.and_then(|slack| Split::told(symbol, date, rates, slack));
+        let why = || format!("a split of {factor} for 1 on {date}");
+        split.ok_or_else(|| VendorError::Unreadable { why: why() })
+    };
+    let mut splits: Vec<Split> = data.into_iter().map(split).collect::<Result<_, _>>()?;
+    splits.sort_unstable_by_key(|split| split.date);
+    Ok(splits)
 }
 
 /// The items of `NEWS_SENTIMENT`. Times of publication are taken as UTC; one that cannot be read is none.

@@ -9,9 +9,20 @@ pub mod yahoo;
 use rust_decimal::Decimal;
 
 use crate::fixed::Price;
+use crate::market::bar::Bar;
+use crate::market::splits::Split;
 
 /// The longest reason of a vendor that is told, characters.
 const WHY_MAX: usize = 160;
+
+/// Daily bars and the splits they do not yet know of: prices as they were paid on their day, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The bars. Whether one can be true is for the door to say.
+    pub bars: Vec<Bar>,
+    /// Splits of the same share, by day.
+    pub splits: Vec<Split>,
+}
 
 /// Why an answer is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

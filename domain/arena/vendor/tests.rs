@@ -1,7 +1,8 @@
 //! Answers of vendors: good, refused, cut off, and with figures that are none. Written after their
 //! documentation; nothing here was ever said by a vendor.
 
-use super::{VendorError, alpha_vantage, yahoo};
+use super::{History, VendorError, alpha_vantage, yahoo};
+use crate::market::splits::write_splits;
 use crate::market::symbol::AssetClass;
 use crate::time::Time;
 
@@ -15,9 +16,13 @@ const CHART: &str = r#"{"chart":{"result":[{"meta":{"symbol":"AAPL"},
     "high":[188.44,185.88,183.0],"low":[183.89,183.43,181.0],
     "close":[185.63999938964844,184.25,182.5],"volume":[82488700,58414500,1000]}]}}],"error":null}}"#;
 
+fn chart(text: &str) -> Result<History, VendorError> {
+    yahoo::daily(text, (&crate::testing::symbol("AAPL"), AssetClass::Equity), now())
+}
+
 #[test]
 fn a_chart_is_its_closed_bars_in_four_places() {
-    let bars = yahoo::daily(CHART, AssetClass::Equity, now()).unwrap();
+    let bars = chart(CHART).unwrap().bars;
     // The third session is still open.
     assert_eq!(bars.len(), 2);
     assert_eq!(
@@ -26,12 +31,32 @@ fn a_chart_is_its_closed_bars_in_four_places() {
     );
     assert_eq!(bars[0].close_time.to_string(), "2024-01-02T21:00:00Z");
     let hole = CHART.replace("184.25", "null");
-    assert_eq!(yahoo::daily(&hole, AssetClass::Equity, now()).unwrap().len(), 1);
+    assert_eq!(chart(&hole).unwrap().bars.len(), 1);
+}
+
+/// L-1: a price tells nothing of a later split, not even of one behind the last bar that was asked for.
+#[test]
+fn a_chart_in_shares_of_today_is_told_as_it_was_paid() {
+    let events = r#""events":{"splits":{
+        "1720000000":{"date":1720013400,"numerator":4.0,"denominator":1.0,"splitRatio":"4:1"},
+        "1704292200":{"date":1704292200,"numerator":1,"denominator":2,"splitRatio":"1:2"}}},"indicators""#;
+    let split = CHART.replace("\"indicators\"", events);
+    let History { bars, splits } = chart(&split).unwrap();
+    let closes: Vec<String> =
+        bars.iter().map(|bar| format!("{}x{}", bar.close, bar.volume)).collect();
+    assert_eq!(closes, ["371.28x41244350", "737x14603625"]);
+    assert_eq!(
+        write_splits(&splits),
+        "symbol,date,ratio\nAAPL,2024-01-03,1:2\nAAPL,2024-07-03,4:1\n"
+    );
+    for wrong in ["0", "-4", "1e-20", "1e20", "null"] {
+        let text = split.replace("\"numerator\":4.0", &format!("\"numerator\":{wrong}"));
+        assert!(matches!(chart(&text), Err(VendorError::Unreadable { .. })), "{wrong}");
+    }
 }
 
 #[test]
 fn charts_that_are_none_say_why() {
-    let read = |text: &str| yahoo::daily(text, AssetClass::Equity, now());
     for wrong in [
         &CHART[..200],
         &CHART.replace("188.44", "NaN"),
@@ -42,10 +67,10 @@ fn charts_that_are_none_say_why() {
         "<html>Too Many Requests</html>",
         "",
     ] {
-        assert!(matches!(read(wrong), Err(VendorError::Unreadable { .. })), "{wrong:.60}");
+        assert!(matches!(chart(wrong), Err(VendorError::Unreadable { .. })), "{wrong:.60}");
     }
     let refused = r#"{"chart":{"result":null,"error":{"code":"Not Found","description":"No data <b>found</b>"}}}"#;
-    assert_eq!(read(refused), Err(VendorError::Refused { why: "No data found".to_owned() }));
+    assert_eq!(chart(refused), Err(VendorError::Refused { why: "No data found".to_owned() }));
 }
 
 #[test]
@@ -70,6 +95,24 @@ fn the_series_of_days_is_oldest_first_and_closed() {
         let read = alpha_vantage::daily(&text(wrong), now());
         assert!(matches!(read, Err(VendorError::Unreadable { .. })), "{wrong}: {read:?}");
     }
+}
+
+#[test]
+fn a_table_of_splits_is_read_by_day_and_its_factors_are_ratios() {
+    let symbol = crate::testing::symbol("AAPL");
+    let text = r#"{"symbol":"AAPL","data":[{"effective_date":"2020-08-31","split_factor":"4.0000"},
+        {"effective_date":"2014-06-09","split_factor":"7.0000"},
+        {"effective_date":"2005-02-28","split_factor":"0.0667"}]}"#;
+    let splits = alpha_vantage::splits(text, &symbol).unwrap();
+    let told = "AAPL,2005-02-28,1:15\nAAPL,2014-06-09,7:1\nAAPL,2020-08-31,4:1\n";
+    assert_eq!(write_splits(&splits), format!("symbol,date,ratio\n{told}"));
+    for wrong in ["0", "0.0000", "-4", "20000", "1e-27", "NaN"] {
+        let text = text.replace("7.0000", wrong);
+        let read = alpha_vantage::splits(&text, &symbol);
+        assert!(matches!(read, Err(VendorError::Unreadable { .. })), "{wrong}: {read:?}");
+    }
+    let held = alpha_vantage::splits(r#"{"Information":"25 requests"}"#, &symbol);
+    assert!(matches!(held, Err(VendorError::Held { .. })));
 }
 
 #[test]

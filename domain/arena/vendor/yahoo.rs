@@ -1,14 +1,18 @@
-//! Yahoo's chart format (`v8/finance/chart`): one symbol's bars as columns.
+//! Yahoo's chart format (`v8/finance/chart`): one symbol's bars as columns, in shares of today, and its splits.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{VendorError, cut, price};
+use super::{History, VendorError, cut, price};
 use crate::alpaca::number::{Figure, numeral_text};
-use crate::fixed::Volume;
+use crate::fixed::{Price, Volume};
 use crate::market::bar::{Bar, Timeframe};
 use crate::market::calendar::Calendar;
-use crate::market::symbol::AssetClass;
+use crate::market::series::Series;
+use crate::market::splits::{RATES_SLACK, Split, as_paid};
+use crate::market::symbol::{AssetClass, Symbol};
 use crate::time::Time;
 
 #[derive(Deserialize)]
@@ -37,6 +41,21 @@ struct Found<'a> {
     timestamp: Vec<i64>,
     #[serde(borrow)]
     indicators: Indicators<'a>,
+    #[serde(default)]
+    events: Option<Events>,
+}
+
+#[derive(Deserialize)]
+struct Events {
+    #[serde(default)]
+    splits: BTreeMap<String, Event>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    date: i64,
+    numerator: Figure,
+    denominator: Figure,
 }
 
 #[derive(Deserialize)]
@@ -60,12 +79,17 @@ struct Columns<'a> {
     volume: Vec<Option<&'a RawValue>>,
 }
 
-/// The daily bars that had closed at `now`, adjusted for splits as Yahoo gives them, oldest first; rows with
-/// a hole are left out. Whether a bar can be true is for the door to say.
+/// The daily bars that had closed at `until`, oldest first, as they were paid: Yahoo gives them in shares of
+/// the day of asking, so the answer must reach until then and name every split on the way. Rows with a hole
+/// are left out.
 ///
 /// # Errors
 /// When the vendor refuses, or the answer is not of its form.
-pub fn daily(text: &str, class: AssetClass, now: Time) -> Result<Vec<Bar>, VendorError> {
+pub fn daily(
+    text: &str,
+    (symbol, class): (&Symbol, AssetClass),
+    until: Time,
+) -> Result<History, VendorError> {
     let answer: Answer<'_> =
         serde_json::from_str(text).map_err(|error| VendorError::unreadable(&error))?;
     if let Some(said) = answer.chart.error {
@@ -74,14 +98,40 @@ pub fn daily(text: &str, class: AssetClass, now: Time) -> Result<Vec<Bar>, Vendo
     let wrong = |why: &str| VendorError::Unreadable { why: why.to_owned() };
     let found = answer.chart.result.unwrap_or_default();
     let Some(found) = found.into_iter().next() else { return Err(wrong("it has no result")) };
+    let splits = found.events.map_or_else(BTreeMap::new, |events| events.splits);
+    let splits: Result<Vec<Split>, VendorError> =
+        splits.into_values().map(|event| split(&event, symbol, class)).collect();
+    let mut splits = splits?;
+    splits.sort_unstable_by_key(|split| split.date);
     let columns = found.indicators.quote.into_iter().next().unwrap_or_default();
-    let count = found.timestamp.len();
+    let bars = rows(&found.timestamp, &columns, class)?;
+    let (symbol, timeframe) = (symbol.clone(), Timeframe::Day);
+    let series = as_paid(&Series { symbol, class, timeframe, bars }, &splits)
+        .map_err(|error| VendorError::Unreadable { why: error.to_string() })?;
+    let mut bars = series.bars;
+    bars.retain(|bar| bar.close_time <= until);
+    for bar in &mut bars {
+        for it in [&mut bar.open, &mut bar.high, &mut bar.low, &mut bar.close] {
+            *it = four_places(*it);
+        }
+    }
+    Ok(History { bars, splits })
+}
+
+/// The rows of the columns, as they stand there.
+fn rows(
+    timestamps: &[i64],
+    columns: &Columns<'_>,
+    class: AssetClass,
+) -> Result<Vec<Bar>, VendorError> {
+    let wrong = |why: &str| VendorError::Unreadable { why: why.to_owned() };
+    let count = timestamps.len();
     let lists = [&columns.open, &columns.high, &columns.low, &columns.close, &columns.volume];
     if lists.iter().any(|list| list.len() != count) {
         return Err(wrong("its columns have not the same length"));
     }
     let mut bars = Vec::with_capacity(count);
-    for (row, seconds) in found.timestamp.iter().enumerate() {
+    for (row, seconds) in timestamps.iter().enumerate() {
         let cell = |list: &[Option<&RawValue>]| -> Result<Option<Figure>, VendorError> {
             let Some(raw) = list.get(row).copied().flatten() else { return Ok(None) };
             let text = numeral_text(raw).map_err(|why| VendorError::Unreadable { why })?;
@@ -100,15 +150,28 @@ pub fn daily(text: &str, class: AssetClass, now: Time) -> Result<Vec<Bar>, Vendo
         };
         let at = Time::from_ms(seconds.saturating_mul(1_000));
         let (open_time, close_time) = Calendar::of(class).hours_of_bar(Timeframe::Day, at);
-        let prices = [open, high, low, close].map(|figure| price(figure.decimal()));
+        // Rounded behind the splits: a price of long ago has many places in shares of today.
+        let prices = [open, high, low, close].map(|figure| figure.price().ok());
         let volume = Volume::from_decimal(volume.decimal()).ok();
         let ([Some(open), Some(high), Some(low), Some(close)], Some(volume)) = (prices, volume)
         else {
             return Err(wrong("a figure is out of range"));
         };
-        if close_time <= now {
-            bars.push(Bar { open_time, close_time, open, high, low, close, volume });
-        }
+        bars.push(Bar { open_time, close_time, open, high, low, close, volume });
     }
     Ok(bars)
+}
+
+/// A price of floats in the places that are traded.
+fn four_places(it: Price) -> Price {
+    price(it.to_decimal()).unwrap_or(it)
+}
+
+fn split(event: &Event, symbol: &Symbol, class: AssetClass) -> Result<Split, VendorError> {
+    let date = Calendar::of(class).session_date(Time::from_ms(event.date.saturating_mul(1_000)));
+    let rates = (event.numerator.decimal(), event.denominator.decimal());
+    Split::told(symbol, date, rates, RATES_SLACK).ok_or_else(|| {
+        let (new, old) = (event.numerator, event.denominator);
+        VendorError::Unreadable { why: format!("a split of {new} for {old} on {date}") }
+    })
 }

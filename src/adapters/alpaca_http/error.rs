@@ -54,6 +54,9 @@ pub enum AlpacaError {
     /// An order without an id of its own cannot be found again, so it is not sent.
     #[error("an order needs a client order id")]
     NoId,
+    /// A split whose rates no table of splits can hold.
+    #[error("a split of {0} is no ratio of up to 10,000 shares")]
+    NoRatio(String),
     /// More pages than are read.
     #[error("`{what}` has more pages than are read, or repeats them")]
     TooMuch {
@@ -109,7 +112,7 @@ impl AlpacaError {
             | Self::Conflict { .. } => Remedy::Operator,
             Self::Denied(refusal) => refusal.remedy,
             Self::HeldBack(_) => Remedy::GiveUp,
-            Self::NoId | Self::TooMuch { .. } => Remedy::Fix,
+            Self::NoId | Self::NoRatio(_) | Self::TooMuch { .. } => Remedy::Fix,
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use conclave_domain::alpaca::actions::{ActionsPage, SplitAction};
 use conclave_domain::alpaca::{Activity, BarsPage, News, NewsPage, Order, Stamp, data};
 use conclave_domain::market::bar::Timeframe;
+use conclave_domain::market::splits::Split;
 use conclave_domain::market::symbol::AssetClass;
+use jiff::civil::Date;
 
 use super::line::Call;
 use super::{Alpaca, AlpacaError};
@@ -16,6 +19,8 @@ const ACTIVITIES_A_PAGE: usize = 100;
 const BARS_A_PAGE: usize = 10_000;
 /// News on a page, the most that the venue gives.
 const NEWS_A_PAGE: usize = 50;
+/// Corporate actions on a page, the most that the venue gives.
+const ACTIONS_A_PAGE: usize = 1_000;
 /// The most pages of one list: a hundred thousand orders, two million bars.
 const PAGES_MAX: usize = 200;
 
@@ -168,6 +173,45 @@ impl Alpaca {
         }
     }
 
+    /// Splits of shares between two days, by day. One whose rates are no ratio fails: without it prices
+    /// before and after it could not be compared.
+    ///
+    /// # Errors
+    /// As [`Alpaca::orders`].
+    pub async fn splits(
+        &self,
+        symbols: &[&str],
+        (from, to): (Date, Date),
+    ) -> Result<Vec<Split>, AlpacaError> {
+        let (mut splits, mut token) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let mut call = Call::get(&["v1", "corporate-actions"])
+                .query("symbols", symbols.join(","))
+                .query("types", "forward_split,reverse_split")
+                .query("start", from)
+                .query("end", to)
+                .query("limit", ACTIONS_A_PAGE)
+                .query("sort", "asc");
+            if let Some(token) = &token {
+                call = call.query("page_token", token);
+            }
+            let page: ActionsPage = self.ask(&self.data, &call).await?;
+            let actions = page.corporate_actions;
+            for action in actions.forward_splits.iter().chain(&actions.reverse_splits) {
+                splits.push(action.split().ok_or_else(|| no_ratio(action))?);
+            }
+            match page.next_page_token {
+                None => {
+                    splits.sort_by(|a, b| (a.date, &a.symbol).cmp(&(b.date, &b.symbol)));
+                    return Ok(splits);
+                }
+                same if same == token => return Err(AlpacaError::TooMuch { what: call.what() }),
+                next => token = next,
+            }
+        }
+        Err(AlpacaError::TooMuch { what: "GET /v1/corporate-actions".to_owned() })
+    }
+
     /// News of these symbols that were changed since `after`, oldest first. They are texts of
     /// strangers.
     ///
@@ -195,6 +239,12 @@ impl Alpaca {
         }
         Err(AlpacaError::TooMuch { what: "GET /v1beta1/news".to_owned() })
     }
+}
+
+fn no_ratio(action: &SplitAction) -> AlpacaError {
+    let SplitAction { symbol, new_rate, old_rate, ex_date } = action;
+    let [symbol, ex_date] = [symbol, ex_date].map(|it| it.chars().take(20).collect::<String>());
+    AlpacaError::NoRatio(format!("{new_rate} for {old_rate} of `{symbol}` on {ex_date}"))
 }
 
 /// A nanosecond earlier.

@@ -35,6 +35,7 @@ fn wanted(symbol: &Symbol) -> Wanted<'_> {
         class: AssetClass::Equity,
         from: from.parse().unwrap(),
         to: to.parse().unwrap(),
+        now: to.parse().unwrap(),
     }
 }
 
@@ -42,10 +43,11 @@ fn wanted(symbol: &Symbol) -> Wanted<'_> {
 async fn a_chart_is_fetched_and_what_is_outside_the_days_is_left_out() {
     let symbol = symbol();
     let (web, _served) = web(200, CHART).await;
-    let bars = Vendor::Yahoo(web.clone()).bars(&wanted(&symbol)).await.unwrap();
+    let bars = Vendor::Yahoo(web.clone()).bars(&wanted(&symbol)).await.unwrap().bars;
     assert_eq!(bars.len(), 1);
     let early = Wanted { to: "2024-01-02T20:59:59Z".parse().unwrap(), ..wanted(&symbol) };
-    assert!(Vendor::Yahoo(web.clone()).bars(&early).await.unwrap().is_empty());
+    let nothing = Vendor::Yahoo(web.clone()).bars(&early).await;
+    assert!(matches!(nothing, Err(FetchError::Nothing)), "{nothing:?}");
     let none = Vendor::Yahoo(web).statements(&wanted(&symbol)).await;
     assert!(matches!(none, Err(FetchError::HasNone("statements"))));
 }

@@ -12,6 +12,7 @@ use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::csv::write_csv;
 use conclave_domain::market::door::Door;
 use conclave_domain::market::series::Series;
+use conclave_domain::market::splits::write_splits;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::news::door::RawItem;
 use conclave_domain::time::Time;
@@ -33,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Every kind of data has a chain of vendors: the next is asked where one has nothing, refuses or \
-    is not heard. Then `arena run --data DIR --news DIR/news.jsonl --statements DIR/statements.jsonl`. Keys come \
-    from APCA_API_KEY_ID, APCA_API_SECRET_KEY and ALPHAVANTAGE_API_KEY."
+    is not heard. Bars are as they were paid, with a table of splits beside them. Then `arena run --data DIR \
+    --news DIR/news.jsonl --statements DIR/statements.jsonl`. Keys come from APCA_API_KEY_ID, APCA_API_SECRET_KEY and ALPHAVANTAGE_API_KEY."
 )]
 pub struct FetchArgs {
     /// The symbols: shares, or coins such as `BTC/USD`.
@@ -77,7 +78,7 @@ pub struct FetchArgs {
 pub enum VendorName {
     /// Bars and news.
     Alpaca,
-    /// Bars that are not adjusted for splits, news, statements.
+    /// Bars of shares, news, statements.
     AlphaVantage,
     /// Bars.
     Yahoo,
@@ -115,7 +116,7 @@ pub(super) async fn run(
     let mut whole: Vec<(String, String)> = Vec::new();
     // A season reads class and sector from a table; no vendor here tells a sector.
     let mut table = String::from("symbol,class,sector,name\n");
-    let (mut items, mut reports) = (String::new(), String::new());
+    let (mut items, mut reports, mut splits) = (String::new(), String::new(), Vec::new());
     // What was found is told behind the bar, which stands on the same terminal.
     let mut told: Vec<u8> = Vec::new();
     let progress = Progress::things(args.symbols.len() as u64, "symbols");
@@ -125,10 +126,12 @@ pub(super) async fn run(
         let until = args.to.map_or(now, |day| midnight(day.tomorrow().unwrap_or(day)).min(now));
         let is_coin = symbol.as_str().contains('/');
         let class = if is_coin { AssetClass::Crypto } else { AssetClass::Equity };
-        let wanted = Wanted { symbol, class, from: midnight(args.from), to: until };
+        let wanted = Wanted { symbol, class, from: midnight(args.from), to: until, now };
         let (by, found) = first(&bars, "bars", &wanted, Vendor::bars).await?;
-        let series = checked(&wanted, found)?;
-        writeln!(told, "{symbol}: {} daily bars of {by}", series.bars.len())?;
+        let series = checked(&wanted, found.bars)?;
+        let count = found.splits.len();
+        writeln!(told, "{symbol}: {} daily bars of {by}, {count} splits", series.bars.len())?;
+        splits.extend(found.splits);
         table.push_str(&[symbol.as_str(), class.name(), "unknown", symbol.as_str()].join(","));
         table.push('\n');
         let mut text = String::new();
@@ -156,6 +159,8 @@ pub(super) async fn run(
     progress.finish();
     out.write_all(&told)?;
     whole.push(("assets.csv".to_owned(), table));
+    // Bars are as they were paid: a season takes splits into account as far as it may know of them.
+    whole.push(("splits.csv".to_owned(), write_splits(&splits)));
     whole.extend(Some(("news.jsonl".to_owned(), items)).filter(|_| !news.is_empty()));
     whole.extend(Some(("statements.jsonl".to_owned(), reports)).filter(|_| !reported.is_empty()));
     // Everything was fetched and is sound: only now anything is written.
@@ -193,13 +198,12 @@ async fn first<'a, T>(
     chain: &'a [(VendorName, Vendor)],
     what: &str,
     wanted: &'a Wanted<'a>,
-    ask: impl AsyncFn(&'a Vendor, &'a Wanted<'a>) -> Result<Vec<T>, FetchError>,
-) -> Result<(&'static str, Vec<T>), CliError> {
+    ask: impl AsyncFn(&'a Vendor, &'a Wanted<'a>) -> Result<T, FetchError>,
+) -> Result<(&'static str, T), CliError> {
     let mut failures = Vec::new();
     for (name, vendor) in chain {
         match ask(vendor, wanted).await {
-            Ok(found) if !found.is_empty() => return Ok((name.word(), found)),
-            Ok(_) => failures.push(format!("{}: it has none in these days", name.word())),
+            Ok(found) => return Ok((name.word(), found)),
             Err(error) => failures.push(format!("{}: {error}", name.word())),
         }
     }

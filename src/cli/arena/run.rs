@@ -210,15 +210,11 @@ pub(super) fn run(
     let record = args.record()?;
     let loaded = config::load(file, &[])?;
     let prepared = args.prepared()?;
-    let ready = ready(&prepared, &loaded.config, args.notify)?;
+    let ready = ready(&prepared, &loaded.config, args.notify, args.resume.as_deref())?;
     let metrics = counted()?;
     let (dir, resume) = args.place(&prepared.spec.season)?;
-    let report = play(
-        &prepared,
-        &loaded.config,
-        &Place { dir: dir.clone(), resume, record, notify: args.notify, metrics },
-        ready,
-    )?;
+    let place = Place { dir: dir.clone(), resume, record, notify: args.notify, metrics };
+    let report = play(&loaded.config, &place, ready)?;
     if format != Format::Text {
         return write_json(&report.board, format, out);
     }

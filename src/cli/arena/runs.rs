@@ -34,21 +34,25 @@ pub(super) fn run(
     let loaded = config::load(file, &[])?;
     let (many, varies) = prepared(args, runs)?;
     let metrics = counted()?;
-    let begin = |one: &Prepared| ready(one, &loaded.config, args.notify);
-    let mut first = many.first().map(begin).transpose()?;
+    let run_dir = |dir: &Path, number: usize| dir.join(format!("run-{number:03}"));
+    let begin = |number: usize, one: &Prepared| {
+        let resume = args.resume.as_deref().map(|dir| run_dir(dir, number));
+        ready(one, &loaded.config, args.notify, resume.as_deref())
+    };
+    let mut first = many.first().map(|first| begin(1, first)).transpose()?;
     let season = many.first().map(|first| first.spec.season.clone()).unwrap_or_default();
     let (dir, resume) = args.place(&season)?;
     let mut boards = Vec::with_capacity(many.len());
-    for (number, prepared) in (1_u32..).zip(&many) {
-        let dir = dir.join(format!("run-{number:03}"));
+    for (number, prepared) in (1..).zip(&many) {
+        let dir = run_dir(&dir, number);
         let resume = resume && has_log(&dir);
         let (record, metrics) = (record.clone(), metrics.clone());
         let place = Place { dir, resume, record, notify: args.notify, metrics };
         let ready = match first.take() {
             Some(ready) => ready,
-            None => begin(prepared)?,
+            None => begin(number, prepared)?,
         };
-        boards.push(play(prepared, &loaded.config, &place, ready)?.board);
+        boards.push(play(&loaded.config, &place, ready)?.board);
     }
     let board = summary(&season, &boards, &varies);
     let text = serde_json::to_string_pretty(&board).map_err(|error| {

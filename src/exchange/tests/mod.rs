@@ -243,6 +243,38 @@ async fn bars_are_shown_once_they_have_closed_and_as_of_now() {
     assert_eq!(minutes["bars"], json!([]), "there are none in a market of days");
 }
 
+/// L-1: a split is told from its day on, in the form that the data side has for it.
+#[tokio::test]
+async fn corporate_actions_are_told_once_they_are_effective() {
+    let desk = Desk::new();
+    let path = "/v1/corporate-actions?symbols=AAPL,MSFT&start=2000-06-01&end=2000-12-31";
+    assert_eq!(desk.get(path).await["corporate_actions"], json!({}));
+    desk.until("2000-06-21T13:30:00Z").await;
+    let page = desk.get(path).await;
+    let split = &page["corporate_actions"]["forward_splits"][0];
+    assert_eq!((&split["symbol"], &split["ex_date"]), (&json!("AAPL"), &json!("2000-06-21")));
+    assert_eq!((&split["new_rate"], &split["old_rate"]), (&json!(2), &json!(1)));
+    assert_eq!(page["next_page_token"], Value::Null);
+    for none in ["&types=reverse_split", "&symbols=MSFT", "&end=2000-06-20", "&page_token=1"] {
+        let (name, _) = none[1..].split_once('=').unwrap();
+        let rest: Vec<&str> = path.split('&').filter(|part| !part.contains(name)).collect();
+        let base = if name == "symbols" {
+            "/v1/corporate-actions?start=2000-06-01"
+        } else {
+            &rest.join("&")
+        };
+        assert_eq!(
+            desk.get(&format!("{base}{none}")).await["corporate_actions"],
+            json!({}),
+            "{none}"
+        );
+    }
+    // Both ends are today where nobody says.
+    let today = desk.get("/v1/corporate-actions?types=forward_split").await;
+    assert_eq!(today["corporate_actions"], page["corporate_actions"]);
+    assert_eq!(desk.ask(Method::GET, "/v1/corporate-actions?start=soon", "").await.0, 400);
+}
+
 #[tokio::test]
 async fn pages_of_bars_join_without_a_gap_or_a_repetition() {
     let desk = Desk::new();

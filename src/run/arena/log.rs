@@ -58,7 +58,6 @@ impl Header {
             ("the texts and statements", self.library != other.library),
             ("the first tick", self.from != other.from),
             ("the number of ticks", self.ticks != other.ticks),
-            ("how models are asked", self.thinking != other.thinking),
         ];
         pairs.into_iter().filter(|(_, is)| *is).map(|(what, _)| what).collect()
     }
@@ -107,6 +106,8 @@ pub(super) struct Played {
     pub(super) has_begun: bool,
     /// Whether the end is written.
     pub(super) is_over: bool,
+    /// How models were asked.
+    thinking: Option<Digest>,
     /// By the tick's number.
     pub(super) ticks: BTreeMap<u32, PlayedTick>,
 }
@@ -139,6 +140,23 @@ impl Played {
         }
     }
 
+    /// Looks whether models are asked now as they were before: a season that is over asks none, so it may be
+    /// told again by whoever would ask otherwise.
+    ///
+    /// # Errors
+    /// When they are not (8).
+    pub(super) fn goes_on_as(&self, dir: &Path, prepared: &Prepared) -> Result<(), CliError> {
+        if !self.has_begun || self.thinking == prepared.thinking {
+            return Ok(());
+        }
+        let text = format!(
+            "{} cannot be gone on with: its models were asked under other budgets, limits, prices, effort or \
+             by another version",
+            dir.display()
+        );
+        Err(CliError::new(ExitCode::Data, text))
+    }
+
     fn hear(&mut self, step: Step, body: &str, prepared: &Prepared) -> Result<(), String> {
         let wrong = |error: serde_json::Error| error.to_string();
         match step {
@@ -148,7 +166,7 @@ impl Played {
                 if !others.is_empty() {
                     return Err(format!("it was played with another: {}", others.join(", ")));
                 }
-                self.has_begun = true;
+                (self.has_begun, self.thinking) = (true, header.thinking);
             }
             Step::DeskDecided => {
                 let desk: Desk = serde_json::from_str(body).map_err(wrong)?;

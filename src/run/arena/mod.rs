@@ -14,11 +14,10 @@ mod shares;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use conclave_actors::arena::{Arena, ArenaLog, Seat};
+use conclave_actors::arena::{Arena, ArenaLog};
 use conclave_actors::runtime::fence::Fence;
 use conclave_actors::runtime::ports::{Clock, SpendLedger};
-use conclave_domain::arena::model::ModelSpec;
-use conclave_domain::arena::season::{Season, SeasonSpec};
+use conclave_domain::arena::season::Season;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::{Handle, Runtime};
 
@@ -99,57 +98,67 @@ pub(crate) struct Place {
     pub(crate) metrics: PrometheusHandle,
 }
 
-/// A season whose models can be asked.
+/// A season that can be played.
 #[derive(Debug)]
 pub(crate) struct Ready {
     /// On which it was connected to its providers, and is played.
     runtime: Runtime,
+    prepared: Prepared,
+    /// What its log says already.
+    played: Played,
     connected: Connected,
     outlet: Option<Outlet>,
 }
 
-/// Looks whether everybody's models can be asked and people can be told, before anything is written.
+/// Looks what the log of a season in `resume` says, and whether everybody's models can be asked and people
+/// can be told, before anything is written. A season that is over asks and tells nobody.
 ///
 /// # Errors
-/// When a key, a price or a way out is missing (3), or no model's provider answers (9).
+/// When the directory holds another season or is damaged (8), a key, a price or a way out is missing (3), or
+/// no model's provider answers (9).
 pub(crate) fn ready(
     prepared: &Prepared,
     config: &Config,
     notify: Notify,
+    resume: Option<&Path>,
 ) -> Result<Ready, CliError> {
-    let models = models_of(&prepared.spec);
-    contestants::check(config, &models)?;
     let runtime = runtime()?;
+    let mut played = Played::default();
+    if let Some(dir) = resume.filter(|dir| has_log(dir)) {
+        played = Played::read(dir, prepared)?;
+    }
+    if played.is_over {
+        let connected = runtime.block_on(contestants::connected(config, &[]))?;
+        return Ok(Ready { runtime, prepared: prepared.clone(), played, connected, outlet: None });
+    }
+    let prepared = prepared.under(config)?;
+    played.goes_on_as(resume.unwrap_or_else(|| Path::new("")), &prepared)?;
+    let models = prepared.models();
+    contestants::check(config, &models)?;
     let outlet = runtime.block_on(outside::outlet(notify, &config.notify))?;
     let connected = runtime.block_on(contestants::connected(config, &models))?;
-    Ok(Ready { runtime, connected, outlet })
+    Ok(Ready { runtime, prepared, played, connected, outlet })
 }
 
 /// Plays a season, or goes on with the one in its directory, and writes what it leaves there. A record
 /// elsewhere that is not complete is told as a warning: the season is.
 ///
 /// # Errors
-/// When the directory holds another season (8) or refuses, or the log cannot be written.
-pub(crate) fn play(
-    prepared: &Prepared,
-    config: &Config,
-    place: &Place,
-    Ready { runtime, connected, outlet }: Ready,
-) -> Result<ArenaReport, CliError> {
+/// When the directory refuses, or the log cannot be written.
+pub(crate) fn play(config: &Config, place: &Place, ready: Ready) -> Result<ArenaReport, CliError> {
+    let Ready { runtime, prepared, played, connected, outlet } = ready;
     let Place { dir, resume, record, notify, metrics } = place;
-    let prepared = &prepared.under(config);
+    let prepared = &prepared;
     let mut config = config.clone();
     // Nothing is kept in the store but the end of the log.
     "redb".clone_into(&mut config.store.engine);
     let season = Season::new(prepared.spec.clone()).map_err(|error| failed(&error))?;
     let season = season.with_library(Arc::clone(&prepared.library));
-    let played =
-        if *resume && has_log(dir) { Played::read(dir, prepared)? } else { Played::default() };
     let clock = Arc::new(ReplayClock::default());
     let opened = world::open(dir, &config, *resume, Arc::clone(&clock) as Arc<dyn Clock>)?;
     archive::describe(prepared, &[], dir)?;
     let lines = Lines::create(dir, metrics.clone())?;
-    let ledger = ledger_of(prepared, &config, dir)?;
+    let ledger = if played.is_over { None } else { ledger_of(prepared, &config, dir)? };
     let terms = Terms {
         spec: &prepared.spec,
         config: &config,
@@ -174,18 +183,13 @@ pub(crate) fn play(
     Ok(report)
 }
 
-/// The models of a season's contestants.
-fn models_of(spec: &SeasonSpec) -> Vec<&ModelSpec> {
-    spec.contestants.iter().filter_map(|one| one.kind.models()).collect()
-}
-
 /// The ledger of all runs, where somebody's models are asked.
 fn ledger_of(
     prepared: &Prepared,
     config: &Config,
     dir: &Path,
 ) -> Result<Option<Arc<SpendFile>>, CliError> {
-    if models_of(&prepared.spec).is_empty() {
+    if prepared.models().is_empty() {
         return Ok(None);
     }
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
@@ -199,15 +203,17 @@ async fn season_of(
     played: Played,
     (opened, lines, outside, terms): (&Opened, Lines, &Outside, Terms<'_>),
 ) -> Result<ArenaReport, CliError> {
-    let mut purses = Purses::open(&terms, &played)?;
     let spec = &prepared.spec;
-    let contestants =
-        spec.contestants.iter().filter(|one| !purses.absent().contains_key(&one.name));
-    let contestants: Vec<_> = contestants.collect();
-    let seats: Vec<Seat> = contestants
-        .into_iter()
-        .map(|contestant| seat(contestant, spec, &mut purses))
-        .collect::<Result<_, CliError>>()?;
+    let (mut purses, mut seats) = (Purses::default(), Vec::new());
+    // Who is asked nothing any more needs neither a seat nor a purse.
+    if !played.is_over {
+        purses = Purses::open(&terms, &played)?;
+        for contestant in &spec.contestants {
+            if !purses.absent().contains_key(&contestant.name) {
+                seats.push(seat(contestant, spec, &mut purses)?);
+            }
+        }
+    }
     let fence = Fence::new(world::stop_flag(&opened.dir));
     let log = ArenaLog { sink: Arc::clone(&opened.sink), head: opened.head, fence };
     let arena = Arena::start(seats, log, prepared.deadline, Handle::current()).await;

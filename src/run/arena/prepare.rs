@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use conclave_domain::arena::gate::Library;
 use conclave_domain::arena::market::MarketKind;
+use conclave_domain::arena::model::ModelSpec;
 use conclave_domain::arena::season::SeasonSpec;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
@@ -16,6 +17,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::library::{Texts, shelf};
+use crate::brains::contestants;
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::config::arena::{ArenaFile, ModelChoice, SHIPPED};
@@ -99,14 +101,26 @@ pub(crate) fn prepare(
 impl Prepared {
     /// The same under a configuration: whoever goes on under another one is refused, because neither the
     /// tape nor the budgets would be about the same questions.
-    pub(crate) fn under(&self, config: &Config) -> Self {
-        let asks = self.spec.contestants.iter().any(|one| one.kind.models().is_some());
+    ///
+    /// # Errors
+    /// When the price table cannot be used (3).
+    pub(crate) fn under(&self, config: &Config) -> Result<Self, CliError> {
+        let asked = self.models();
+        if asked.is_empty() {
+            return Ok(self.clone());
+        }
         let models = &config.models;
-        let version = env!("CARGO_PKG_VERSION");
-        let how = (version, &models.effort, models.answer_max, &config.limits, &config.budgets);
+        let (version, rates) = (env!("CARGO_PKG_VERSION"), contestants::rates(config, &asked)?);
+        let budgets = (&config.limits, &config.budgets);
+        let how = (version, &models.effort, models.answer_max, budgets, rates);
         // Plain data with text keys: there is no way to fail, and nothing would be its own hash.
-        let hash = || Digest::of(&serde_json::to_vec(&how).unwrap_or_default());
-        Self { thinking: asks.then(hash), ..self.clone() }
+        let hash = Digest::of(&serde_json::to_vec(&how).unwrap_or_default());
+        Ok(Self { thinking: Some(hash), ..self.clone() })
+    }
+
+    /// The models of its contestants.
+    pub(super) fn models(&self) -> Vec<&ModelSpec> {
+        self.spec.contestants.iter().filter_map(|one| one.kind.models()).collect()
     }
 }
 

@@ -166,6 +166,48 @@ async fn pages_are_put_together_and_a_list_that_goes_in_circles_ends() {
     assert!(matches!(error, AlpacaError::TooMuch { .. }), "{error}");
 }
 
+/// Splits on two pages, out of order, and of one symbol a ratio that is none.
+async fn actions_page(Query(query): Query<Vec<(String, String)>>) -> String {
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, it)| it.as_str());
+    let symbol = value("symbols").unwrap();
+    assert_eq!((value("start"), value("end")), (Some("2014-01-01"), Some("2024-12-31")));
+    let split = |new: &str, old: &str, day: &str| {
+        format!(r#"{{"symbol":"{symbol}","new_rate":{new},"old_rate":{old},"ex_date":"{day}"}}"#)
+    };
+    match (symbol, value("page_token")) {
+        ("AAPL", None) => format!(
+            r#"{{"corporate_actions":{{"forward_splits":[{}],"reverse_splits":null}},"next_page_token":"two"}}"#,
+            split("4", "1", "2020-08-31")
+        ),
+        ("AAPL", Some("two")) => format!(
+            r#"{{"corporate_actions":{{"forward_splits":[{}],"reverse_splits":[{}],"spin_offs":[{{}}]}}}}"#,
+            split("7.0", "1.0", "2014-06-09"),
+            split("1", "12.5", "2021-01-04")
+        ),
+        ("LOOP", _) => r#"{"corporate_actions":{},"next_page_token":"two"}"#.to_owned(),
+        _ => format!(
+            r#"{{"corporate_actions":{{"forward_splits":[{}]}}}}"#,
+            split("0", "1", "2020-08-31")
+        ),
+    }
+}
+
+#[tokio::test]
+async fn splits_are_read_by_day_and_one_that_is_no_ratio_is_not_passed_over() {
+    let routes = Router::new().route("/v1/corporate-actions", get(actions_page));
+    let (base, _served) = serve(routes).await;
+    let alpaca = Alpaca::new(settings(&base), &keys()).unwrap();
+    let days = ("2014-01-01".parse().unwrap(), "2024-12-31".parse().unwrap());
+    let splits = alpaca.splits(&["AAPL"], days).await.unwrap();
+    let told: Vec<String> =
+        splits.iter().map(|it| format!("{} {}:{}", it.date, it.new, it.old)).collect();
+    assert_eq!(told, ["2014-06-09 7:1", "2020-08-31 4:1", "2021-01-04 2:25"]);
+    let error = alpaca.splits(&["LOOP"], days).await.unwrap_err();
+    assert!(matches!(error, AlpacaError::TooMuch { .. }), "{error}");
+    let error = alpaca.splits(&["ZERO"], days).await.unwrap_err();
+    assert!(error.to_string().contains("0 for 1 of `ZERO` on 2020-08-31"), "{error}");
+}
+
 /// Goal: what is missing of a snapshot is missing, and many symbols are asked for in parts.
 #[tokio::test]
 async fn snapshots_are_read_as_the_documents_show_them_in_parts() {
