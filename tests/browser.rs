@@ -217,6 +217,42 @@ fn what_waits_is_approved_by_a_button_and_denied_by_a_key() {
     running.kill();
 }
 
+/// Goal: whoever looks for something in the log finds it in all of it and takes it away as it stands there;
+/// and sees what is configured, and by whom.
+#[test]
+fn the_log_is_searched_and_taken_away_and_the_configuration_is_shown() {
+    or_skip!();
+    let world = World::new();
+    let mut running = world.start("r", &["--out", "r", "--stay"]);
+    running.wait("the end of the bars", |_| !world.steps("r", "run.ended").is_empty());
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    browser.enter("#audit input[name=step]", "round.closed");
+    browser.enter("#audit input[name=agent]", "risk_guardian");
+    browser.click("#audit form button");
+    let found = "location.pathname === '/audit' && document.querySelectorAll('tbody tr').length";
+    browser.wait("records", found);
+    let steps = "return [...new Set([...document.querySelectorAll('tbody td:nth-child(3)')] \
+                 .map((it) => it.textContent))]";
+    assert_eq!(browser.run(steps), json!(["round.closed"]));
+    assert_eq!(browser.run(LOOKS), json!([]), "the log's page");
+    let taken = browser.run(
+        "const it = new XMLHttpRequest(); it.open('GET', document.querySelector('a[download]').href, \
+         false); it.send(); return it.responseText",
+    );
+    let log = world.file("r", "audit-000001.jsonl");
+    let closed = log.lines().filter(|line| line.contains("\"step\":\"round.closed\""));
+    let closed: Vec<&str> = closed.filter(|line| line.contains("\"risk_guardian\"")).collect();
+    assert!(!closed.is_empty());
+    assert_eq!(taken.as_str().expect("a text").lines().collect::<Vec<_>>(), closed);
+    browser.open(&format!("{}/config", address(&world, "r")));
+    browser.wait("a key", "document.body.textContent.includes('consensus.threshold')");
+    browser.wait("a source", "document.body.textContent.includes('flag --')");
+    browser.size(390, 900);
+    assert_eq!(browser.run(LOOKS), json!([]), "the configuration's page");
+    running.kill();
+}
+
 /// Goal: a process that is killed under an open page is missed within five seconds, and the page goes on by
 /// itself behind the next start, without a gap in the rounds.
 #[test]
@@ -301,6 +337,30 @@ fn the_page_is_light_and_readable_for_everybody() {
     let weight = browser.run(weight).as_f64().expect("bytes");
     assert!(weight > 10_000.0 && weight < 300_000.0, "{weight} bytes");
     println!("the page weighs {weight} bytes");
+    browser.scheme("light");
+    for (name, width, height) in [("phone", 390, 900), ("control-room", 1280, 2_000)] {
+        browser.size(width, height);
+        browser.run("scrollTo({top: 0, behavior: 'instant'})");
+        wait_for(Duration::from_millis(500));
+        browser.picture(name);
+    }
+    let shown = |selector: &str| {
+        format!(
+            "[...document.querySelectorAll('{selector}')].filter((it) => it.checkVisibility()).length"
+        )
+    };
+    let curves = browser.run(&format!("return {}", shown("[data-curve]")));
+    assert_eq!(curves, json!(5), "four contestants and their benchmark");
+    browser.click("input[data-line='1']");
+    browser.wait("a line that is left out", &format!("{} === 4", shown("[data-curve]")));
+    browser.click("input[data-scale]");
+    let of_factors = shown("[data-curve][data-scale=log]");
+    browser.wait("the scale of factors", &format!("{of_factors} === 4"));
+    browser.enter("#find-chat", "ibm");
+    browser.wait("what is looked for", "document.getElementById('found-chat').textContent");
+    let others = "[...document.querySelectorAll('.chat')].filter((it) => it.checkVisibility() && \
+                  !it.textContent.toLowerCase().includes('ibm')).length";
+    assert_eq!(browser.run(&format!("return {others}")), json!(0), "what does not match is hidden");
     let empty: Vec<&str> = ["arena", "chats", "rounds", "portfolio"]
         .into_iter()
         .filter(|name| {
@@ -308,9 +368,5 @@ fn the_page_is_light_and_readable_for_everybody() {
         })
         .collect();
     assert!(empty.is_empty(), "{empty:?} show nothing");
-    browser.scheme("light");
-    browser.size(1280, 2_900);
-    wait_for(Duration::from_millis(500));
-    browser.picture("control-room");
     running.kill();
 }

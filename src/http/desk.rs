@@ -9,13 +9,71 @@ use conclave_domain::code::Code;
 use conclave_domain::mode::Person;
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use tokio::sync::mpsc;
+use utoipa::{IntoParams, ToSchema};
 
 /// The way of a person whose token was compared.
 pub const TOKEN: &str = "token";
 /// The way of a person whose number stands in `notify.telegram_users`, in a chat that stands in
 /// `notify.telegram_chats`.
 pub const TELEGRAM: &str = "telegram";
+
+/// Which records of the log are meant: all that is given has to hold, and what is empty is not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// An agent that the record names, such as `risk_guardian`.
+    #[param(max_length = 128)]
+    pub agent: String,
+    /// A code that the record names, such as `guardian.regime`.
+    #[param(max_length = 128)]
+    pub code: String,
+    /// The symbol that it is about.
+    #[param(max_length = 128)]
+    pub symbol: String,
+    /// The decision that it belongs to.
+    #[param(max_length = 128)]
+    pub decision: String,
+    /// What happened, such as `round.closed`.
+    #[param(max_length = 128)]
+    pub step: String,
+}
+
+/// The longest part of a filter, bytes.
+const PART_MAX: usize = 128;
+
+impl Filter {
+    /// Its parts by name.
+    pub fn parts(&self) -> [(&'static str, &str); 5] {
+        let Self { agent, code, symbol, decision, step } = self;
+        [
+            ("agent", agent),
+            ("code", code),
+            ("symbol", symbol),
+            ("decision", decision),
+            ("step", step),
+        ]
+    }
+
+    /// Itself, unless a part is longer than any name.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        let long = self.parts().into_iter().find(|(_, text)| text.len() > PART_MAX);
+        match long {
+            None => Ok(self),
+            Some((name, _)) => {
+                let text = format!("`{name}` is longer than {PART_MAX} bytes; give one name");
+                Err(Refusal::Invalid(text))
+            }
+        }
+    }
+}
+
+/// Pieces of a file that is being read, as they come.
+pub type Lines = mpsc::Receiver<std::io::Result<String>>;
 
 /// One view of the running process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +102,10 @@ pub enum View {
     Arena,
     /// The last decisions of that season.
     Chats,
+    /// Records of the log, newest first.
+    Audit(Filter),
+    /// Every key of the configuration in force, with its source.
+    Config,
 }
 
 /// One command to the running process. Every one of them is authenticated and recorded.
@@ -142,6 +204,12 @@ pub type Text<'a> = Pin<Box<dyn Future<Output = String> + Send + 'a>>;
 pub trait Desk: Send + Sync + 'static {
     /// One view, as of one moment. It may ask an actor or read a file; it changes nothing.
     fn view(&self, view: View) -> Answer<'_>;
+
+    /// The records of the log that a filter lets through, as they stand there, oldest first; nothing where
+    /// there is no log.
+    fn export(&self, _: Filter) -> Lines {
+        mpsc::channel(1).1
+    }
 
     /// Carries out a person's command, to its end even if nobody waits for the answer any more. The one
     /// way in for every surface: whoever makes the [`Person`] has checked who asks.

@@ -20,7 +20,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src {}; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         page::style_source()
     );
     // It is all printable; were it not, nothing at all would be allowed.

@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::unfold;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::Shared;
-use super::desk::View;
+use super::desk::{Filter, View};
 use super::openapi::{self, Refused};
 use super::refusal::Reason;
 use super::shapes::account::{Curve, Orders, Positions, Universe};
-use super::shapes::rounds::{Approvals, Decision, Rounds};
+use super::shapes::rounds::{Approvals, AuditRecords, Decision, Rounds};
 use super::shapes::status::{Agents, Budgets, Status};
-use super::shapes::{Arena, Chats};
+use super::shapes::{Arena, Chats, Configuration};
 
 /// How often silence is broken for a page, which must say within five seconds that nobody is there.
 const BEAT: Duration = Duration::from_secs(2);
@@ -66,6 +69,54 @@ views! {
     arena "/api/v1/arena" Arena Arena;
     /// The last decisions of that season.
     chats "/api/v1/chats" Chats Chats;
+    /// Every key of the configuration in force, with its source; an address that may hide a secret is cut.
+    config "/api/v1/config" Config Configuration;
+}
+
+/// What a query says of the records that are meant.
+type Asked = Result<Query<Filter>, QueryRejection>;
+
+/// The filter of a query, or why it is none.
+pub(super) fn filter(asked: Asked) -> Result<Filter, Box<Response>> {
+    let known = "a filter has `agent`, `code`, `symbol`, `decision` and `step`, once each";
+    let Query(filter) = asked.map_err(|_| Box::new(Reason::Invalid.because(known)))?;
+    filter.checked().map_err(|refusal| Box::new(refusal.into_response()))
+}
+
+/// Records of the log, the newest two hundred first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "read", params(Filter),
+    responses((status = 200, description = "The records.", body = AuditRecords), Refused), security((), ("token" = [])))]
+pub(super) async fn audit(State(shared): State<Shared>, asked: Asked) -> Response {
+    match filter(asked) {
+        Ok(filter) => view(&shared, View::Audit(filter)).await,
+        Err(refused) => *refused,
+    }
+}
+
+/// How many logs are taken away at one time.
+static EXPORTS: Semaphore = Semaphore::const_new(4);
+
+/// The records of the log as they stand there, a line of JSON each, oldest first.
+#[utoipa::path(get, path = "/api/v1/audit/export", tag = "read", params(Filter),
+    responses((status = 200, description = "The lines.", body = String, content_type = "application/x-ndjson"), Refused),
+    security((), ("token" = [])))]
+pub(super) async fn export(State(shared): State<Shared>, asked: Asked) -> Response {
+    let filter = match filter(asked) {
+        Ok(filter) => filter,
+        Err(refused) => return *refused,
+    };
+    let Ok(permit) = EXPORTS.try_acquire() else {
+        return Reason::RateLimited.because("four logs are being taken away; wait for one of them");
+    };
+    let lines = shared.desk.export(filter);
+    let pieces = unfold((lines, permit), |(mut lines, permit)| async {
+        Some((lines.recv().await?, (lines, permit)))
+    });
+    let kind = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.jsonl\""),
+    ];
+    (kind, Body::from_stream(pieces)).into_response()
 }
 
 /// One round with its whole record.

@@ -34,6 +34,9 @@ pub(super) fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(read::curve))
         .routes(routes!(read::arena))
         .routes(routes!(read::chats))
+        .routes(routes!(read::config))
+        .routes(routes!(read::audit))
+        .routes(routes!(read::export))
         .routes(routes!(read::events))
         .routes(routes!(read::description))
         .routes(routes!(read::metrics))
@@ -56,6 +59,8 @@ fn pages() -> Router<Shared> {
         .route("/panels", get(page::some))
         .route("/rounds/{id}", get(page::round))
         .route("/agents/{name}", get(page::agent))
+        .route("/audit", get(page::audit))
+        .route("/config", get(page::config))
         .route("/assets/app.js", get(page::script))
 }
 

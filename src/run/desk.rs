@@ -28,7 +28,10 @@ use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 
-use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+use super::records;
+use crate::cli::audit::log_dir;
+use crate::http::desk::{Answer, Command, Desk, Filter, Lines, Refusal, Text, View};
+use crate::run::reload::InForce;
 use bars::Bars;
 use outside::Outside;
 pub(super) use views::{absent, audit_state, clip, lives};
@@ -56,6 +59,8 @@ pub struct DeskParts {
     pub bars: Bars,
     /// How much faster than the wall the market's clock goes; `None` where it goes as fast as it can.
     pub speed: Option<f64>,
+    /// The configuration.
+    pub config: InForce,
     /// Wall time of the start.
     pub started_at: Time,
 }
@@ -96,6 +101,10 @@ impl RunDesk {
 impl Desk for RunDesk {
     fn view(&self, view: View) -> Answer<'_> {
         Box::pin(self.0.look(view))
+    }
+
+    fn export(&self, filter: Filter) -> Lines {
+        records::export(log_dir(&self.0.parts.dir), filter)
     }
 
     fn command(&self, by: Person, command: Command) -> Answer<'_> {

@@ -22,6 +22,7 @@ mod post;
 mod prepare;
 mod pulse;
 pub mod recipe;
+pub mod records;
 mod rehearsal;
 mod reload;
 pub(crate) mod repeat;

@@ -6,11 +6,13 @@
 //! A file with any error changes nothing.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use conclave_actors::approvals::Expiry;
 use conclave_actors::audit::{AuditHandle, record};
 use conclave_domain::record::Step;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::adapters::clock::now;
@@ -30,6 +32,44 @@ pub(super) struct Levers {
     pub(super) rate: Rate,
 }
 
+/// Every key with its value and source, as they are in force. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct InForce(Arc<Mutex<Layer>>);
+
+impl InForce {
+    pub(super) fn of(layer: Layer) -> Self {
+        Self(Arc::new(Mutex::new(layer)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Layer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is shown of it, as `config/1`: what `config show` prints, but for what an address may hide.
+    pub fn told(&self) -> Value {
+        let layer = self.lock();
+        let keys = layer.iter().map(|(key, (value, source))| {
+            let value = masked(key, serde_json::to_value(value).unwrap_or_default());
+            (key.clone(), json!({"value": value, "source": source.to_string()}))
+        });
+        let keys: Map<String, Value> = keys.collect();
+        json!({"schema": "config/1", "keys": keys})
+    }
+}
+
+/// An address without what is no address in it. No key holds a secret, but a person may have put one into
+/// an address all the same: before its host, in its question, or in the path of a hook.
+fn masked(key: &str, value: Value) -> Value {
+    let Value::String(text) = &value else { return value };
+    let Some((scheme, rest)) = text.split_once("://") else { return value };
+    if !text.contains(['@', '?']) && key != "notify.webhook_url" {
+        return value;
+    }
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}/…").into()
+}
+
 /// Reads the configuration anew when it is asked to.
 pub(super) struct Reloader {
     /// The file, where one was given.
@@ -37,7 +77,7 @@ pub(super) struct Reloader {
     /// The flags that stand for keys.
     pub(super) flags: Vec<(String, String)>,
     /// What is in force.
-    pub(super) layer: Layer,
+    pub(super) layer: InForce,
     /// How it is changed.
     pub(super) levers: Levers,
     /// Where it is written down.
@@ -91,15 +131,15 @@ impl Reloader {
         };
         let mut outcome = Outcome::default();
         for (key, (value, source)) in layer {
-            let before = self.layer.get(&key).map(|(before, _)| before);
-            if before == Some(&value) {
+            let before = self.layer.lock().get(&key).map(|(before, _)| before.clone());
+            if before.as_ref() == Some(&value) {
                 continue;
             }
-            let from = before.map_or_else(|| "unset".to_owned(), ToString::to_string);
+            let from = before.map_or_else(|| "unset".to_owned(), |before| before.to_string());
             let to = value.to_string();
             let kept = self.apply(&key, &config).err();
             if kept.is_none() {
-                self.layer.insert(key.clone(), (value, source));
+                self.layer.lock().insert(key.clone(), (value, source));
             }
             let list =
                 if kept.is_none() { &mut outcome.applied } else { &mut outcome.needs_restart };
@@ -183,12 +223,27 @@ mod tests {
         let log = Arc::new(MemoryAudit::default());
         let (audit, _) = audit(log.clone(), log.anchor(), 1);
         let levers = Levers { expiry: Expiry::new(Duration::from_mins(5)), rate: Rate::default() };
-        let layer = load(text).unwrap().layer;
+        let layer = InForce::of(load(text).unwrap().layer);
         Reloader { file: None, flags: Vec::new(), layer, levers, audit }
     }
 
     fn names(changes: &[Change]) -> Vec<&str> {
         changes.iter().map(|change| change.key.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_in_force_is_shown_with_its_source_and_no_address_shows_a_secret() {
+        let text = "[http]\nburst = 50\n[notify]\nwebhook_url = \"https://a.example/s3cr3t\"\n";
+        let told = reloader(text).layer.told();
+        let key = |name: &str| told["keys"][name].clone();
+        assert_eq!(key("http.burst")["value"], 50);
+        assert!(key("http.burst")["source"].as_str().unwrap().starts_with("file "), "{told}");
+        assert_eq!(key("http.port")["source"], "default");
+        assert_eq!(key("notify.webhook_url")["value"], "https://a.example/…");
+        let shown = |text: &str| masked("x", json!(text));
+        assert_eq!(shown("https://me:s3cr3t@a.example/v1"), "https://a.example/…");
+        assert_eq!(shown("https://a.example/v1?key=s3cr3t"), "https://a.example/…");
+        assert_eq!(shown("https://a.example/v1"), "https://a.example/v1");
     }
 
     #[test]

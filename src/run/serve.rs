@@ -18,7 +18,7 @@ use super::keeper::{self, Kept, Phase};
 use super::post::{self, About, Open, Post, Secrets};
 use super::prepare::Prepared;
 use super::pulse::{CouncilHeart, Pulse};
-use super::reload::{Levers, Reloader};
+use super::reload::{InForce, Levers, Reloader};
 use super::stopping::Stopping;
 use crate::adapters::clock::now;
 use crate::adapters::control_http::{STATION_FILE, Station, TOKEN_FILE};
@@ -69,8 +69,14 @@ pub(super) async fn start(
         announce(session.dir, &format!("http://{address}"), &token)?;
         invite(session, address);
     }
+    let config = InForce::of(prepared.layer.clone());
     let desk: Arc<dyn Desk> = Arc::new(Stopping {
-        desk: Arc::new(RunDesk::new(desk_parts(session, prepared, council, clock.clone()))),
+        desk: Arc::new(RunDesk::new(desk_parts(
+            (session, prepared),
+            council,
+            clock.clone(),
+            config.clone(),
+        ))),
         stopped: session.stopped.clone(),
     });
     let (burst, per_second) = (settings.burst, settings.requests_per_second);
@@ -83,7 +89,7 @@ pub(super) async fn start(
         session,
         prepared,
         council,
-        Keeping { desk: desk.clone(), clock, levers, phase: phase.clone() },
+        Keeping { desk: desk.clone(), clock, levers, phase: phase.clone(), config },
     )
     .await
     .map_err(failed)?;
@@ -124,10 +130,10 @@ fn failed(error: std::io::Error) -> CliError {
 }
 
 fn desk_parts(
-    session: &Session<'_>,
-    prepared: &Prepared,
+    (session, prepared): (&Session<'_>, &Prepared),
     council: &Council,
     clock: Arc<ReplayClock>,
+    config: InForce,
 ) -> DeskParts {
     DeskParts {
         council: council.clone(),
@@ -140,6 +146,7 @@ fn desk_parts(
         limits: Arc::new(prepared.config.limits.clone()),
         bars: Bars::of(prepared),
         speed: speed(session.args.pace, prepared),
+        config,
         started_at: now(),
     }
 }
@@ -165,6 +172,7 @@ struct Keeping {
     clock: Arc<ReplayClock>,
     levers: Levers,
     phase: Phase,
+    config: InForce,
 }
 
 /// Starts the keeper: signals, the pulse, the reload of the configuration.
@@ -172,7 +180,7 @@ async fn keep(
     session: &Session<'_>,
     prepared: &Prepared,
     council: &Council,
-    Keeping { desk, clock, levers, phase }: Keeping,
+    Keeping { desk, clock, levers, phase, config }: Keeping,
 ) -> std::io::Result<()> {
     let var = |name: &str| std::env::var(name).ok();
     let (usec, watched) = (var(notify::WATCHDOG_ENV), var(notify::WATCHDOG_PID_ENV));
@@ -196,7 +204,7 @@ async fn keep(
     let reloader = Reloader {
         file: session.config.map(Path::to_owned),
         flags: session.args.flags(),
-        layer: prepared.layer.clone(),
+        layer: config,
         levers,
         audit: council.audit.clone(),
     };

@@ -9,7 +9,7 @@ use conclave_domain::mode::Person;
 use tokio::sync::watch;
 
 use crate::cli::error::{CliError, ExitCode};
-use crate::http::desk::{Answer, Command, Desk, Refusal, Text, View};
+use crate::http::desk::{Answer, Command, Desk, Filter, Lines, Refusal, Text, View};
 
 /// Says how a run that was stopped goes on; nothing where its bars were at their end.
 ///
@@ -38,6 +38,10 @@ pub(super) struct Stopping {
 impl Desk for Stopping {
     fn view(&self, view: View) -> Answer<'_> {
         self.desk.view(view)
+    }
+
+    fn export(&self, filter: Filter) -> Lines {
+        self.desk.export(filter)
     }
 
     fn command(&self, by: Person, command: Command) -> Answer<'_> {

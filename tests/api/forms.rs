@@ -129,7 +129,7 @@ async fn each_route_is_described_and_each_that_is_described_is_there() {
         made_by_hand.extend(lines.map(str::to_owned));
     }
     let is_page = |line: &String| line.contains(", get(page::") && !line.contains("/api/");
-    assert!(made_by_hand.len() == 5 && made_by_hand.iter().all(is_page), "{made_by_hand:#?}");
+    assert!(made_by_hand.len() == 7 && made_by_hand.iter().all(is_page), "{made_by_hand:#?}");
     for are_commands in [false, true] {
         for (method, path, _) in operations(&document, are_commands) {
             let guard = (Token::new("0123456789abcdef"), false);

@@ -165,6 +165,13 @@ impl Browser {
     /// Clicks what a selector finds first.
     #[track_caller]
     pub(super) fn click(&self, selector: &str) {
+        // Panels that come into view are laid out then and move what stands below them.
+        for _ in 0..2 {
+            self.run(&format!(
+                "document.querySelector(`{selector}`)?.scrollIntoView({{block: 'center', behavior: 'instant'}})"
+            ));
+            wait_for(Duration::from_millis(50));
+        }
         let found = self.element(selector);
         self.here("POST", &format!("/element/{found}/click"), &json!({}));
     }
@@ -191,7 +198,8 @@ impl Browser {
         self.here("POST", "/goog/cdp/execute", &body);
     }
 
-    /// Keeps a picture of the window below `target/browser`.
+    /// Keeps a picture of the window below `target/browser`; with `UPDATE=1` those of the documents, which
+    /// have the same names below `docs/images`, are made anew too.
     pub(super) fn picture(&self, name: &str) -> PathBuf {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser");
         std::fs::create_dir_all(&dir).expect("a directory");
@@ -199,6 +207,14 @@ impl Browser {
         let bytes = base64(found.as_str().expect("a picture"));
         let path = dir.join(format!("{name}.png"));
         std::fs::write(&path, bytes).expect("a file");
+        let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/images/{name}.webp"));
+        if std::env::var_os("UPDATE").is_some() && shown.exists() {
+            let params = json!({"format": "webp", "quality": 60});
+            let body = json!({"cmd": "Page.captureScreenshot", "params": params});
+            let found = self.here("POST", "/goog/cdp/execute", &body);
+            std::fs::write(shown, base64(found["data"].as_str().expect("a picture")))
+                .expect("a file");
+        }
         path
     }
 }

@@ -12,6 +12,8 @@ for (const it of document.querySelectorAll("section[data-on]"))
     interested.set(name, [...(interested.get(name) ?? []), it.dataset.panel]);
 
 const due = new Map(); // panel -> the last event that concerns it
+const left = new Set(); // lines of the arena's chart that nobody wants to see
+let scale = "lin";
 let dirty = new Set(), asking = false, heard = Date.now(), down = false, token = "", source, picked = "all";
 
 // --- what is shown -------------------------------------------------------------------------------
@@ -169,7 +171,21 @@ function answer(item, yes) {
 function sift() {
   for (const it of document.querySelectorAll(".round")) it.classList.toggle("hidden", picked !== "all" && !it.classList.contains(picked));
   for (const it of document.querySelectorAll("button[data-sift]")) it.setAttribute("aria-pressed", it.dataset.sift === picked);
+  for (const it of document.querySelectorAll("[data-curve]"))
+    it.classList.toggle("hidden", left.has(it.dataset.curve) || it.dataset.scale !== scale);
+  const wanted = $("find-chat")?.value.trim().toLowerCase() ?? "", talked = [...document.querySelectorAll(".chat")];
+  const found = talked.filter((it) => it.textContent.toLowerCase().includes(wanted));
+  for (const it of talked) it.classList.toggle("hidden", !found.includes(it));
+  if ($("found-chat")) $("found-chat").textContent = wanted ? `${found.length} of ${talked.length}` : "";
 }
+
+// Which lines are left out of the arena's chart, and what is looked for.
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.line) left[target.checked ? "delete" : "add"](target.dataset.line);
+  else if (target.dataset.scale) scale = target.checked ? "log" : "lin";
+  else if (target.id !== "find-chat") return;
+  sift();
+});
 
 document.addEventListener("click", (event) => {
   const it = event.target.closest("button");

@@ -74,12 +74,16 @@ impl Desk for Stranger {
                 "closes": points, "marks": points}}),
             View::Universe => json!({"enabled": true, "members": [{"symbol": "s", "poor": "p"}],
                 "changes": 1, "measured_at": "m"}),
-            View::Arena => json!({"dir": "d", "board": {"season": "s", "market": "m", "rules": "r",
+            View::Arena => json!({"dir": "d", "lines": {"names": ["n", "m"], "points": [
+                {"values": [1.0, 2.0]}, {"values": [2.0, 1.0]}]}, "board": {"season": "s", "market": "m", "rules": "r",
                 "snapshot": "s", "benchmark": {"name": "b"},
                 "rows": [{"name": "n", "kind": "k", "excluded": "e"}]}}),
             View::Chats => json!({"chats": [{"contestant": "c", "ticker": "t", "tick": "t",
                 "timestamp": "t", "snapshot": "s", "market_analysis": stage, "debate": stage,
                 "final_decision": {"rating": "r", "reasoning": "r"}}]}),
+            View::Audit(_) => json!({"matching": 1, "records": [{"seq": 1, "step": "s", "at": "a",
+                "decision": "d", "body": {"text": "t"}}]}),
+            View::Config => json!({"keys": {HOSTILE: {"value": "v", "source": "s"}}}),
             View::Round(id) => {
                 json!({"decision": id, "records": [{"seq": 1, "step": "s", "at": "a",
                 "body": {"text": "t"}}]})
@@ -139,6 +143,12 @@ async fn no_panel_takes_a_text_for_markup() {
     let status = shared.desk.view(View::Status).await.unwrap();
     let round = shared.desk.view(View::Round("d".to_owned())).await.unwrap();
     let talks = shared.hub.talks().of("position_sizer");
+    let looked_for = Filter { agent: HOSTILE.to_owned(), ..Filter::default() };
+    let (audit, config) = (View::Audit(looked_for.clone()), View::Config);
+    let (audit, config) =
+        (shared.desk.view(audit).await.unwrap(), shared.desk.view(config).await.unwrap());
+    drawn.push(("audit".to_owned(), log::records(&looked_for, &audit).into_string()));
+    drawn.push(("config".to_owned(), log::keys(&config).into_string()));
     drawn.push(("round".to_owned(), shell::round(&status, &round).into_string()));
     drawn.push(("agent".to_owned(), agent::draw(HOSTILE, &talks, None).into_string()));
     // A process that does not train has none of its texts on that panel.

@@ -7,11 +7,13 @@
 
 mod agent;
 mod cache;
+mod log;
 mod panels;
 mod shell;
 mod style;
 mod told;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -19,7 +21,8 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 
 use super::Shared;
-use super::desk::View;
+use super::desk::{Filter, View};
+use super::read;
 
 pub use cache::Panels;
 use panels::Panel;
@@ -78,6 +81,37 @@ pub(super) async fn agent(State(shared): State<Shared>, Path(name): Path<String>
     let talks = shared.hub.talks();
     let inside = agent::draw(&name, &talks.of(&name), talks.times(&name));
     Html(shell::beside(&status, &name, &inside).into_string()).into_response()
+}
+
+/// The records of the log that a filter lets through.
+pub(super) async fn audit(
+    State(shared): State<Shared>,
+    asked: Result<Query<Filter>, QueryRejection>,
+) -> Response {
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
+    let filter = match read::filter(asked) {
+        Ok(filter) => filter,
+        Err(refused) => return *refused,
+    };
+    match shared.desk.view(View::Audit(filter.clone())).await {
+        Ok(found) => {
+            let inside = log::records(&filter, &found);
+            Html(shell::beside(&status, "Audit", &inside).into_string()).into_response()
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The configuration in force.
+pub(super) async fn config(State(shared): State<Shared>) -> Response {
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
+    match shared.desk.view(View::Config).await {
+        Ok(found) => {
+            let inside = log::keys(&found);
+            Html(shell::beside(&status, "Configuration", &inside).into_string()).into_response()
+        }
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 pub(super) async fn script() -> Response {

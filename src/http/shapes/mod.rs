@@ -10,6 +10,8 @@ pub mod commands;
 pub mod rounds;
 pub mod status;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -34,6 +36,44 @@ pub struct Arena {
     pub board: Option<Value>,
     /// The season's directory.
     pub dir: Option<String>,
+    /// How each contestant's money went; null where no season was played.
+    pub lines: Option<ArenaLines>,
+}
+
+/// How the money of contestants went, thinned.
+#[derive(Debug, ToSchema)]
+pub struct ArenaLines {
+    /// Whose: the benchmark, and each contestant.
+    pub names: Vec<String>,
+    /// Oldest first.
+    pub points: Vec<ArenaPoint>,
+}
+
+/// The money of all at one time.
+#[derive(Debug, ToSchema)]
+pub struct ArenaPoint {
+    /// When.
+    pub at: String,
+    /// Amounts in the order of the names.
+    pub values: Vec<String>,
+}
+
+/// The configuration in force.
+#[derive(Debug, ToSchema)]
+pub struct Configuration {
+    /// `config/1`.
+    pub schema: String,
+    /// Every key, with its value and where that came from.
+    pub keys: BTreeMap<String, Key>,
+}
+
+/// One key of the configuration.
+#[derive(Debug, ToSchema)]
+pub struct Key {
+    /// Its value.
+    pub value: Value,
+    /// `default`, a file, a variable of the environment, or a flag.
+    pub source: String,
 }
 
 /// The last decisions of the latest season, newest first.

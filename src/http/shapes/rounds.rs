@@ -85,6 +85,32 @@ pub struct Record {
     pub body: Value,
 }
 
+/// Records of the log.
+#[derive(Debug, ToSchema)]
+pub struct AuditRecords {
+    /// `audit/1`.
+    pub schema: String,
+    /// How many the filter lets through.
+    pub matching: u64,
+    /// The newest two hundred of them, newest first.
+    pub records: Vec<AuditRecord>,
+}
+
+/// One record of the log.
+#[derive(Debug, ToSchema)]
+pub struct AuditRecord {
+    /// Its number.
+    pub seq: u64,
+    /// Market time.
+    pub at: String,
+    /// What happened, such as `round.closed`.
+    pub step: String,
+    /// The decision that it belongs to, where it belongs to one.
+    pub decision: Option<String>,
+    /// What is on record of it, by step.
+    pub body: Value,
+}
+
 /// What waits for a person.
 #[derive(Debug, ToSchema)]
 pub struct Approvals {

@@ -164,6 +164,9 @@ pub struct TrainingStatus {
     /// The last validation.
     #[schema(value_type = Option<Object>)]
     pub validation: Option<Value>,
+    /// The last two hundred validations, oldest first, with what agents asked for at each.
+    #[schema(value_type = Vec<Object>)]
+    pub history: Vec<Value>,
     /// What was asked, proposed and applied.
     #[schema(value_type = Object)]
     pub counts: Value,

@@ -50,6 +50,17 @@ pub struct Point {
     pub interventions: Vec<Intervention>,
 }
 
+/// The pictures of a run that still trains, each with its name: none before its second validation.
+pub(crate) fn curves(points: &[Point]) -> Vec<(&'static str, String)> {
+    if points.len() < 2 {
+        return Vec::new();
+    }
+    let drawn = page::CURVES.into_iter().filter_map(|(title, figure)| {
+        Some((title, chart::Curve::of(points, figure).draw().ok()??))
+    });
+    drawn.collect()
+}
+
 /// A lever at a validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intervention {

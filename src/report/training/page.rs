@@ -13,7 +13,7 @@ use super::{Point, Rival, TrainingReport};
 type Figure = (&'static str, fn(&Point) -> Option<f64>);
 
 /// The curves, in the order in which they are shown.
-const CURVES: [Figure; 8] = [
+pub(super) const CURVES: [Figure; 8] = [
     ("fitness, out of sample", |point| Some(point.fitness.get())),
     ("training reward a step", |point| Some(point.training_reward.get())),
     ("Sharpe ratio, out of sample", |point| point.sharpe.map(Ratio::get)),

@@ -21,6 +21,7 @@ use super::{DeskParts, Inner, budgets, season};
 use crate::adapters::journal_files::JournalFiles;
 use crate::cli::audit::log_dir;
 use crate::http::desk::{Refusal, View};
+use crate::run::records;
 use crate::run::rounds::{self, RoundsError};
 
 /// The most points of a curve that is shown.
@@ -61,6 +62,11 @@ impl Inner {
             }
             View::Universe => Ok(self.universe()),
             View::Curve => self.curve().await,
+            View::Audit(filter) => {
+                let read = move |dir: &Path| records::newest(dir, &filter).map(Some);
+                self.read_log(read).await
+            }
+            View::Config => Ok(self.parts.config.told()),
             View::Arena => self.season(season::board).await,
             View::Chats => self.season(season::chats).await,
             View::Orders => {
@@ -117,13 +123,6 @@ impl Inner {
         })
     }
 
-    /// How rounds are counted.
-    fn consensus(&self) -> Value {
-        let rules = &self.parts.limits.consensus;
-        json!({"threshold": rules.threshold, "quorum_min": rules.quorum_min,
-            "quorum_share": rules.quorum_share})
-    }
-
     /// What is in force tells more than what was stored: a flag file halts without a record.
     fn trading_state(&self) -> Value {
         let council = &self.parts.council;
@@ -135,6 +134,13 @@ impl Inner {
             "reason": if is_told { control.reason.as_str() } else { "" },
             "since": (is_told && !control.reason.is_empty()).then_some(control.since),
         })
+    }
+
+    /// How rounds are counted.
+    fn consensus(&self) -> Value {
+        let rules = &self.parts.limits.consensus;
+        json!({"threshold": rules.threshold, "quorum_min": rules.quorum_min,
+            "quorum_share": rules.quorum_share})
     }
 
     /// The members of the book that the present mode decides on, with how their trades went.

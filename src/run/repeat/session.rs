@@ -40,6 +40,7 @@ use crate::run::desk::{DeskParts, RunDesk};
 use crate::run::finish::{self, End};
 use crate::run::lifting::Lifting;
 use crate::run::prepare::{Prepared, Warm};
+use crate::run::reload::InForce;
 use crate::run::start::{Disks, begin, enter_mode, start};
 use crate::run::way::{self, Base, Way};
 use crate::run::world::{self, Opened};
@@ -175,6 +176,7 @@ impl Hand {
             limits: Arc::new(stage.prepared.config.limits.clone()),
             bars: Bars::of(&stage.prepared),
             speed: None,
+            config: InForce::of(stage.prepared.layer.clone()),
             started_at: now(),
         };
         let (mut orders, mut answers) = (VecDeque::new(), BTreeMap::new());

@@ -18,12 +18,17 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
 use super::super::desk::{absent, audit_state, budgets, clip, lives};
+use super::super::records;
+use super::super::reload::InForce;
 use super::super::rounds::{self, RoundsError};
+use super::history;
 use super::questions::Questions;
 use super::trainers::{Beat, Watch};
 use crate::adapters::clock::now;
 use crate::adapters::control_http::HALT_FILE;
-use crate::http::desk::{Answer, Command, Desk, ModeChange, Refusal, Text, View, Why};
+use crate::http::desk::{
+    Answer, Command, Desk, Filter, Lines, ModeChange, Refusal, Text, View, Why,
+};
 use crate::report::training::Point;
 
 /// What was last seen of a run.
@@ -68,6 +73,8 @@ pub(super) struct TrainDesk {
     pub(super) questions: Arc<Questions>,
     /// The process's metrics.
     pub(super) metrics: PrometheusHandle,
+    /// The configuration.
+    pub(super) config: InForce,
     /// Wall time of the start.
     pub(super) started_at: Time,
 }
@@ -75,6 +82,10 @@ pub(super) struct TrainDesk {
 impl Desk for TrainDesk {
     fn view(&self, view: View) -> Answer<'_> {
         Box::pin(self.look(view))
+    }
+
+    fn export(&self, filter: Filter) -> Lines {
+        records::export(self.dir.clone(), filter)
     }
 
     fn command(&self, by: Person, command: Command) -> Answer<'_> {
@@ -130,6 +141,10 @@ impl TrainDesk {
             View::Universe => Err(without("universe")),
             View::Curve => Err(without("account")),
             View::Arena | View::Chats => Err(without("arena")),
+            View::Audit(filter) => {
+                self.read_log(move |dir| records::newest(dir, &filter).map(Some)).await
+            }
+            View::Config => Ok(self.config.told()),
         }
     }
 
@@ -140,6 +155,8 @@ impl TrainDesk {
         let standing = council.safety.standing();
         let guide = council.guidance.guide();
         let (beat, point) = self.seen.lock().clone();
+        let dir = self.dir.clone();
+        let history = tokio::task::spawn_blocking(move || history::tail(&dir)).await;
         json!({
             "schema": "status/1",
             "job": "training",
@@ -156,6 +173,7 @@ impl TrainDesk {
             "entropy": beat.entropy,
             "learning_rate": beat.learning_rate,
             "validation": point,
+            "history": history.unwrap_or_default(),
             "counts": guide.counts(),
             "approvals": self.questions.waiting().len(),
             "agents": self.agents(),

@@ -3,7 +3,7 @@
 //! A process that goes on drops what stands behind its checkpoint: those validations come again.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use crate::cli::error::{CliError, ExitCode};
@@ -72,6 +72,28 @@ impl History {
     pub(super) fn points(&self) -> &[Point] {
         &self.points
     }
+}
+
+/// Validations that are shown.
+const SHOWN: usize = 200;
+/// The end of the file that is read for it, bytes.
+const TAIL: u64 = 512 << 10;
+
+/// The last validations of the run in `dir`, oldest first, as its file has them; none where there is no file.
+pub(super) fn tail(dir: &Path) -> Vec<Point> {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(dir.join(FILE))?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    // A line that is cut, at either end, is no point and passed over.
+    let points = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let mut points: Vec<Point> = points.collect();
+    points.split_off(points.len().saturating_sub(SHOWN))
 }
 
 fn write(file: &mut File, point: &Point) -> std::io::Result<()> {

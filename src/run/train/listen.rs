@@ -10,6 +10,8 @@ use conclave_actors::training::run::TrainingRun;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::oneshot;
 
+use super::super::recipe::CONFIG_FILE;
+use super::super::reload::InForce;
 use super::super::serve::{self, TOKEN_ENV};
 use super::desk::{Seen, TrainDesk};
 use super::one::Plan;
@@ -18,6 +20,7 @@ use crate::adapters::clock::now;
 use crate::adapters::control_http::STATION_FILE;
 use crate::catalogue;
 use crate::cli::error::{CliError, ExitCode};
+use crate::config;
 use crate::http::Shared;
 use crate::http::auth::Token;
 use crate::http::events::Hub;
@@ -70,6 +73,9 @@ impl Listen {
         let address = listener.local_addr().map_err(failed)?;
         serve::announce(plan.dir, &format!("http://{address}"), &token)?;
         tracing::info!(%address, "serving");
+        // The configuration as the run has kept it: the environment of today is not in force.
+        let own = plan.dir.join(CONFIG_FILE);
+        let layer = config::load(Some(&own), std::iter::empty(), &[]).map(|loaded| loaded.layer);
         let desk = TrainDesk {
             council: Arc::clone(council),
             dir: plan.dir.to_owned(),
@@ -78,6 +84,7 @@ impl Listen {
             seen: Arc::clone(&self.seen),
             questions: Arc::clone(&self.questions),
             metrics: self.metrics.clone(),
+            config: InForce::of(layer.unwrap_or_default()),
             started_at: now(),
         };
         let (burst, per_second) = (settings.burst, settings.requests_per_second);

@@ -39,10 +39,12 @@ pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
 fn terms(item: &Value) -> String {
     let mut told = Vec::new();
     if let Some(kind) = item.pointer("/order/type").and_then(Value::as_str) {
-        let prices =
-            item["order"].as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
-        let prices = prices.map(|(name, price)| format!("{name} {}", plain(price)));
-        told.push(std::iter::once(words(kind)).chain(prices).collect::<Vec<_>>().join(", "));
+        let prices = item["order"].as_object().into_iter().flatten();
+        let prices = prices.filter(|(name, _)| *name != "type").map(|(name, price)| {
+            if name == kind { plain(price) } else { format!("{name} {}", plain(price)) }
+        });
+        let parts: Vec<String> = std::iter::once(words(kind)).chain(prices).collect();
+        told.push(parts.join(" "));
     }
     if item["reference"].is_string() {
         told.push(format!("last price {}", text(item, "/reference")));
@@ -122,7 +124,7 @@ mod tests {
         assert_eq!(asks(&entry), "buy 6 IBM, after an appeal");
         let limit = json!({"order": {"type": "limit", "limit": "110.89"}, "reference": "110.94",
             "exits": {"stop_distance": 0.095, "target_distance": 0.17}});
-        let wanted = "limit, limit 110.89 · last price 110.94 · stop 9.5 % off · target 17.0 % off";
+        let wanted = "limit 110.89 · last price 110.94 · stop 9.5 % off · target 17.0 % off";
         assert_eq!(terms(&limit), wanted);
         let universe = json!({"asks": "universe", "admit": ["A", "B"], "evict": [{"symbol": "C"}]});
         assert_eq!(asks(&universe), "may be entered: A, B; no more: C");

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::super::super::desk::Filter;
 use super::super::super::events::Hub;
+use super::super::log;
 use super::super::told::text;
 
 /// Records that are shown.
@@ -24,6 +26,8 @@ pub(super) fn draw(status: &Value, hub: &Hub) -> Markup {
                 tbody { @for event in hub.newest_first(SHOWN) { (one(&event.data)) } }
             }
         }
+        (log::form(&Filter::default()))
+        p { a href="/config" { "The configuration in force, with the source of every key" } }
         p.dim { code { "conclave audit verify" } " proves the chain; " code { "conclave audit export" } " takes it away." }
     }
 }

@@ -20,6 +20,13 @@ pub(super) fn draw(found: &Value) -> Markup {
         @if chats.is_empty() {
             p.empty { "Nobody has decided anything yet; " code { "conclave arena chat" } " shows every decision of a season." }
         }
+        @if !chats.is_empty() {
+            div.acts {
+                label { "Find in these " (chats.len()) " decisions" input #find-chat type="search" autocomplete="off" size="24"; }
+                a href="/api/v1/chats" download="chats.json" { "Take them away as JSON" }
+                span.dim #found-chat role="status" {}
+            }
+        }
         div.scroll tabindex="0" role="group" aria-label="The last decisions" { @for chat in chats { (one(chat)) } }
     }
 }
@@ -30,7 +37,7 @@ fn one(chat: &Value) -> Markup {
     let rating = part("/final_decision/rating");
     let outcome = if rating.is_empty() { part("/final_decision/outcome") } else { rating };
     html! {
-        details data-key=(key) {
+        details.chat data-key=(key) {
             summary { b { (part("/contestant")) } " · " (part("/ticker")) " · " b { (outcome) } " "
                 span.dim { (percent(chat, "/final_decision/confidence")) " sure · " (part("/timestamp")) } }
             @for (name, title) in STAGES { (stage(&chat[name], title)) }

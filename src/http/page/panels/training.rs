@@ -1,10 +1,15 @@
 //! A training run as it stands.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use super::super::told::{bar, number, plain, text, words};
 use super::is_training;
+use crate::report;
+use crate::report::training::Point;
+
+/// Interventions that are shown.
+const ASKED: usize = 20;
 
 pub(super) fn draw(status: &Value) -> Markup {
     if !is_training(status) {
@@ -17,10 +22,34 @@ pub(super) fn draw(status: &Value) -> Markup {
     html! {
         (bar(steps, all, &format!("{steps:.0} of {all:.0} steps")))
         table { @for name in figures { tr { td { (words(name)) } td.n { (text(status, &format!("/{name}"))) } } } }
+        (curves(&status["history"]))
         h3 { "The last validation" }
         (flat(&status["validation"], "None yet."))
         h3 { "What became of the agents' advice" }
         (flat(&status["counts"], "Nothing yet."))
+    }
+}
+
+/// How the run went so far, with a mark wherever an agent's lever was moved, and what was asked there.
+fn curves(history: &Value) -> Markup {
+    let points: Vec<Point> = serde_json::from_value(history.clone()).unwrap_or_default();
+    let asked =
+        points.iter().rev().flat_map(|point| point.interventions.iter().map(move |it| (point, it)));
+    html! {
+        @for (title, drawn) in report::training::curves(&points) {
+            figure { figcaption.dim { (title) ", over steps" }
+                div.chart role="img" aria-label=(title) { (PreEscaped(drawn)) } }
+        }
+        @if points.iter().any(|point| !point.interventions.is_empty()) {
+            p.dim { "The marks are where an agent's lever was moved." }
+            div.scroll tabindex="0" role="group" aria-label="What agents asked for" { table {
+                thead { tr { th.n { "steps" } th { "agent" } th { "lever" } th { "outcome" } } }
+                tbody { @for (point, it) in asked.take(ASKED) {
+                    tr { td.n { (point.step) } td { (words(&it.by)) } td { (it.lever) }
+                        td { @if let Some(code) = it.refused { code { (code.as_str()) } } @else { "moved" } } }
+                } }
+            } }
+        }
     }
 }
 
