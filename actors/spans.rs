@@ -1,4 +1,4 @@
-//! What is told of a decision as spans: `bar`, `decision`, `round`, `consultation`, `order`.
+//! What is told of a decision as spans: `bar`, `decision`, `round`, `consultation`, `call`, `order`.
 //!
 //! The parent of a span is whatever was entered where it is made. A decision and a consultation are
 //! worked on by tasks of other actors, so their spans are made by whoever asks and go with the message:
@@ -116,6 +116,11 @@ fn word(answer: &Answer) -> &'static str {
         Err(ConsultError::Denied { code }) => Outcome::Denied { code: *code }.name(),
         Err(_) => Outcome::Failed { why: String::new() }.name(),
     }
+}
+
+/// One request to a model, from its leaving to its answer; without an outcome where it was cut off.
+pub(crate) fn call(provider: &str, model: &str) -> Span {
+    tracing::debug_span!("call", provider, model, outcome = Empty)
 }
 
 /// An order on its way through the fence to its broker.

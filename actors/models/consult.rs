@@ -24,6 +24,7 @@ use conclave_domain::order::DecisionId;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::Instrument as _;
 
 use super::envelope;
 use super::gateway::{Barred, Door};
@@ -35,6 +36,7 @@ use super::rung::{Retry, RouteSpec, RungSpec};
 use super::tape::{ConsultLog, Sent, Served, What};
 use super::wire::{self, Failed, Question, Said};
 use crate::runtime::agent::{ConsultError, Entry};
+use crate::spans;
 
 /// A provider that has a rung's model.
 #[derive(Clone, Debug)]
@@ -261,7 +263,8 @@ impl<B: Serialize> Consultation<'_, B> {
         };
         let attempt = self.log.begin(sent, worst);
         let timeout = span.until.saturating_duration_since(passage.left_at());
-        let sending = model.send(Call { body, timeout });
+        let told = spans::call(&spec.provider, &spec.model);
+        let sending = model.send(Call { body, timeout }).instrument(told.clone());
         let got = timeout_at(span.until, sending).await.unwrap_or(Err(CallError::Timeout));
         let (served, outcome) = weigh(route, &got, worst);
         held.settle(served.cost);
@@ -271,6 +274,7 @@ impl<B: Serialize> Consultation<'_, B> {
             model: &spec.model,
         };
         measure::ended(asked, &outcome, &served, passage.left_at());
+        told.record("outcome", measure::word(&outcome));
         match outcome {
             Ok(said) => {
                 passage.answered();

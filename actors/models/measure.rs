@@ -23,12 +23,17 @@ pub(crate) fn ended(
     served: &Served,
     left_at: Instant,
 ) {
-    count(asked, outcome.as_ref().map_or_else(Trouble::name, |_| "answered"), served.cost);
+    count(asked, word(outcome), served.cost);
     let labels = [("provider", asked.provider.to_owned())];
     metrics::histogram!("conclave_llm_latency_seconds", &labels).record(left_at.elapsed());
     if let Some(usage) = served.usage {
         tokens(asked.model, usage);
     }
+}
+
+/// What came of an attempt, in a word.
+pub(crate) fn word(outcome: &Result<Said, Trouble>) -> &'static str {
+    outcome.as_ref().map_or_else(Trouble::name, |_| "answered")
 }
 
 /// Counts an attempt that was cut off, with what it may cost.

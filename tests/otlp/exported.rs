@@ -6,8 +6,12 @@ use std::fs;
 use serde_json::Value;
 
 use super::collector::{Collector, Heard, Manner, Seen};
+use crate::provider::{Plan, Provider};
 use crate::rig::{World, text};
 
+/// Money and counts of models, more than a run needs.
+const ROOM: &str = "[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_call = \"1\"\n\
+                    usd_per_hour = \"900\"\nusd_per_run = \"900\"\nusd_per_day = \"1000\"\n";
 /// A token as it stands in the environment.
 const SECRET: &str = "marked-token-of-a-collector";
 
@@ -66,6 +70,7 @@ fn parents_are_right(heard: &Heard) {
         ("decision", &["bar"][..]),
         ("round", &["decision"]),
         ("consultation", &["round"]),
+        ("call", &["consultation"]),
         ("order", &["decision"]),
     ]);
     for span in &heard.spans {
@@ -169,6 +174,36 @@ fn a_collector_that_is_not_well_changes_nothing_of_a_run() {
         lost.push(said.stderr().contains("the collector"));
     }
     assert_eq!(lost, [false, true, true, true], "what was lost is told of, and nothing else");
+}
+
+/// Goal: a trace shows how long a model took, and of which vendor. Method: agents that ask
+/// one that fails now and then.
+#[test]
+fn each_request_to_a_model_is_a_span_within_its_consultation() {
+    let collector = Collector::that(Manner::Takes);
+    let provider = Provider::new(Plan { failing: 20, ..Plan::default() });
+    let world = World::of(&[("AAA", 0.0, 31.0)], 200);
+    world.variable("OPENROUTER_API_KEY", SECRET);
+    world.variable("CONCLAVE__TELEMETRY__OTLP", &collector.url);
+    world.config(&format!("{}{ROOM}", provider.as_openrouter()));
+    world.run(&["--config", "c.toml", "--brains", "model", "--out", "run"]).succeeds();
+    let heard = collector.heard.lock().expect("what was heard");
+    parents_are_right(&heard);
+    let calls = heard.named("call");
+    let ended = calls.iter().filter(|call| call.said.contains_key("outcome")).count();
+    // What was cut off has no outcome, and may not have reached anybody.
+    let asked = provider.asked().len();
+    assert!(ended <= asked && asked <= calls.len(), "{ended}, {asked}, {}", calls.len());
+    let mut outcomes = BTreeMap::<&str, usize>::new();
+    for call in &calls {
+        assert_eq!(call.said["provider"], "openrouter");
+        assert!(call.said["model"].starts_with("anthropic/"), "{call:?}");
+        let outcome = call.said.get("outcome").map_or("cut_off", String::as_str);
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    assert!(outcomes.get("answered") > Some(&10) && outcomes.len() > 1, "{outcomes:?}");
+    let said = heard.spans.iter().flat_map(|span| span.said.values());
+    assert!(said.into_iter().all(|value| !value.contains(SECRET)), "a key is in a span");
 }
 
 /// Goal: the standard's variables do what they do elsewhere, and a token in one of them goes to the
