@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
+use tracing::Subscriber;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry, reload};
@@ -18,8 +19,11 @@ const DEFAULT: &str = "warn";
 struct Filter {
     /// Whether the command line or the environment named it: then the configuration does not count.
     is_given: bool,
-    set: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    set: Set,
 }
+
+/// Puts another filter in force.
+type Set = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 
 static FILTER: OnceLock<Filter> = OnceLock::new();
 
@@ -38,19 +42,24 @@ pub fn start(filter: Option<&str>) -> Result<(), CliError> {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         tracing::error!(place, "panic: {what}");
     }));
-    let (reloaded, handle) = reload::Layer::new(parsed);
-    let lines = fmt::layer().with_writer(|| Quiet).with_ansi(colour).with_filter(reloaded);
+    let (subscriber, set) = subscriber(parsed, colour);
+    // A second call in one process (tests) keeps the first subscriber.
+    if subscriber.try_init().is_ok() {
+        let _ = FILTER.set(Filter { is_given: filter.is_some(), set });
+    }
+    Ok(())
+}
+
+/// Who hears of lines and spans, and how its filter is changed.
+fn subscriber(filter: EnvFilter, colour: bool) -> (impl Subscriber + Send + Sync, Set) {
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer().with_writer(|| Quiet).with_ansi(colour).with_filter(filter);
     let subscriber = registry();
     // First, so that what it takes does not hang on what is logged.
     #[cfg(feature = "otlp")]
     let subscriber = subscriber.with(otlp::Spans.with_filter(otlp::Ours));
-    let subscriber = subscriber.with(lines);
     let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
-    // A second call in one process (tests) keeps the first subscriber.
-    if subscriber.try_init().is_ok() {
-        let _ = FILTER.set(Filter { is_given: filter.is_some(), set: Box::new(set) });
-    }
-    Ok(())
+    (subscriber.with(lines), Box::new(set))
 }
 
 /// Changes what is logged to what the configuration says.
@@ -77,5 +86,24 @@ impl Write for Quiet {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    /// Goal: a span or a line that nobody takes costs the comparison of a level, with the exporter built
+    /// in too.
+    #[test]
+    fn what_is_not_logged_is_turned_away_by_its_level() {
+        let (subscriber, set) = subscriber(EnvFilter::new(DEFAULT), false);
+        assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::WARN));
+        set(EnvFilter::new("debug")).unwrap();
+        assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::DEBUG));
+        set(EnvFilter::new("error")).unwrap();
+        assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::ERROR));
     }
 }
