@@ -177,7 +177,7 @@ async fn the_log_and_the_metrics_use_the_same_words() {
     council.stop().await;
 
     let text = page.text();
-    let span = format!("decision{{id={decision}}}");
+    let span = format!("decision{{id={decision} symbol=HLT1}}");
     for step in &STEPS[..6] {
         let told = |line: &str| line.contains(&span) && line.contains(&format!("step=\"{step}\""));
         assert!(text.lines().any(told), "{step} is not told in {span}");

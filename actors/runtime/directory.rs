@@ -115,3 +115,22 @@ impl Directory {
         entry.restarts = entry.restarts.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what is shown beside the limit is what the supervisor counts: an end that the window has passed
+    /// over is none any more.
+    #[tokio::test(start_paused = true)]
+    async fn an_end_counts_within_its_window_only() {
+        let directory = Directory::default();
+        assert_eq!(directory.lately("position_sizer"), None, "it never ended");
+        let minute = Duration::from_mins(1);
+        directory.note_ends("position_sizer", vec![Instant::now()], 5, minute);
+        let one = Lately { restarts: 1, limit: 5, within_s: 60 };
+        assert_eq!(directory.lately("position_sizer"), Some(one));
+        tokio::time::advance(minute).await;
+        assert_eq!(directory.lately("position_sizer"), Some(Lately { restarts: 0, ..one }));
+    }
+}

@@ -47,6 +47,20 @@ fn outside() -> (String, String, String) {
     (brief.to_string(), book, regime)
 }
 
+/// Whether there is a risk, and it is what the stops of the positions say.
+fn risk_adds_up(told: &Value) -> bool {
+    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<f64>().ok());
+    let lost = told["positions"].as_array().into_iter().flatten().map(|row| {
+        let [price, stop, value] = ["price", "stop", "value"].map(|name| number(&row[name]));
+        let (price, stop) = (price.expect("a price"), stop.expect("a stop"));
+        let sign = if row["side"] == "long" { 1.0 } else { -1.0 };
+        value.expect("a value").abs() * (sign * (price - stop) / price).max(0.0)
+    });
+    let wanted = lost.sum::<f64>() / number(&told["account"]["equity"]).unwrap_or(f64::NAN);
+    let risk = told["account"]["open_risk"].as_f64().unwrap_or_default();
+    risk > 0.0 && (risk - wanted).abs() < 1e-6
+}
+
 /// Goal: whoever reads the description reads the truth: every answer of a run that trades, to every read
 /// and every command, refusals among them, has its form, and holds nothing that is not described.
 #[test]
@@ -58,6 +72,9 @@ fn every_answer_of_a_running_council_has_the_form_that_is_described() {
         let rows = |view: &str, name: &str| running.get(view).map(|it| it[name].clone());
         let is_some = |rows: Option<Value>| rows.is_some_and(|it| it != json!([]));
         is_some(rows("positions", "positions")) && is_some(rows("orders", "orders"))
+    });
+    running.wait("an open risk that adds up", |running| {
+        risk_adds_up(&running.get("positions").unwrap_or_default())
     });
     let (document, (address, token)) = (description(&running), way_in(&world));
     let decision = text(&running.get("rounds").expect("rounds")["rounds"][0]["decision"]);
