@@ -92,7 +92,10 @@ fn alpaca_split(uri: &Uri) -> String {
     assert!(asked.contains("symbols=SPLT") && asked.contains("types=forward_split"), "{asked}");
     let split = json!({"id": "d1b5c3a0-0000-4000-8000-000000000001", "symbol": "SPLT", "cusip": "1",
         "new_rate": 4, "old_rate": 1, "process_date": "2024-01-04", "ex_date": "2024-01-04"});
-    let actions = json!({"forward_splits": [split], "name_changes": []});
+    // Told twice, and one of somebody else: neither may change a price.
+    let mut other = split.clone();
+    other["symbol"] = "ELSE".into();
+    let actions = json!({"forward_splits": [split, split, other], "name_changes": []});
     json!({"corporate_actions": actions, "next_page_token": null}).to_string()
 }
 

@@ -164,7 +164,7 @@ fn a_season_that_is_over_is_told_again_without_anybody_to_ask() {
     let world = world(&provider, &["ada"]);
     let args = season(&world, &spec(60, &[HOLD], &["ada"], BUDGET), "2");
     world.verb(&[&args[..], &["--out", "s"]].concat()).succeeds();
-    let files = ["board.json", "chats.jsonl", "equity.csv", "report.html"];
+    let files = ["board.json", "chats.jsonl", "equity.csv", "report.html", "metrics.prom"];
     let before = files.map(|file| world.file("s", file));
     let asked = provider.asked().len();
     assert!(asked > 0);

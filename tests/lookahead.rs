@@ -190,6 +190,35 @@ fn a_season_over_a_split_is_refused_by_the_name_of_its_share() {
     season(&["2005-02-18"]).succeeds();
 }
 
+/// Goal: the same of a share that is listed on the way, and of two splits that cancel each other. Method: bars
+/// of two shares in files that are named one by one, with their tables beside them.
+#[test]
+fn a_split_is_found_wherever_it_lies_in_a_season() {
+    let world = World::new();
+    fs::create_dir(world.path("d")).expect("a directory");
+    let bars = |days: std::ops::Range<u32>| {
+        let row = |day: u32| format!("2024-01-{day:02},100,101,99,100,1000\n");
+        let weekday = |day: &u32| !matches!(day % 7, 6 | 0) && *day != 1 && *day != 15;
+        let rows: String = days.filter(weekday).map(row).collect();
+        format!("timestamp,open,high,low,close,volume\n{rows}")
+    };
+    fs::write(world.path("d/OLD.csv"), bars(2..31)).expect("bars");
+    fs::write(world.path("d/NEW.csv"), bars(16..31)).expect("bars");
+    let assets = "symbol,class,sector,name\nOLD,equity,unknown,OLD\nNEW,equity,unknown,NEW\n";
+    fs::write(world.path("d/assets.csv"), assets).expect("a table");
+    let season = |splits: &str| {
+        fs::write(world.path("d/splits.csv"), format!("symbol,date,ratio\n{splits}"))
+            .expect("a table");
+        let args = "arena run --data d/OLD.csv d/NEW.csv --from 2024-01-10 --out";
+        world.verb(&[&args.split_whitespace().collect::<Vec<_>>()[..], &["s"]].concat())
+    };
+    season("NEW,2024-01-23,2:1\n").refuses(8, "NEW is split during the season, on 2024-01-23");
+    season("OLD,2024-01-18,2:1\nOLD,2024-01-19,1:2\n").refuses(8, "OLD is split");
+    season("OLD,2024-01-10,2:1\nNEW,2024-02-23,2:1\n").succeeds();
+    fs::remove_file(world.path("d/assets.csv")).expect("a file");
+    season("").refuses(8, "OLD is in no table of assets: assets.csv beside the bars");
+}
+
 #[test]
 fn traps_are_held_back_and_a_season_goes_on_with_its_own_library_alone() {
     let world = World::new();

@@ -263,6 +263,19 @@ fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
         let of = |name: &str| rows.iter().find(|row| row["name"] == name).expect("a row").clone();
         (of("sound"), of("broken"))
     };
+    // A book of other days is shown, and not ranked.
+    let (sound, _) = rows("same");
+    let why = sound["excluded"].as_str().expect("a reason");
+    assert!(sound["rank"].is_null() && why.starts_with("it is about other days"), "{sound}");
+    let board: Value = serde_json::from_str(&world.file("same", "board.json")).expect("a board");
+    let end = board["tick"]["at"].as_str().expect("a time")[..10].to_owned();
+    for name in ["sound.json", "broken.json"] {
+        let text = fs::read_to_string(world.path(name)).expect("a book");
+        let mut book: Value = serde_json::from_str(&text).expect("a book");
+        let days = book["equity"].as_array_mut().expect("days");
+        days.last_mut().expect("a day")["day"] = Value::from(end.clone());
+        fs::write(world.path(name), book.to_string()).expect("a file");
+    }
     let (sound, broken) = rows("same");
     assert!(sound["rank"].is_u64(), "{sound}");
     assert_eq!((&sound["kind"], &sound["net"]), (&"imported".into(), &"8.15".into()));

@@ -320,13 +320,13 @@ fn weigh(
         Ok(said) => {
             let (usage, expected) = (said.usage, said.usage.and_then(by_table));
             note_drift(route, said.cost, expected);
-            let cost = said.cost.or(expected).unwrap_or(worst);
+            let cost = believed(route, said.cost, worst).or(expected).unwrap_or(worst);
             let (model, provider) = (said.model.clone(), said.provider.clone());
             (Served { model, provider, usage, cost }, Ok(said))
         }
         Err(failed) => {
             let Failed { trouble, usage, cost, model, .. } = *failed;
-            let cost = cost.or_else(|| usage.and_then(by_table));
+            let cost = believed(route, cost, worst).or_else(|| usage.and_then(by_table));
             let cost = cost.unwrap_or_else(|| unknown(&trouble));
             (Served { model, provider: None, usage, cost }, Err(trouble))
         }
@@ -335,6 +335,22 @@ fn weigh(
 
 /// A bill that is further from the price table than this is told of, fraction.
 const DRIFT_MAX: f64 = 0.02;
+
+/// How many times what a call can cost at its worst a bill may be, for a price table that is out of date.
+const BELIEVED_MAX: i64 = 100;
+
+/// A provider's bill, unless nobody can believe it: below zero, or beyond all that the call can cost. One of
+/// a slip in its unit would take the money of every run of this user for a day; it is counted by the table.
+fn believed(route: &Route, billed: Option<Money>, worst: Money) -> Option<Money> {
+    let billed = billed?;
+    let is_known = worst > Money::ZERO;
+    if billed < Money::ZERO || (is_known && billed.raw() / BELIEVED_MAX > worst.raw()) {
+        let RouteSpec { provider, model, .. } = &route.spec;
+        tracing::error!(%provider, %model, %billed, %worst, "a bill that is not believed: look at the account");
+        return None;
+    }
+    Some(billed)
+}
 
 /// Tells, once for each model, of a provider whose bills are not those of the price table: one of the
 /// two is out of date. The others are counted.

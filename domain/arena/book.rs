@@ -339,9 +339,10 @@ impl ContestantBook {
         self.book.close_bar(symbol, close)
     }
 
-    /// A price of a symbol is not believed: whoever holds it cannot be ranked.
-    pub(super) fn doubt(&mut self, symbol: &Symbol) {
-        self.suspect |= self.book.position(symbol).is_some();
+    /// Of these symbols the last price is not believed: whoever holds one cannot be ranked until it has one
+    /// that is.
+    pub(super) fn doubt<'a>(&mut self, mut symbols: impl Iterator<Item = &'a Symbol>) {
+        self.suspect = symbols.any(|symbol| self.book.position(symbol).is_some());
     }
 
     /// The market has closed: one point of the curve.

@@ -1,10 +1,12 @@
 //! A book from elsewhere beside those of a season: one more row, marked, with the verdict on it.
 //!
-//! It is ranked where it can be compared: its chain holds, everything it holds has a price, and it began
-//! with the same cash on the same market. Otherwise it stands below the ranks with the reason.
+//! It is ranked where it can be compared: its chain holds by the market's rules, everything it holds has a
+//! price, it began with the same cash on the same market and ends on the same day. Otherwise it stands below the ranks with the reason.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::board::{Board, Figure, Row, rank};
@@ -31,6 +33,8 @@ pub struct ImportedBook {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Point {
+    /// The market's day, with an hour behind it where it has one.
+    day: String,
     value: Money,
 }
 
@@ -77,15 +81,25 @@ impl ImportedBook {
         if book.schema == BOOK_SCHEMA { Ok(book) } else { Err(ImportError::Strange(None)) }
     }
 
-    /// Why it cannot be compared with a season on `market` whose books began with `cash`.
-    fn unranked(&self, market: MarketKind, cash: Option<Money>) -> Option<String> {
+    /// Why it cannot be compared with a season on `market` that has come to `day`, whose books began with
+    /// `cash`.
+    fn unranked(
+        &self,
+        (market, day): (MarketKind, Option<Date>),
+        cash: Option<Money>,
+    ) -> Option<String> {
         let verdict = &self.verdict;
+        let own = self.equity.last().map_or("", |point| point.day.as_str());
         if !verdict.holds {
             Some("its chain does not hold".to_owned())
         } else if verdict.market != market {
             Some(format!("it was kept on another market, {}", verdict.market))
         } else if cash != Some(self.start_cash) {
             Some(format!("it began with another cash, {}", self.start_cash))
+        } else if verdict.refused_booked > 0 {
+            Some("it was booked against the market's rules".to_owned())
+        } else if let Some(day) = day.filter(|day| !own.starts_with(&day.to_string())) {
+            Some(format!("it is about other days: it ends on {own}, the season on {day}"))
         } else if verdict.final_nav.is_none() {
             Some("something that it holds has no price".to_owned())
         } else {
@@ -171,11 +185,13 @@ pub fn add(mut board: Board, books: &[ImportedBook]) -> Result<Board, ImportErro
     // Every contestant of a season begins with its own cash; a book is compared with the first's.
     let first = board.rows.first();
     let cash = first.and_then(|row| row.portfolio_value.minus(row.net).ok());
+    // A bar that closes at midnight belongs to the day that it was open on.
+    let day = board.tick.map(|tick| board.market.day_of(tick.at - Duration::from_millis(1)));
     for book in books {
         if board.rows.iter().any(|row| row.name == book.name) {
             return Err(ImportError::Taken(book.name.clone()));
         }
-        let excluded = book.unranked(board.market, cash);
+        let excluded = book.unranked((board.market, day), cash);
         board.rows.push(book.row(excluded)?);
     }
     rank(&mut board.rows);

@@ -11,6 +11,7 @@ use conclave_domain::arena::gate::RawStatement;
 use conclave_domain::arena::vendor::{History, VendorError, alpha_vantage, yahoo};
 use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::calendar::Calendar;
+use conclave_domain::market::splits::Split;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::news::door::RawItem;
 use conclave_domain::time::Time;
@@ -180,7 +181,19 @@ impl Vendor {
         else {
             return Err(FetchError::Nothing);
         };
-        history.splits.retain(|split| first < split.date && split.date <= last);
+        let is_own = |split: &Split| {
+            split.symbol == *wanted.symbol && first < split.date && split.date <= last
+        };
+        history.splits.retain(is_own);
+        // Told twice is once; two ratios of one day would multiply.
+        history.splits.dedup();
+        if let Some(date) = history.splits.windows(2).find_map(|pair| match pair {
+            [one, other] if one.date == other.date => Some(one.date),
+            _ => None,
+        }) {
+            let why = format!("it tells of two splits on {date}");
+            return Err(VendorError::Unreadable { why }.into());
+        }
         Ok(history)
     }
 

@@ -128,6 +128,12 @@ impl Table {
         for asked in &out {
             self.pay(cost_of_lost(asked));
         }
+        // Whoever asks for more than it is told has looked all the same.
+        for request in self.conversation.unheard() {
+            if let ToolAnswer::Refused(leak) = self.gate.answer(&request) {
+                count(&mut self.leaks, leak);
+            }
+        }
         let brought = self.conversation.end().cloned();
         Decided {
             stages: stages(&self.conversation, &self.material),
@@ -186,8 +192,7 @@ impl Table {
                 ToolAnswer::Refused(leak) => (None, Some(leak)),
             };
             if let Some(leak) = refused {
-                let count = self.leaks.entry(leak).or_default();
-                *count = count.saturating_add(1);
+                count(&mut self.leaks, leak);
             }
             results.push(ToolResult { request: request.clone(), given, refused });
         }
@@ -310,4 +315,9 @@ async fn next_revival(revivals: &mut Vec<Revival>) -> (usize, Result<(), GivenUp
         Poll::Pending
     })
     .await
+}
+
+fn count(leaks: &mut BTreeMap<Leak, u32>, leak: Leak) {
+    let count = leaks.entry(leak).or_default();
+    *count = count.saturating_add(1);
 }

@@ -375,13 +375,15 @@ async fn a_look_ahead_is_refused_counted_and_told_to_nobody() {
                 request("bars", &until, false),
                 request("news", &until, false),
                 request("news", "", true),
-                request("news", "", false)
+                request("news", "", false),
+                // Nobody looks up a fifth, and asking for it is a look all the same.
+                request("social", &until, false)
             ]);
         }
         Ok(answer)
     });
     let answered = tick(setup(Some(&brain))).await;
-    let leaks = [("later_than_as_of".to_owned(), 2), ("undated".to_owned(), 1)];
+    let leaks = [("later_than_as_of".to_owned(), 3), ("undated".to_owned(), 1)];
     assert_eq!(answered.leaks, leaks.into());
     assert!(answered.brought.values().all(|said| said.decision().is_some()));
     let prompts = brain.prompts.lock().unwrap();

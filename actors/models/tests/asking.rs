@@ -92,6 +92,30 @@ async fn an_answer_costs_what_its_tokens_cost_and_is_named_after_its_brain() {
     assert_eq!(thought.by, None);
 }
 
+/// G-2: one slip in the unit of a bill would take the money of every run of this user for a day.
+#[tokio::test(start_paused = true)]
+async fn a_bill_that_nobody_can_believe_is_counted_by_the_price_table() {
+    for (told, counted) in [
+        // A dearer bill is a price table that is out of date.
+        ("0.004", Money::from_raw(Money::SCALE * 7 / 1_000)),
+        ("1e9", Money::from_raw(Money::SCALE * 6 / 1_000)),
+        ("-1", Money::from_raw(Money::SCALE * 6 / 1_000)),
+    ] {
+        let world = World::new();
+        let routes = vec![route("two", FIRST)];
+        let rungs = vec![RungSpec { routes, ..rung() }];
+        let sizer =
+            ModelBrain::new(Entry::of::<PositionSizer>(), &world.limits, rungs, &world.models);
+        let sizer = sizer.unwrap();
+        let mut reply = world.two.says("prose");
+        reply.body = reply.body.replace("\"usage\":{", &format!("\"usage\":{{\"cost\":{told},"));
+        world.two.once(Duration::ZERO, Does::Replies(reply));
+        let Question { ask, spent } = world.question(&sizer, Entry::of::<PositionSizer>());
+        sizer.think(ask).await.unwrap();
+        assert_eq!((world.two.arrived(), spent.get()), (2, Some(counted)), "{told}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_answer_is_asked_for_once_more_with_what_was_wrong() {
     let world = World::new();

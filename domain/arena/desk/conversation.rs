@@ -26,6 +26,8 @@ use crate::arena::words::{Brought, Decision};
 const SAME_MAX: u8 = 3;
 /// The most requests that are heard of one answer.
 pub const REQUESTS_MAX: usize = 4;
+/// The most requests that are kept of those that nobody looks up: they are only judged.
+const UNHEARD_MAX: usize = 64;
 
 /// One question to one role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +81,8 @@ pub struct Conversation {
     requested: BTreeMap<(DeskRole, ToolRequest), u8>,
     /// What is to be looked up for whom before it is asked again.
     lookups: BTreeMap<Turn, Vec<ToolRequest>>,
+    /// What was asked for and is not looked up.
+    unheard: Vec<ToolRequest>,
     steps: u16,
     tokens: u64,
     end: Option<Brought>,
@@ -92,6 +96,7 @@ impl Conversation {
             places: BTreeMap::new(),
             requested: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            unheard: Vec::new(),
             steps: 0,
             tokens: 0,
             end: None,
@@ -185,7 +190,8 @@ impl Conversation {
             self.places.insert(key, Place::Missed(Missed::Unreadable(why)));
             return;
         }
-        requests.truncate(REQUESTS_MAX);
+        let over = requests.split_off(requests.len().min(REQUESTS_MAX));
+        self.unheard.extend(over);
         for request in &requests {
             let times = self.requested.entry((turn.role, request.clone())).or_default();
             *times = times.saturating_add(1);
@@ -200,6 +206,8 @@ impl Conversation {
             self.lookups.insert(next, requests);
             return;
         }
+        self.unheard.append(&mut requests);
+        self.unheard.truncate(UNHEARD_MAX);
         self.places.insert(key, Place::Said(said));
     }
 
@@ -208,6 +216,11 @@ impl Conversation {
     fn lookups_max(&self) -> u8 {
         let spare = u64::from(self.config.max_steps).saturating_sub(self.config.turns());
         u8::try_from(spare / (self.config.analysts.len() as u64).max(1)).unwrap_or(u8::MAX)
+    }
+
+    /// What was asked for since the last time and is never looked up: too much of one answer, or too late.
+    pub fn unheard(&mut self) -> Vec<ToolRequest> {
+        std::mem::take(&mut self.unheard)
     }
 
     /// What is to be looked up before this question is put.

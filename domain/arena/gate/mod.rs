@@ -108,12 +108,9 @@ impl Gate {
             }
             ToolRequest::Fundamentals { symbol, until, period_end } => {
                 let until = self.within(symbol, *until)?;
-                let mut filed = self.filed(symbol, until);
-                if let Some(period_end) = period_end {
-                    filed.retain(|it| it.period_end == *period_end);
-                    if filed.is_empty() {
-                        return Err(Leak::Unfiled);
-                    }
+                let filed = self.filed(symbol, until, *period_end);
+                if period_end.is_some() && filed.is_empty() {
+                    return Err(Leak::Unfiled);
                 }
                 Ok(said("statements", symbol, until, &Told::of(filed)))
             }
@@ -151,7 +148,7 @@ impl Gate {
             as_of: at,
             bars: self.bars(symbol, at, BARS_TOLD),
             indicators: self.indicators(symbol, at),
-            statements: Told::of(self.filed(symbol, at)),
+            statements: Told::of(self.filed(symbol, at, None)),
             news: recent(Source::News, NEWS_AGE),
             posts: recent(Source::Post, NEWS_AGE),
             filings: recent(Source::Filing, FILING_AGE),
@@ -208,9 +205,11 @@ impl Gate {
         })
     }
 
-    /// The last periods, each as it was filed last until then, oldest first.
-    fn filed(&self, symbol: &Symbol, until: Time) -> Vec<StatementTold> {
+    /// The last periods, or the one that is asked for, each as it was filed last until then, oldest first.
+    fn filed(&self, symbol: &Symbol, until: Time, period_end: Option<Date>) -> Vec<StatementTold> {
         let by_filing = self.library.statements(symbol, until).iter();
+        let by_filing =
+            by_filing.filter(|it| period_end.is_none_or(|period_end| it.period_end == period_end));
         let newest: BTreeMap<Date, &Statement> = by_filing.map(|it| (it.period_end, it)).collect();
         let skipped = newest.len().saturating_sub(PERIODS_MAX);
         newest.into_values().skip(skipped).map(StatementTold::from).collect()

@@ -204,6 +204,20 @@ fn a_look_beyond_the_moment_is_refused_with_its_kind() {
 }
 
 #[test]
+fn a_period_of_long_ago_that_was_filed_is_no_look_ahead() {
+    let quarters =
+        (2000..2011).map(|year| statement(&format!("{year}-12-31"), Some(day(1)), "1.25"));
+    let library = Arc::new(library(Vec::new(), quarters.collect()));
+    let gate = Gate::new(day(40), view(60), library, book(), Vec::new());
+    let of = |period: &str| {
+        format!(r#"{{"tool":"fundamentals","symbol":"AAA","period_end":"{period}"}}"#)
+    };
+    let told = given(&gate, &of("2000-12-31"));
+    assert!(told.contains("2000-12-31") && !told.contains("2001-12-31"), "{told}");
+    refused(&gate, &of("1999-12-31"), Leak::Unfiled);
+}
+
+#[test]
 fn a_gate_is_no_later_than_its_birth_whatever_it_is_handed() {
     let gate = gate();
     assert_eq!(gate.as_of(), day(40));

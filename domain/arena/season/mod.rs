@@ -278,12 +278,12 @@ impl Season {
             done.extend(book.open(&symbol, (&opening, opened_at), &self.rules)?);
         }
         for (symbol, quote) in self.quotes.iter().filter(|(_, quote)| is_new(quote)) {
-            if quote.suspect {
-                book.doubt(symbol);
-            } else {
+            if !quote.suspect {
                 book.mark(symbol, quote.last.close)?;
             }
         }
+        let doubted = self.quotes.iter().filter(|(_, quote)| quote.suspect);
+        book.doubt(doubted.map(|(symbol, _)| symbol));
         book.close(at)?;
         Ok(done)
     }

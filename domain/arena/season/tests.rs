@@ -133,10 +133,14 @@ fn a_price_that_is_not_believed_moves_no_book_and_takes_its_holders_out_of_rank(
     tick(&mut season, 2, [(1_000, 77_000_000), (1_000, 1_000)], &hold);
     let after = season.books()[&name("a")].ledger().equity().unwrap();
     assert_eq!(before, after);
-    let board = board(&season, "").unwrap();
-    let ranks: Vec<_> = board.rows.iter().map(|row| (row.name.as_str(), row.rank)).collect();
+    let doubted = board(&season, "").unwrap();
+    let ranks: Vec<_> = doubted.rows.iter().map(|row| (row.name.as_str(), row.rank)).collect();
     assert_eq!(ranks, [("b", Some(1)), ("a", None)]);
-    assert!(board.rows[1].suspect && !board.rows[0].suspect);
+    assert!(doubted.rows[1].suspect && !doubted.rows[0].suspect);
+    // A price that is believed again gives the rank back.
+    tick(&mut season, 3, [(1_000, 1_001), (1_000, 1_000)], &hold);
+    let board = board(&season, "").unwrap();
+    assert!(board.rows.iter().all(|row| row.rank.is_some() && !row.suspect));
 }
 
 #[test]

@@ -108,6 +108,8 @@ struct Quarter {
     reported_eps: Option<String>,
 }
 
+/// Places of a split's factor, though zeros at its end may be left out.
+const FACTOR_PLACES: u32 = 4;
 /// The figures of an income statement that are taken, by their names there and here.
 const INCOME: [(&str, &str); 5] = [
     ("totalRevenue", "revenue"),
@@ -170,7 +172,8 @@ pub fn splits(text: &str, symbol: &Symbol) -> Result<Vec<Split>, VendorError> {
     let Splits { data } = answer(text)?;
     let split = |row: SplitRow| {
         let (date, factor) = (day(&row.effective_date)?, row.split_factor.decimal());
-        let half_a_place = Decimal::new(5, (factor.scale() + 1).min(Decimal::MAX_SCALE));
+        let places = factor.scale().clamp(FACTOR_PLACES, Decimal::MAX_SCALE - 1);
+        let half_a_place = Decimal::new(5, places + 1);
         let slack = half_a_place.checked_div(factor);
         let rates = (factor, Decimal::ONE);
         let split = slack.and_then(|slack| Split::told(symbol, date, rates, slack));

@@ -102,9 +102,11 @@ fn a_table_of_splits_is_read_by_day_and_its_factors_are_ratios() {
     let symbol = crate::testing::symbol("AAPL");
     let text = r#"{"symbol":"AAPL","data":[{"effective_date":"2020-08-31","split_factor":"4.0000"},
         {"effective_date":"2014-06-09","split_factor":"7.0000"},
-        {"effective_date":"2005-02-28","split_factor":"0.0667"}]}"#;
+        {"effective_date":"2005-02-28","split_factor":"0.0667"},
+        {"effective_date":"2004-02-27","split_factor":"1.1"}]}"#;
     let splits = alpha_vantage::splits(text, &symbol).unwrap();
-    let told = "AAPL,2005-02-28,1:15\nAAPL,2014-06-09,7:1\nAAPL,2020-08-31,4:1\n";
+    let told =
+        "AAPL,2004-02-27,11:10\nAAPL,2005-02-28,1:15\nAAPL,2014-06-09,7:1\nAAPL,2020-08-31,4:1\n";
     assert_eq!(write_splits(&splits), format!("symbol,date,ratio\n{told}"));
     for wrong in ["0", "0.0000", "-4", "20000", "1e-27", "NaN"] {
         let text = text.replace("7.0000", wrong);

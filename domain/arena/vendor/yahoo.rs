@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{History, VendorError, cut, price};
-use crate::alpaca::number::{Figure, numeral_text};
+use crate::alpaca::number::{Figure, numeral_text, or_default};
 use crate::fixed::{Price, Volume};
 use crate::market::bar::{Bar, Timeframe};
 use crate::market::calendar::Calendar;
@@ -47,7 +47,7 @@ struct Found<'a> {
 
 #[derive(Deserialize)]
 struct Events {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     splits: BTreeMap<String, Event>,
 }
 

@@ -33,11 +33,13 @@ pub(super) struct Lines {
     ticks: BufWriter<File>,
     /// When the board was written last.
     board_at: Option<Instant>,
-    metrics: PrometheusHandle,
+    /// What the process counts; nothing where a season is only told again, so that the file of those who
+    /// played it stays.
+    metrics: Option<PrometheusHandle>,
 }
 
 impl Lines {
-    pub(super) fn create(dir: &Path, metrics: PrometheusHandle) -> Result<Self, CliError> {
+    pub(super) fn create(dir: &Path, metrics: Option<PrometheusHandle>) -> Result<Self, CliError> {
         let create = |name: &str| File::create(dir.join(name)).map(BufWriter::new);
         Ok(Self {
             dir: dir.to_path_buf(),
@@ -70,7 +72,8 @@ impl Lines {
 
     /// Writes down the metrics: nobody asks a season for them over HTTP.
     pub(super) fn count(&self) -> Result<(), CliError> {
-        let text = self.metrics.render();
+        let Some(metrics) = &self.metrics else { return Ok(()) };
+        let text = metrics.render();
         put_all(&self.dir, [(METRICS_FILE, text)]).map(drop).map_err(|error| failed(&error))
     }
 }

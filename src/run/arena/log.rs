@@ -8,7 +8,7 @@ use std::path::Path;
 
 use conclave_domain::arena::book::Entry;
 use conclave_domain::arena::words::{Answered, ContestantName};
-use conclave_domain::record::{Digest, Step};
+use conclave_domain::record::{Anchor, Digest, Step};
 use serde::{Deserialize, Serialize};
 
 use super::prepare::Prepared;
@@ -108,6 +108,8 @@ pub(super) struct Played {
     pub(super) is_over: bool,
     /// How models were asked.
     thinking: Option<Digest>,
+    /// The number of its last record.
+    last: u64,
     /// By the tick's number.
     pub(super) ticks: BTreeMap<u32, PlayedTick>,
 }
@@ -127,6 +129,7 @@ impl Played {
         let mut played = Self::default();
         let mut wrong: Option<String> = None;
         audit_files::replay(dir, 0, |line| {
+            played.last = line.seq;
             if let Err(why) = played.hear(line.step, line.body, prepared) {
                 wrong.get_or_insert_with(|| format!("record {}: {why}", line.seq));
             }
@@ -152,6 +155,21 @@ impl Played {
         let text = format!(
             "{} cannot be gone on with: its models were asked under other budgets, limits, prices, effort or \
              by another version",
+            dir.display()
+        );
+        Err(CliError::new(ExitCode::Data, text))
+    }
+
+    /// Looks whether the log still ends where it was read, now that nobody else can write to it.
+    ///
+    /// # Errors
+    /// When somebody went on with the season in between (8).
+    pub(super) fn is_whole(&self, dir: &Path, head: Anchor) -> Result<(), CliError> {
+        if self.last == head.decisions.count {
+            return Ok(());
+        }
+        let text = format!(
+            "{} was gone on with by another process a moment ago: look at it, and begin again",
             dir.display()
         );
         Err(CliError::new(ExitCode::Data, text))

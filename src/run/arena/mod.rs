@@ -156,8 +156,10 @@ pub(crate) fn play(config: &Config, place: &Place, ready: Ready) -> Result<Arena
     let season = season.with_library(Arc::clone(&prepared.library));
     let clock = Arc::new(ReplayClock::default());
     let opened = world::open(dir, &config, *resume, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    played.is_whole(dir, opened.head)?;
     archive::describe(prepared, &[], dir)?;
-    let lines = Lines::create(dir, metrics.clone())?;
+    let metrics = (!played.is_over).then(|| metrics.clone());
+    let lines = Lines::create(dir, metrics)?;
     let ledger = if played.is_over { None } else { ledger_of(prepared, &config, dir)? };
     let terms = Terms {
         spec: &prepared.spec,

@@ -10,6 +10,7 @@ use conclave_domain::arena::model::ModelSpec;
 use conclave_domain::arena::season::SeasonSpec;
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::series::{Series, series_hash};
+use conclave_domain::market::splits::Split;
 use conclave_domain::market::symbol::{AssetClass, Symbol};
 use conclave_domain::record::Digest;
 use conclave_domain::time::Time;
@@ -22,7 +23,7 @@ use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 use crate::config::arena::{ArenaFile, ModelChoice, SHIPPED};
 use crate::files;
-use crate::run::select::{Source, load};
+use crate::run::select::{Source, load, splits};
 
 /// The largest file of a season, bytes.
 const SPEC_MAX: u64 = 1 << 20;
@@ -91,7 +92,7 @@ pub(crate) fn prepare(
     let spec = SeasonSpec { season: name, market, symbols, slot, shorts, contestants };
     spec.check().map_err(|faults| CliError::new(ExitCode::Config, faults.to_string()))?;
     let (from, ticks) = first_tick(&series, market, span)?;
-    refuse_split((source, &spec.symbols), &series, from)?;
+    refuse_split(&splits(source)?, (&spec, &series), from)?;
     let data = series_hash(&series);
     let series = series.into();
     let thinking = None;
@@ -125,27 +126,25 @@ impl Prepared {
 }
 
 /// Refuses a season during which a share is split: prices before it would be told in parts of a share that
-/// nobody could know of yet.
+/// nobody could know of yet, of one that is listed on the way as of any other.
 fn refuse_split(
-    (source, symbols): (&Source, &[Symbol]),
-    series: &[Series],
+    splits: &[Split],
+    (spec, series): (&SeasonSpec, &[Series]),
     from: Time,
 ) -> Result<(), CliError> {
-    for known in load(source, symbols, Some(from))?.listed {
-        let known = known.series;
-        let Some(whole) = series.iter().find(|one| one.symbol == known.symbol) else { continue };
-        let at_first =
-            |one: &Series| one.bars.iter().rfind(|bar| bar.close_time <= from).map(|bar| bar.close);
-        if at_first(&known) != at_first(whole) {
-            let text = format!(
-                "{} is split during the season, so its earlier prices would tell of it: end the \
-                 season before the split with --until, or begin it behind with --from",
-                known.symbol
-            );
-            return Err(CliError::new(ExitCode::Data, text));
-        }
-    }
-    Ok(())
+    let day = |close: Time| spec.market.day_of(close - Duration::from_millis(1));
+    let Some(last) = closes(series).last().copied() else { return Ok(()) };
+    let within = |it: &&Split| day(from) < it.date && it.date <= day(last);
+    let Some(split) = splits.iter().filter(within).find(|it| spec.symbols.contains(&it.symbol))
+    else {
+        return Ok(());
+    };
+    let text = format!(
+        "{} is split during the season, on {}, so its earlier prices would tell of it: end the \
+         season before the split with --until, or begin it behind with --from",
+        split.symbol, split.date
+    );
+    Err(CliError::new(ExitCode::Data, text))
 }
 
 fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {

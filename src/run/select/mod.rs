@@ -19,7 +19,7 @@ use conclave_domain::time::Time;
 pub use alpaca::from_alpaca;
 pub use council::{Question, advise};
 pub use spread::{cores, spread};
-pub use universe::{Listed, Source, Synthetic, Universe, load};
+pub use universe::{Listed, Source, Synthetic, Universe, load, splits};
 
 /// Measures, filters, scores and ranks a universe by the bars that were closed at `as_of`.
 ///

@@ -121,6 +121,40 @@ pub fn load(
     Ok(universe)
 }
 
+/// The splits that a source tells of, whatever symbol or day they are of. A synthetic market's are taken into
+/// account from its first bar on, and none is told.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn splits(source: &Source) -> Result<Vec<Split>, CliError> {
+    match source {
+        Source::Embedded => Ok(data::embedded_splits()?),
+        Source::Synthetic(_) => Ok(Vec::new()),
+        Source::Files { paths, splits, .. } => {
+            let mut all = Vec::new();
+            for table in tables(paths, splits.as_deref(), "splits.csv") {
+                all.extend(data::read_splits_file(&table)?);
+            }
+            Ok(all)
+        }
+    }
+}
+
+/// The tables of a kind that belong to bars: the one that is named, else those beside the bars.
+fn tables(paths: &[PathBuf], named: Option<&Path>, kind: &str) -> Vec<PathBuf> {
+    if let Some(named) = named {
+        return vec![named.to_owned()];
+    }
+    let mut tables: Vec<PathBuf> = paths
+        .iter()
+        .map(|path| if path.is_dir() { path.join(kind) } else { path.with_file_name(kind) })
+        .collect();
+    tables.sort();
+    tables.dedup();
+    tables.retain(|table| table.is_file());
+    tables
+}
+
 /// Bars of different lengths cannot be compared.
 fn one_timeframe(listed: &[Listed]) -> Result<(), CliError> {
     let first = listed.first().map(|it| it.series.timeframe);
@@ -219,31 +253,23 @@ fn from_files(
     splits: Option<&Path>,
     as_of: Option<Time>,
 ) -> Result<Vec<Listed>, CliError> {
-    let (mut files, mut tables, mut split_tables) = (Vec::new(), Vec::new(), Vec::new());
+    let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
             files.extend(bars_in(path)?);
-            tables.extend(Some(path.join("assets.csv")).filter(|table| table.is_file()));
-            split_tables.extend(Some(path.join("splits.csv")).filter(|table| table.is_file()));
         } else {
             files.push(path.clone());
         }
     }
-    if let Some(table) = assets {
-        tables = vec![table.to_owned()];
-    }
-    if let Some(table) = splits {
-        split_tables = vec![table.to_owned()];
-    }
     let mut known: Vec<Asset> = Vec::new();
-    for table in &tables {
-        known.extend(data::read_assets_file(table)?);
+    for table in tables(paths, assets, "assets.csv") {
+        known.extend(data::read_assets_file(&table)?);
     }
     let known =
         one_table(known).map_err(|error| CliError::new(ExitCode::Data, error.to_string()))?;
     let mut all_splits: Vec<Split> = Vec::new();
-    for table in &split_tables {
-        all_splits.extend(data::read_splits_file(table)?);
+    for table in tables(paths, splits, "splits.csv") {
+        all_splits.extend(data::read_splits_file(&table)?);
     }
     if files.is_empty() {
         return Err(CliError::new(ExitCode::Data, "--data names no file of bars"));
@@ -271,8 +297,8 @@ fn from_file(
     let asset = assets.iter().find(|asset| asset.symbol.slug() == stem);
     let Some(asset) = asset else {
         let text = format!(
-            "{stem} is in no table of assets: --assets FILE, or assets.csv in a directory of \
-             bars, names class and sector of each symbol"
+            "{stem} is in no table of assets: assets.csv beside the bars, such as \
+             `symbol,class,sector,name` above `{stem},equity,unknown,{stem}`, says what each symbol is"
         );
         return Err(CliError::new(ExitCode::Data, text));
     };
