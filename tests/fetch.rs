@@ -132,9 +132,18 @@ fn what_is_fetched_from_a_chain_of_vendors_is_what_a_season_is_played_on() {
     let vendors = Vendors::new();
     let world = World::new();
     world.variable("ALPHAVANTAGE_API_KEY", KEY);
+    // Statements are asked for by name, the others by the season's file.
+    let vendors_of = "vendors = { bars = [\"alpha-vantage\", \"yahoo\"], news = [\"alpha-vantage\"], \
+        statements = [\"yahoo\"] }";
+    let spec = format!(
+        "[season]\nname = \"s\"\nslot = 0.2\nshorts = false\ndeadline_s = 60\n{vendors_of}\n\
+         [[contestant]]\nsignature = \"hold\"\ninitial_cash = \"10000\"\n\
+         rule = {{ kind = \"buy-and-hold\" }}\n"
+    );
+    fs::write(world.path("s.toml"), spec).expect("a file");
     let fetch = |symbol: &str, out: &str| {
         let mut args: Vec<&str> = "arena fetch --from 2024-01-01 --to 2024-01-05 \
-            --bars alpha-vantage,yahoo --news alpha-vantage --statements alpha-vantage"
+            --spec s.toml --statements alpha-vantage"
             .split_whitespace()
             .collect();
         args.extend(["--yahoo-url", &vendors.url, "--alpha-vantage-url", &vendors.url]);

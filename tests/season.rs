@@ -222,6 +222,17 @@ fn several_runs_share_no_tick_and_their_table_has_intervals_from_five_on() {
 
 /// Goal: a book from elsewhere stands on the board as what it is. Method: the invented book of the README,
 /// sound and broken, beside contestants with its cash and with another.
+/// Has an imported book end on the day on which a season does.
+fn end_with(world: &World, book: &str, season: &str) {
+    let board: Value = serde_json::from_str(&world.file(season, "board.json")).expect("a board");
+    let end = board["tick"]["at"].as_str().expect("a time")[..10].to_owned();
+    let text = fs::read_to_string(world.path(book)).expect("a book");
+    let mut read: Value = serde_json::from_str(&text).expect("a book");
+    let days = read["equity"].as_array_mut().expect("days");
+    days.last_mut().expect("a day")["day"] = Value::from(end);
+    fs::write(world.path(book), read.to_string()).expect("a file");
+}
+
 #[test]
 fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
     let world = World::new();
@@ -247,16 +258,8 @@ fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
     season("1000", "same");
     season("10000", "other");
     let rows = |dir: &str| {
-        let args = [
-            "arena",
-            "leaderboard",
-            dir,
-            "--format",
-            "json",
-            "--with",
-            "sound.json",
-            "broken.json",
-        ];
+        let args = format!("arena leaderboard {dir} --format json --with sound.json broken.json");
+        let args: Vec<&str> = args.split_whitespace().collect();
         let said = world.verb(&args);
         let board: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("a board");
         let rows = board["rows"].as_array().expect("rows").clone();
@@ -267,14 +270,8 @@ fn an_imported_book_is_ranked_where_it_holds_and_can_be_compared() {
     let (sound, _) = rows("same");
     let why = sound["excluded"].as_str().expect("a reason");
     assert!(sound["rank"].is_null() && why.starts_with("it is about other days"), "{sound}");
-    let board: Value = serde_json::from_str(&world.file("same", "board.json")).expect("a board");
-    let end = board["tick"]["at"].as_str().expect("a time")[..10].to_owned();
     for name in ["sound.json", "broken.json"] {
-        let text = fs::read_to_string(world.path(name)).expect("a book");
-        let mut book: Value = serde_json::from_str(&text).expect("a book");
-        let days = book["equity"].as_array_mut().expect("days");
-        days.last_mut().expect("a day")["day"] = Value::from(end.clone());
-        fs::write(world.path(name), book.to_string()).expect("a file");
+        end_with(&world, name, "same");
     }
     let (sound, broken) = rows("same");
     assert!(sound["rank"].is_u64(), "{sound}");

@@ -5,6 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use conclave_domain::arena::desk::{DeskMind, DeskSpec};
 use conclave_domain::arena::season::{ContestantKind, ContestantSpec, Rule};
 use conclave_domain::arena::words::{ContestantName, NameError};
@@ -29,8 +30,46 @@ pub struct ArenaFile {
     pub shorts: bool,
     /// When a tick closes at the latest.
     pub deadline: Duration,
+    /// Who is asked for its data before it begins.
+    pub vendors: Vendors,
     /// The enabled contestants, in the order of the file.
     pub contestants: Vec<ContestantSpec>,
+}
+
+/// The vendors of each kind of data: the next of a list is asked where one has nothing. What a season is
+/// played on is in files by then, so no decision hangs on who was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vendors {
+    /// Of daily bars.
+    pub bars: Vec<VendorName>,
+    /// Of news.
+    pub news: Vec<VendorName>,
+    /// Of statements.
+    pub statements: Vec<VendorName>,
+}
+
+/// A vendor of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum VendorName {
+    /// Bars and news.
+    Alpaca,
+    /// Bars of shares, news, statements.
+    AlphaVantage,
+    /// Bars.
+    Yahoo,
+}
+
+impl VendorName {
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Alpaca => "alpaca",
+            Self::AlphaVantage => "alpha-vantage",
+            Self::Yahoo => "yahoo",
+        }
+    }
 }
 
 /// Which contestants of models take part.
@@ -121,6 +160,8 @@ struct RawSeason {
     slot: Ratio,
     shorts: bool,
     deadline_s: u64,
+    #[serde(default)]
+    vendors: Vendors,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +209,7 @@ impl ArenaFile {
             slot: season.slot,
             shorts: season.shorts,
             deadline: Duration::from_secs(season.deadline_s),
+            vendors: season.vendors,
             contestants: contestants?,
         })
     }
@@ -199,6 +241,7 @@ mod tests {
             ("lookback = 20", "look = 20", "look"),
             ("deadline_s = 600", "deadline_s = 0", "deadline_s"),
             ("\"10000\"", "\"1e4O\"", "1e4O"),
+            ("\"yahoo\"", "\"bloomberg\"", "bloomberg"),
             ("rule = { kind = \"buy-and-hold\" }", "", "buy-and-hold: a contestant has either"),
             ("rule = { kind = \"buy-and-hold\" }", "desk = { mind = \"crystal\" }", "crystal"),
         ] {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use conclave_domain::arena::gate::RawStatement;
 use conclave_domain::market::bar::{Bar, Timeframe};
 use conclave_domain::market::csv::write_csv;
@@ -26,6 +26,8 @@ use crate::cli::alpaca::connect;
 use crate::cli::config;
 use crate::cli::error::{CliError, ExitCode};
 use crate::cli::progress::Progress;
+use crate::config::arena::{ModelChoice, VendorName, Vendors};
+use crate::run::arena::read;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,14 +49,11 @@ pub struct FetchArgs {
     /// The last day; today when not given.
     #[arg(long, value_name = "DAY")]
     pub to: Option<Date>,
-    /// Who is asked for daily bars, in this order.
-    #[arg(
-        long,
-        value_name = "VENDORS",
-        value_delimiter = ',',
-        value_enum,
-        default_value = "alpaca,yahoo"
-    )]
+    /// The season's file, whose `vendors` are asked for each kind of data that is not named here.
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// Who is asked for daily bars, in this order; Alpaca, then Yahoo when nobody says.
+    #[arg(long, value_name = "VENDORS", value_delimiter = ',', value_enum)]
     pub bars: Vec<VendorName>,
     /// Who is asked for news; nobody when not given.
     #[arg(long, value_name = "VENDORS", value_delimiter = ',', value_enum)]
@@ -71,27 +70,6 @@ pub struct FetchArgs {
     /// The directory to write to; it must not be there yet.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-}
-
-/// A vendor on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VendorName {
-    /// Bars and news.
-    Alpaca,
-    /// Bars of shares, news, statements.
-    AlphaVantage,
-    /// Bars.
-    Yahoo,
-}
-
-impl VendorName {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Alpaca => "alpaca",
-            Self::AlphaVantage => "alpha-vantage",
-            Self::Yahoo => "yahoo",
-        }
-    }
 }
 
 /// Fetches and writes.
@@ -112,7 +90,9 @@ pub(super) async fn run(
     let open = |names: &[VendorName]| -> Result<Vec<(VendorName, Vendor)>, CliError> {
         names.iter().map(|name| Ok((*name, vendor(*name, args, &loaded.config)?))).collect()
     };
-    let (bars, news, reported) = (open(&args.bars)?, open(&args.news)?, open(&args.statements)?);
+    let wanted = vendors(args)?;
+    let (bars, news) = (open(&wanted.bars)?, open(&wanted.news)?);
+    let reported = open(&wanted.statements)?;
     let mut whole: Vec<(String, String)> = Vec::new();
     // A season reads class and sector from a table; no vendor here tells a sector.
     let mut table = String::from("symbol,class,sector,name\n");
@@ -169,6 +149,24 @@ pub(super) async fn run(
         fs::write(args.out.join(name), text)?;
     }
     Ok(())
+}
+
+/// Who is asked: as it is said here, else as the season's file says.
+fn vendors(args: &FetchArgs) -> Result<Vendors, CliError> {
+    let file = match &args.spec {
+        Some(spec) => read(Some(spec), &ModelChoice::AsInFile)?.vendors,
+        None => Vendors::default(),
+    };
+    let or = |own: &[VendorName], file: Vec<VendorName>| match own {
+        [] => file,
+        own => own.to_vec(),
+    };
+    let mut bars = or(&args.bars, file.bars);
+    if bars.is_empty() {
+        bars = vec![VendorName::Alpaca, VendorName::Yahoo];
+    }
+    let (news, statements) = (or(&args.news, file.news), or(&args.statements, file.statements));
+    Ok(Vendors { bars, news, statements })
 }
 
 fn vendor(

@@ -27,7 +27,7 @@ use self::log::Played;
 use self::mind::seat;
 use self::outside::Outside;
 pub(crate) use self::outside::Record;
-pub(crate) use self::prepare::{Prepared, Span, prepare};
+pub(crate) use self::prepare::{Prepared, Span, prepare, read};
 pub(crate) use self::purses::CONTESTANTS_DIR;
 use self::purses::{Purses, Terms};
 use super::clock::ReplayClock;

@@ -74,7 +74,7 @@ pub(crate) fn prepare(
     span: Span,
     (file, models): (Option<&Path>, &ModelChoice),
 ) -> Result<Prepared, CliError> {
-    let ArenaFile { name, slot, shorts, deadline, contestants } = read(file, models)?;
+    let ArenaFile { name, slot, shorts, deadline, contestants, .. } = read(file, models)?;
     // Cut before splits are taken into account: no later split shows in an earlier price.
     let universe = load(source, symbols, span.until.map(midnight_after))?;
     let mut series: Vec<Series> = universe.listed.into_iter().map(|it| it.series).collect();
@@ -147,7 +147,11 @@ fn refuse_split(
     Err(CliError::new(ExitCode::Data, text))
 }
 
-fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {
+/// Reads a season's file, or the one that ships where none is named.
+///
+/// # Errors
+/// When it cannot be read (5) or is no season (3).
+pub(crate) fn read(file: Option<&Path>, models: &ModelChoice) -> Result<ArenaFile, CliError> {
     let Some(path) = file else {
         return ArenaFile::read(SHIPPED, models).map_err(|error| {
             CliError::new(ExitCode::Config, "the shipped season").caused_by(error)
