@@ -286,6 +286,12 @@ pub async fn state(
             let value = json!({"schema": "state/1", "state": "halted", "text": text, "way": way});
             show(&value, format, out)
         }
+        // Whatever the process has against it, the flag stands: nobody may take the halt for lost.
+        Err(error) if verb == StateVerb::Halt => {
+            let text =
+                "the flag file is raised all the same: no entry leaves, now or after a restart";
+            Err(CliError::new(error.code, format!("{}\n{text}", error.message)))
+        }
         Err(error) if verb == StateVerb::Resume && error.code == ExitCode::NotRunning => {
             lower_flag(&dir)?;
             Err(error)

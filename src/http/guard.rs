@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::rate::Asker;
 use super::refusal::Reason;
 use super::{Shared, page};
 
@@ -35,12 +36,15 @@ pub(super) async fn token(State(shared): State<Shared>, request: Request, next: 
         return Reason::CrossSite.answer();
     }
     let is_open = is_read && (!shared.guard_reads || request.uri().path().starts_with("/health/"));
-    let given = text(request.headers(), header::AUTHORIZATION.as_str());
-    if is_open || shared.token.admits(given) {
+    if is_open || has_token(&shared, &request) {
         next.run(request).await
     } else {
         Reason::Unauthorized.answer()
     }
+}
+
+fn has_token(shared: &Shared, request: &Request) -> bool {
+    shared.token.admits(text(request.headers(), header::AUTHORIZATION.as_str()))
 }
 
 /// Whether a browser says that it asks for a page that is not ours. A form of another site cannot send
@@ -86,9 +90,10 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 }
 
 /// One operator needs no more than the limits, and a runaway script must not keep the process from
-/// its work. Health checks count like everything else.
+/// its work. Whoever holds the token takes from nobody else's share. Health checks count like everything else.
 pub(super) async fn rate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    if shared.rate.admits(tokio::time::Instant::now()) {
+    let asker = if has_token(&shared, &request) { Asker::Operator } else { Asker::Anybody };
+    if shared.rate.admits(asker, tokio::time::Instant::now()) {
         next.run(request).await
     } else {
         Reason::RateLimited.answer()

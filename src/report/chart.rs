@@ -62,15 +62,7 @@ pub(super) fn underwater(
         points.iter().map(|point| point.time.ms()).zip(drawdowns(points)).collect();
     let falls = thin(&falls, POINTS_MAX);
     let Some((low, _)) = bounds(falls.iter()) else { return Ok(None) };
-    let drawn = draw(380, |canvas| {
-        let range = (low.min(-0.01), 0.0);
-        let mut plot =
-            frame(canvas, span(&falls), range, money, &|share| format!("{:.0} %", share * 100.0))?;
-        let area = AreaSeries::new(falls.iter().copied(), 0.0, ORANGE.mix(0.25));
-        plot.draw_series(area.border_style(ORANGE.stroke_width(3)))?;
-        Ok(())
-    })?;
-    Ok(Some(drawn))
+    shares(&falls, (low.min(-0.01), 0.0), (380, ORANGE), money).map(Some)
 }
 
 /// How much of the account was in positions.
@@ -82,15 +74,23 @@ pub(super) fn exposure(
         points.iter().map(|point| (point.time.ms(), point.exposure.get())).collect();
     let held = thin(&held, POINTS_MAX);
     let Some((_, high)) = bounds(held.iter()) else { return Ok(None) };
-    let drawn = draw(300, |canvas| {
-        let range = (0.0, high.max(0.01));
-        let mut plot =
-            frame(canvas, span(&held), range, money, &|share| format!("{:.0} %", share * 100.0))?;
-        let area = AreaSeries::new(held.iter().copied(), 0.0, BLUE.mix(0.25));
-        plot.draw_series(area.border_style(BLUE.stroke_width(3)))?;
+    shares(&held, (0.0, high.max(0.01)), (300, BLUE), money).map(Some)
+}
+
+/// Shares over time, as an area from zero on.
+fn shares(
+    points: &[(i64, f64)],
+    range: (f64, f64),
+    (height, colour): (u32, RGBColor),
+    money: MoneyKind,
+) -> Result<String, Failure> {
+    draw(height, |canvas| {
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let mut plot = frame(canvas, span(points), range, money, &percent)?;
+        let area = AreaSeries::new(points.iter().copied(), 0.0, colour.mix(0.25));
+        plot.draw_series(area.border_style(colour.stroke_width(3)))?;
         Ok(())
-    })?;
-    Ok(Some(drawn))
+    })
 }
 
 /// A symbol's closes with its trades: an entry is a filled triangle that points up for a long and

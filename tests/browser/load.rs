@@ -26,17 +26,22 @@ const FOR: Duration = Duration::from_secs(10);
 const KEPT_MAX: usize = 2_048;
 
 /// A desk that is at work, with as much equity as it has published events, so that a page tells how far it
-/// has come.
+/// has come; another run of other money, and halted, where it is told to be.
 #[derive(Debug, Default)]
-struct Busy(AtomicU64);
+struct Busy(AtomicU64, AtomicBool);
 
 impl Desk for Busy {
     fn view(&self, view: View) -> Answer<'_> {
         Box::pin(async move {
             match view {
-                View::Status => Ok(json!({"schema": "status/1", "version": "0", "money": "paper",
-                    "mode": "advisory", "trading_state": {"state": "active"},
-                    "account": {"equity": self.0.load(Ordering::SeqCst).to_string()}})),
+                View::Status => {
+                    let is_other = self.1.load(Ordering::SeqCst);
+                    let (run, money) = if is_other { ("b", "live") } else { ("a", "paper") };
+                    let state = if is_other { "halted" } else { "active" };
+                    Ok(json!({"schema": "status/1", "version": "0", "run_id": run, "money": money,
+                        "mode": "advisory", "trading_state": {"state": state},
+                        "account": {"equity": self.0.load(Ordering::SeqCst).to_string()}}))
+                }
                 View::Positions => {
                     Ok(json!({"account": {"cash": "100"}, "positions": many(20, |nth| {
                         json!({"symbol": format!("S{nth}"), "qty": "6", "price": "201.13", "stop": null})
@@ -152,6 +157,14 @@ fn served() -> Served {
     Served { address, hub, desk, is_open, _runtime: runtime }
 }
 
+/// A browser with the page open, and its stream with it.
+fn opened(served: &Served) -> Browser {
+    let browser = Browser::start(1280, 720);
+    browser.open(&served.address);
+    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    browser
+}
+
 /// Counts frames, the longest pause between two of them, tasks that hold the page up, and what it asks for.
 const WATCH: &str = "
     window.seen = {frames: 0, gap: 0, long: 0, asked: 0, since: performance.now()};
@@ -173,9 +186,7 @@ fn a_thousand_events_a_second_do_not_freeze_the_page() {
         return;
     }
     let served = served();
-    let browser = Browser::start(1280, 720);
-    browser.open(&served.address);
-    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    let browser = opened(&served);
     let elements = || browser.run("return document.querySelectorAll('*').length").as_f64();
     // Full lists to begin with: from here on nothing may grow.
     (1..=600)
@@ -228,9 +239,7 @@ fn an_event_is_shown_however_often_others_look() {
         return;
     }
     let served = served();
-    let browser = Browser::start(1280, 720);
-    browser.open(&served.address);
-    browser.wait("the stream", "document.getElementById('link').textContent === 'connected'");
+    let browser = opened(&served);
     let others = others(&served);
     for nth in 1..=12 {
         let closed = event(nth * 10);
@@ -263,4 +272,28 @@ fn others(served: &Served) -> std::thread::JoinHandle<()> {
 fn decision(event: &Event) -> String {
     let record: Value = serde_json::from_str(&event.data).expect("json");
     record["decision"].as_str().expect("a decision").to_owned()
+}
+
+/// Goal: nobody commands live money under the badge of a paper run. Method: the process behind an open page is
+/// another one from one moment to the next; badge, frame, title and token follow without a hand.
+#[test]
+fn a_page_that_hears_of_another_run_loads_itself_anew() {
+    if let Some(why) = missing() {
+        println!("skipped: {why}");
+        return;
+    }
+    let served = served();
+    let browser = opened(&served);
+    browser.run("document.getElementById('token').value = 'of the first run'");
+    let is = |money: &str, state: &str| {
+        format!(
+            "document.body.className === '{money}' && document.title === 'Conclave · {state}' \
+             && document.querySelector('.money').textContent === '{}'",
+            money.to_uppercase()
+        )
+    };
+    browser.wait("a paper run", &is("paper", "active"));
+    served.desk.1.store(true, Ordering::SeqCst);
+    browser.wait("a live run", &is("live", "halted"));
+    browser.wait("no token", "document.getElementById('token').value === ''");
 }

@@ -270,15 +270,20 @@ fn a_cap_that_is_nearly_reached_is_told() {
         "{asked}[budgets]\nteam_per_hour = 20000\nall_per_hour = 20000\nusd_per_call = \"0.01\"\n\
          usd_per_run = \"0.02\"\n"
     ));
-    let args =
-        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
-    let mut running = world.start("r", &args);
+    let mut running = by_models(&world);
     let mut prometheus = Prometheus::before(&world, "r");
     prometheus.fires(&mut running, &["ConclaveBudgetLow"]);
     running.kill();
 }
 
-/// A run whose agents ask a provider.
+/// A run of a world whose agents ask models, which stays behind its end.
+fn by_models(world: &World) -> Running<'_> {
+    let args =
+        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
+    world.start("r", &args)
+}
+
+/// A world whose agents ask a provider.
 fn modelled(provider: &Provider) -> World {
     let world = World::new();
     world.variable("OPENROUTER_API_KEY", "sk-or-of-a-test");
@@ -292,9 +297,7 @@ fn a_council_that_vetoes_nearly_everything_is_told() {
     or_skip!();
     let provider = Provider::new(Plan { manner: Manner::Objecting, ..Plan::default() });
     let world = modelled(&provider);
-    let args =
-        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
-    let mut running = world.start("r", &args);
+    let mut running = by_models(&world);
     let mut prometheus = Prometheus::before(&world, "r");
     prometheus.fires(&mut running, &["ConclaveVetoRate"]);
     running.kill();
@@ -306,9 +309,7 @@ fn a_provider_that_is_left_alone_is_told() {
     or_skip!();
     let provider = Provider::new(Plan { stops: Some((20, 500)), ..Plan::default() });
     let world = modelled(&provider);
-    let args =
-        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
-    let mut running = world.start("r", &args);
+    let mut running = by_models(&world);
     let mut prometheus = Prometheus::before(&world, "r");
     prometheus.fires(&mut running, &["ConclaveBreakerOpen", "ConclaveModelsSilent"]);
     running.kill();
@@ -324,9 +325,7 @@ fn a_budget_of_consultations_that_is_spent_is_told() {
     world.variable("OPENROUTER_API_KEY", "sk-or-of-a-test");
     let room = ROOM.replace("team_per_hour = 20000", "team_per_hour = 20");
     world.config(&format!("{}{room}", provider.as_openrouter()));
-    let args =
-        ["--brains", "model", "--out", "r", "--pace", "100ms", "--stay", "--config", "c.toml"];
-    let mut running = world.start("r", &args);
+    let mut running = by_models(&world);
     let mut prometheus = Prometheus::before(&world, "r");
     prometheus.fires(&mut running, &["ConclaveBudgetSpent"]);
     running.kill();

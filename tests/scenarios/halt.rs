@@ -105,6 +105,20 @@ fn the_flag_file_alone_stops_entries() {
     assert!(running.terminate().success());
 }
 
+/// O-3: nobody takes a halt for lost that the process refuses to hear: its flag stands.
+#[test]
+fn a_halt_that_the_process_refuses_says_that_its_flag_stands() {
+    let world = World::new();
+    let running = holding(&world, &[]);
+    std::fs::write(world.path("r/token"), "a wrong one of more than twenty letters")
+        .expect("a file");
+    let said = running.verb(&["halt", "--reason", "a test"]);
+    assert!(!said.0.status.success());
+    assert!(said.stderr().contains("the flag file is raised all the same"), "{}", said.stderr());
+    assert_eq!(state(&running), "halted");
+    running.kill();
+}
+
 #[test]
 fn reduce_stops_entries_flatten_closes_and_the_mode_changes() {
     let world = World::new();

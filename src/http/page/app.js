@@ -34,9 +34,17 @@ function settle(old, fresh) {
   before.slice(after.length).forEach((it) => it.remove());
 }
 
+// Another process may have taken the address: under this page's badge, frame and token its figures would lie.
+function isOurs(told) {
+  document.title = told.dataset.title;
+  if (told.dataset.of === document.body.dataset.of) return true;
+  location.reload();
+  return false;
+}
+
 function replace(fresh) {
-  const old = $(fresh.id);
-  if (!old) return;
+  const old = $(fresh.id), told = fresh.querySelector("[data-of]");
+  if (!old || (told && !isOurs(told))) return;
   const open = new Set([...old.querySelectorAll("details[open][data-key]")].map((it) => it.dataset.key));
   settle(old, fresh);
   // The server shows a drawing to everybody for a quarter of a second: it may be older than what was heard.

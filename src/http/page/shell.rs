@@ -13,7 +13,6 @@ use super::told::{rows, text};
 /// The whole page around its panels.
 pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
     let money = money(status);
-    let title = format!("Conclave · {}", text(status, "/trading_state/state"));
     let body = html! {
         a.skip href="#now" { "To the panels" }
         header {
@@ -53,7 +52,7 @@ pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
         }
         script type="module" src="/assets/app.js" {}
     };
-    document(&title, &money, &body)
+    document(&title(status), status, &body)
 }
 
 /// All records of one decision, in order.
@@ -72,7 +71,7 @@ pub(super) fn round(status: &Value, round: &Value) -> Markup {
             }
         }
     };
-    document(&decision, &money, &body)
+    document(&decision, status, &body)
 }
 
 /// The name of the place where a round of the decision has closed: an appeal has one of its own.
@@ -88,7 +87,7 @@ pub(super) fn beside(status: &Value, title: &str, inside: &Markup) -> Markup {
         (head_of(&money))
         main { section.wide { (inside) } }
     };
-    document(title, &money, &body)
+    document(title, status, &body)
 }
 
 /// There is no such page.
@@ -104,18 +103,29 @@ fn head_of(money: &str) -> Markup {
     }
 }
 
-/// `paper`, unless the process says otherwise.
 /// Every event that the stream may bring: any of them says that the process is there.
 fn steps() -> String {
     Step::ALL.iter().map(|step| step.name()).collect::<Vec<_>>().join(" ")
 }
 
+/// What the tab is called: it tells a halt from afar.
+pub(super) fn title(status: &Value) -> String {
+    format!("Conclave · {}", text(status, "/trading_state/state"))
+}
+
+/// Which run, with which money, a page is about. One that hears of another loads itself anew: badge, frame
+/// and token are those of the process that it was loaded from.
+pub(super) fn whose(status: &Value) -> String {
+    format!("{} {}", text(status, "/run_id"), money(status))
+}
+
+/// `paper`, unless the process says otherwise.
 fn money(status: &Value) -> String {
     let money = text(status, "/money");
     if money.is_empty() { "paper".to_owned() } else { money }
 }
 
-fn document(title: &str, money: &str, body: &Markup) -> Markup {
+fn document(title: &str, status: &Value, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -126,7 +136,7 @@ fn document(title: &str, money: &str, body: &Markup) -> Markup {
                 link rel="icon" href="data:,";
                 (style::sheet())
             }
-            body class=(money) { (body) }
+            body class=(money(status)) data-of=(whose(status)) { (body) }
         }
     }
 }

@@ -30,13 +30,15 @@ fn every_page_shows_which_money_it_is_about() {
         [page, shell::round(status, &round), shell::nothing(status, "there is no such thing")]
     };
     for (status, money, word) in [
-        (json!({"money": "live"}), "live", "LIVE"),
+        (json!({"money": "live", "run_id": "a"}), "live", "LIVE"),
         (json!({"money": "paper"}), "paper", "PAPER"),
         (json!({}), "paper", "PAPER"),
     ] {
         for page in pages(&status) {
             let page = page.into_string();
-            assert!(page.contains(&format!("<body class=\"{money}\">")), "{page}");
+            let run = told::text(&status, "/run_id");
+            let body = format!("<body class=\"{money}\" data-of=\"{run} {money}\">");
+            assert!(page.contains(&body), "{page}");
             assert!(page.contains(&format!("<span class=\"money\">{word}</span>")), "{page}");
         }
     }

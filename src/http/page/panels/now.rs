@@ -3,13 +3,14 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::super::shell::{title, whose};
 use super::super::told::{minute, money, number, percent, rows, span, text, words};
 use super::is_training;
 
 pub(in crate::http::page) fn draw(status: &Value) -> Markup {
     let state = text(status, "/trading_state/state");
     html! {
-        div.now {
+        div.now data-of=(whose(status)) data-title=(title(status)) {
             div { "mode" b { (text(status, "/mode").to_uppercase()) } }
             div class=(state) aria-live="polite" { "trading state" b { (state.to_uppercase()) }
                 (text(status, "/trading_state/reason"))
