@@ -3,8 +3,19 @@
 //!
 //! Pictures of what was seen are left below `target/browser`.
 
+/// A test that says why it does not run.
+macro_rules! or_skip {
+    () => {
+        if let Some(why) = missing() {
+            println!("skipped: {why}");
+            return;
+        }
+    };
+}
+
 mod driver;
 mod load;
+mod phone;
 
 use std::time::Duration;
 
@@ -15,16 +26,6 @@ use driver::{Browser, free_port, missing};
 
 /// The checks that a page must pass for everybody, as a script.
 const LOOKS: &str = include_str!("browser/looks.js");
-
-/// A test that says why it does not run.
-macro_rules! or_skip {
-    () => {
-        if let Some(why) = missing() {
-            println!("skipped: {why}");
-            return;
-        }
-    };
-}
 
 /// The address that a run serves on.
 fn address(world: &World, store: &str) -> String {

@@ -122,6 +122,15 @@ impl Browser {
         self.here("POST", "/window/rect", &json!({"width": width, "height": height}));
     }
 
+    /// Shows pages from now on as a phone of this size does, in CSS pixels: a window of the desktop is
+    /// never that narrow.
+    pub(super) fn phone(&self, width: u32, height: u32) {
+        let params =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+        let body = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": params});
+        self.here("POST", "/goog/cdp/execute", &body);
+    }
+
     /// Opens one more tab and goes there.
     pub(super) fn tab(&self) {
         let made = self.here("POST", "/window/new", &json!({"type": "tab"}));
