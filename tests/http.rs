@@ -259,29 +259,137 @@ async fn a_stop_does_not_wait_for_readers_of_the_stream() {
     assert!(served.is_ok());
 }
 
-/// Half-open connections, as many as there is room for, hold up a request for seconds and not for ever.
+/// Connections at one time.
+const CONNECTIONS: usize = 256;
+
+/// A client that stays: what it has sent, and nothing more.
+async fn stays(to: SocketAddr, sent: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.expect("a server");
+    stream.write_all(sent.as_bytes()).await.expect("a part");
+    stream
+}
+
+/// Goal: neither half-open connections nor idle ones keep anybody out, however many there are: whoever has
+/// asked for nothing for the longest time goes, the others stay until their patience ends. Method: three
+/// kinds of them, of which the last one to be idle is still there in the end.
 #[tokio::test]
-async fn clients_that_say_nothing_are_closed_and_make_room() {
+async fn clients_that_say_nothing_make_room_at_once_and_are_closed() {
     let (_, shared) = shared(false);
     against(shared, async |to| {
         let mut silent = Vec::new();
-        for nth in 0..256 {
-            let mut stream = TcpStream::connect(to).await.expect("a server");
-            if nth % 2 == 0 {
-                stream.write_all(b"GET / HTTP/1.1\r\nhost: local").await.expect("a part");
-            }
-            silent.push(stream);
+        for sent in ["", "GET / HTTP/1.1\r\nhost: local"].iter().cycle().take(CONNECTIONS - 1) {
+            silent.push(stays(to, sent).await);
         }
-        let early = Duration::from_secs(2);
-        let waiting = send(to, "GET /health/live", &[], "");
-        let mut waiting = std::pin::pin!(waiting);
-        assert!(tokio::time::timeout(early, &mut waiting).await.is_err(), "there is no room");
-        assert_eq!(waiting.await.status, 200);
+        let mut idle = stays(to, "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        let mut byte = [0];
+        idle.read_exact(&mut byte).await.expect("an answer");
+        // A silent one is closed after ten seconds in any case: that would be too late.
+        let early = Duration::from_secs(5);
+        for nth in 1..=3 {
+            let reply = tokio::time::timeout(early, send(to, "GET /health/live", &[], "")).await;
+            assert_eq!(reply.expect("nobody is waited for").status, 200, "{nth}");
+        }
+        let mut bytes = [0; 1_024];
+        while !String::from_utf8_lossy(&bytes).contains("alive") {
+            let read = idle.read(&mut bytes).await.expect("the rest of it");
+            assert!(read > 0, "it was closed in the place of one that had been idle for longer");
+        }
+        let open = idle.try_read(&mut bytes).expect_err("nothing more is said");
+        assert_eq!(open.kind(), std::io::ErrorKind::WouldBlock, "somebody else was idle longer");
         for mut stream in silent {
             let mut bytes = Vec::new();
             // An answer that says so may come before the end, which comes in any case.
             let _ = stream.read_to_end(&mut bytes).await;
         }
+    })
+    .await;
+}
+
+/// Goal: however many streams somebody opens, everything else is answered. Method: as many as there are
+/// connections; then one that is in use is closed, and another takes its place.
+#[tokio::test]
+async fn streams_leave_room_for_everything_else_and_the_one_too_many_is_told_so() {
+    const REQUEST: &str = "GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let (desk, shared) = shared(false);
+    shared.rate.set(RateLimits { burst: 10_000, per_second: 0 });
+    against(shared, async |to| {
+        let (mut open, mut refused) = (Vec::new(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            let mut stream = stays(to, REQUEST).await;
+            let mut bytes = [0; 4_096];
+            let read = stream.read(&mut bytes).await.expect("an answer");
+            let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            if text.starts_with("HTTP/1.1 200") { open.push(stream) } else { refused.push(text) }
+        }
+        assert!(open.len() >= 10 && open.len() <= CONNECTIONS / 2, "{} are open", open.len());
+        assert_eq!(open.len() + refused.len(), CONNECTIONS);
+        for text in &refused {
+            assert!(text.starts_with("HTTP/1.1 429") && text.contains("retry-after: 1"), "{text}");
+            assert!(text.contains("\"code\":\"busy\""), "{text}");
+        }
+        assert_eq!(send(to, "GET /health/live", &[], "").await.status, 200);
+        assert_eq!(send(to, "GET /api/v1/status", &[], "").await.status, 200);
+        let halt = send(to, "POST /api/v1/halt", &[&bearer(SECRET)], "{}").await;
+        assert_eq!(halt.status, 200, "{}", halt.body);
+        open.pop();
+        let mut bytes = [0; 12];
+        while bytes != *b"HTTP/1.1 200" {
+            stays(to, REQUEST).await.read_exact(&mut bytes).await.expect("an answer");
+        }
+    })
+    .await;
+    assert_eq!(desk.commands().len(), 1);
+}
+
+/// Goal: no page of the web reads what is on this machine, or takes from what its reader may ask; whoever
+/// follows a link from elsewhere to a page of ours still comes there. Method: a table of what browsers say,
+/// in front of so small a bucket that those who are refused may take nothing from it.
+#[tokio::test]
+async fn a_read_of_another_site_is_refused_and_a_link_from_there_opens() {
+    let (_, shared) = shared(false);
+    shared.rate.set(RateLimits { burst: 10, per_second: 0 });
+    against(shared, async |to| {
+        let says = |words: [&str; 3]| {
+            let names = ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"];
+            let line = |(name, word): (&str, &str)| format!("{name}: {word}");
+            names.into_iter().zip(words).map(line).collect::<Vec<_>>()
+        };
+        let ask = async |path: &str, headers: &[String]| {
+            let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+            send(to, &format!("GET {path}"), &headers, "").await
+        };
+        for (site, mode, kind) in [
+            ("cross-site", "no-cors", "image"),
+            ("cross-site", "no-cors", "script"),
+            ("cross-site", "cors", "empty"),
+            ("cross-site", "navigate", "iframe"),
+            ("cross-site", "navigate", "object"),
+            ("same-site", "cors", "empty"),
+        ] {
+            for path in ["/", "/api/v1/status", "/api/v1/events", "/metrics", "/health/live"] {
+                let reply = ask(path, &says([site, mode, kind])).await;
+                let told = (reply.status, reply.json()["code"].as_str().map(str::to_owned));
+                assert_eq!(
+                    told,
+                    (403, Some("cross_site".to_owned())),
+                    "{path} {site} {mode} {kind}"
+                );
+            }
+        }
+        let older = ask("/api/v1/status", &["origin: http://evil.example".to_owned()]).await;
+        assert_eq!(older.status, 403, "{}", older.body);
+        for (site, mode, kind) in [
+            ("cross-site", "navigate", "document"),
+            ("none", "navigate", "document"),
+            ("same-origin", "cors", "empty"),
+        ] {
+            assert_eq!(
+                ask("/api/v1/status", &says([site, mode, kind])).await.status,
+                200,
+                "{site}"
+            );
+        }
+        assert_eq!(ask("/api/v1/status", &[]).await.status, 200, "a program");
     })
     .await;
 }

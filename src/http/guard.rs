@@ -28,13 +28,9 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// Commands need the token and no page of another site behind them; beyond loopback reading needs the
-/// token too. Whether the process lives anybody may ask.
+/// Commands need the token; beyond loopback reading needs it too. Whether the process lives anybody may ask.
 pub(super) async fn token(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let is_read = request.method().is_safe();
-    if !is_read && is_cross_site(request.headers()) {
-        return Reason::CrossSite.answer();
-    }
     let is_open = is_read && (!shared.guard_reads || request.uri().path().starts_with("/health/"));
     if is_open || has_token(&shared, &request) {
         next.run(request).await
@@ -45,6 +41,23 @@ pub(super) async fn token(State(shared): State<Shared>, request: Request, next: 
 
 fn has_token(shared: &Shared, request: &Request) -> bool {
     shared.token.admits(text(request.headers(), header::AUTHORIZATION.as_str()))
+}
+
+/// No page of another site commands, reads, or takes from the limits of those who may. A link to a page of
+/// ours opens, wherever somebody follows it.
+pub(super) async fn site(request: Request, next: Next) -> Response {
+    let may_be_a_link = request.method().is_safe() && is_followed(request.headers());
+    if may_be_a_link || !is_cross_site(request.headers()) {
+        next.run(request).await
+    } else {
+        Reason::CrossSite.answer()
+    }
+}
+
+/// Whether a browser asks for what it shows as a whole page of its own, in no frame of another.
+fn is_followed(headers: &HeaderMap) -> bool {
+    text(headers, "sec-fetch-mode") == Some("navigate")
+        && text(headers, "sec-fetch-dest") == Some("document")
 }
 
 /// Whether a browser says that it asks for a page that is not ours. A form of another site cannot send

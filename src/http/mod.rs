@@ -11,10 +11,12 @@ pub mod events;
 mod guard;
 pub mod openapi;
 mod page;
+mod patient;
 pub mod rate;
 mod read;
 pub mod refusal;
 mod routes;
+mod seats;
 pub mod shapes;
 pub mod talks;
 
@@ -23,11 +25,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 pub use routes::router;
@@ -36,8 +42,10 @@ use auth::Token;
 use desk::Desk;
 use events::Hub;
 pub use page::Panels;
+use patient::Patient;
 use rate::Rate;
 use refusal::Reason;
+use seats::{Answering, Seat, Seats};
 
 /// What every request sees.
 #[derive(Clone)]
@@ -54,6 +62,8 @@ pub struct Shared {
     pub rate: Rate,
     /// The page's panels as they were last drawn.
     pub panels: Panels,
+    /// Room for streams of events.
+    pub streams: Arc<Semaphore>,
     /// The rounds that the log held when it was first looked at.
     pub earlier: Arc<OnceCell<serde_json::Value>>,
 }
@@ -67,7 +77,8 @@ impl Shared {
         rate: Rate,
     ) -> Self {
         let (panels, earlier) = (Panels::new(), Arc::default());
-        Self { desk, hub, token, guard_reads, rate, panels, earlier }
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { desk, hub, token, guard_reads, rate, panels, streams, earlier }
     }
 }
 
@@ -111,14 +122,11 @@ pub enum ServeError {
 ///
 /// # Errors
 /// When the port is taken, the address is exposed without a token, or the system refuses.
-pub async fn bind(
-    address: SocketAddr,
-    token_given: bool,
-) -> Result<tokio::net::TcpListener, ServeError> {
+pub async fn bind(address: SocketAddr, token_given: bool) -> Result<TcpListener, ServeError> {
     if !address.ip().is_loopback() && !token_given {
         return Err(ServeError::Exposed(address));
     }
-    tokio::net::TcpListener::bind(address).await.map_err(|source| match source.kind() {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => {
             ServeError::Busy { host: address.ip().to_string(), port: address.port(), source }
         }
@@ -130,48 +138,39 @@ pub async fn bind(
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a client may take over the head of a request, its first one or the next.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// Connections at one time; more wait until one of them ends.
+/// Connections at one time; for one more the one goes that has asked for nothing for the longest time.
 const CONNECTIONS_MAX: usize = 256;
+/// Streams of events at one time: what is left of the connections is for everything that ends.
+const STREAMS_MAX: usize = 64;
 /// How long nobody is accepted after the system had no room for one more connection.
 const RECOVERY: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` resolves, then lets requests in flight end within two seconds.
 ///
-/// A connection whose client says nothing is closed after ten seconds, so that half-open ones
-/// take nobody's place for long.
+/// A connection whose client says nothing is closed after ten seconds, or as soon as another one needs its
+/// place; one whose client does not read what it has asked for after thirty.
 ///
 /// # Errors
 /// When the listener cannot say where it listens.
 pub async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
     shared: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     listener.local_addr()?;
     let router = router(shared);
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
-    let (room, open) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), GracefulShutdown::new());
+    let (seats, open) = (Seats::new(CONNECTIONS_MAX), GracefulShutdown::new());
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &seats) => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let Some((stream, permit)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = open.watch(builder.serve_connection(TokioIo::new(stream), service));
-        connections.spawn(async move {
-            if let Err(error) = connection.await {
-                if error.is_parse() {
-                    Reason::Malformed.count();
-                }
-                tracing::debug!(%error, "a connection ended badly");
-            }
-            drop(permit);
-        });
+        if let Some((stream, seat)) = accepted {
+            connections.spawn(attend(stream, seat, router.clone(), open.watcher()));
+        }
     }
     drop(listener);
     // What is still open then is dropped with the set.
@@ -179,18 +178,49 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next client, once there is room for one; `None` where it went away meanwhile.
-async fn accept(
-    listener: &tokio::net::TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+/// The next client, once there is a seat for it; `None` where it went away meanwhile.
+async fn accept(listener: &TcpListener, seats: &Seats) -> Option<(TcpStream, Seat)> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok((stream, _)) => Some((stream, seats.take().await)),
         Err(error) => {
             tracing::warn!(%error, "a connection was not accepted");
             tokio::time::sleep(RECOVERY).await;
             None
         }
+    }
+}
+
+/// Answers one client until it goes, or has to.
+async fn attend(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    seat: Seat,
+    router: Router,
+    open: Watcher,
+) {
+    let (seat, router) = (Arc::new(seat), TowerToHyperService::new(router));
+    let sitting = Arc::clone(&seat);
+    let service = service_fn(move |request| {
+        let (working, answer) = (sitting.works(), router.call(request));
+        async { answer.await.map(|answer| answer.map(|body| Answering::new(body, working))) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    let served = builder.serve_connection(TokioIo::new(Patient::new(stream)), service);
+    let ended = tokio::select! {
+        // What can be answered and written is, before anybody goes.
+        biased;
+        ended = open.watch(served) => ended,
+        () = seat.is_needed() => {
+            Reason::Busy.count();
+            return;
+        }
+    };
+    if let Err(error) = ended {
+        if error.is_parse() {
+            Reason::Malformed.count();
+        } else if patient::was_unread(&error) {
+            Reason::TimedOut.count();
+        }
+        tracing::debug!(%error, "a connection ended badly");
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Refused;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refused(|reason| !matches!(reason, Reason::BodyTooLarge | Reason::CrossSite))
+        refused(|reason| reason != Reason::BodyTooLarge)
     }
 }
 

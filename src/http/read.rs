@@ -1,5 +1,6 @@
 //! What can be read: the views of the desk, the stream, metrics, health, and this API's own description.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -156,7 +158,16 @@ pub(super) async fn events(
     let beating =
         || KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data("{}"));
     let alive = if wanted.beat == 1 { beating() } else { quiet };
-    Sse::new(shared.hub.stream(last)).keep_alive(alive).into_response()
+    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
+        return Reason::Busy.because(
+            "as many streams of events are read as there is room for; close a page that nobody looks at",
+        );
+    };
+    // The place is held for as long as the stream is.
+    let events = shared.hub.stream(last).inspect(move |_| {
+        let _ = &place;
+    });
+    Sse::new(events).keep_alive(alive).into_response()
 }
 
 /// What this API looks like.

@@ -54,8 +54,11 @@ reasons! {
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE
         "The body has more than 64 KB."
         "Send less: nothing that is asked for comes near that.";
+    Busy "busy" TOO_MANY_REQUESTS
+        "As much of its kind is under way as there is room for: streams of events, or connections, of which the one that asked for nothing for the longest time is closed."
+        "Ask again when one of them has ended, and close what nobody looks at.";
     CrossSite "cross_site" FORBIDDEN
-        "A browser sent it from a page of another site."
+        "A browser sent it from a page of another site, and not because somebody followed a link to a page of ours."
         "Use the control room of this process; a proxy in front of it must keep the `Host` header.";
     Invalid "invalid" UNPROCESSABLE_ENTITY
         "The body or a value in it is not what was asked for."
@@ -79,7 +82,7 @@ reasons! {
         "More requests came than are answered."
         "Wait a second; `http.burst` and `http.requests_per_second` are the limits.";
     TimedOut "timed_out" REQUEST_TIMEOUT
-        "The request did not end, or its answer did not begin, within two minutes."
+        "The request did not end, or its answer did not begin, within two minutes; or the answer was not read for half a minute."
         "Ask again; where it happens again, look at the log.";
     Unauthorized "unauthorized" UNAUTHORIZED
         "A command, or beyond loopback any request, came without the token or with a wrong one."
@@ -107,7 +110,7 @@ impl Reason {
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::RateLimited => {
+            Self::Busy | Self::RateLimited => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
