@@ -1,5 +1,7 @@
 //! The HTTP API as a client on the wire sees it, in front of a desk that only remembers.
 
+mod busy;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

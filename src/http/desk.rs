@@ -182,6 +182,9 @@ pub enum Refusal {
         /// What happened and what to do.
         text: String,
     },
+    /// As much of its kind is under way as there is room for.
+    #[error("{0}")]
+    Busy(String),
     /// The process is stopping, or an actor did not answer in time.
     #[error("{0}")]
     Unavailable(String),

@@ -12,6 +12,7 @@ mod guard;
 pub mod openapi;
 mod page;
 mod patient;
+mod places;
 pub mod rate;
 mod read;
 pub mod refusal;
@@ -33,7 +34,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 pub use routes::router;
@@ -43,6 +44,8 @@ use desk::Desk;
 use events::Hub;
 pub use page::Panels;
 use patient::Patient;
+pub use places::Places;
+use places::Searched;
 use rate::Rate;
 use refusal::Reason;
 use seats::{Answering, Seat, Seats};
@@ -62,8 +65,8 @@ pub struct Shared {
     pub rate: Rate,
     /// The page's panels as they were last drawn.
     pub panels: Panels,
-    /// Room for streams of events.
-    pub streams: Arc<Semaphore>,
+    /// Room for what takes long.
+    pub places: Places,
     /// The rounds that the log held when it was first looked at.
     pub earlier: Arc<OnceCell<serde_json::Value>>,
 }
@@ -77,8 +80,8 @@ impl Shared {
         rate: Rate,
     ) -> Self {
         let (panels, earlier) = (Panels::new(), Arc::default());
-        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { desk, hub, token, guard_reads, rate, panels, streams, earlier }
+        let (desk, places) = (Arc::new(Searched::new(desk)), Places::new());
+        Self { desk, hub, token, guard_reads, rate, panels, places, earlier }
     }
 }
 
@@ -140,8 +143,6 @@ const GRACE: Duration = Duration::from_secs(2);
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// Connections at one time; for one more the one goes that has asked for nothing for the longest time.
 const CONNECTIONS_MAX: usize = 256;
-/// Streams of events at one time: what is left of the connections is for everything that ends.
-const STREAMS_MAX: usize = 64;
 /// How long nobody is accepted after the system had no room for one more connection.
 const RECOVERY: Duration = Duration::from_millis(200);
 
@@ -224,3 +225,6 @@ async fn attend(
         tracing::debug!(%error, "a connection ended badly");
     }
 }
+
+#[cfg(test)]
+mod tests;

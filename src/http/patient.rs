@@ -134,6 +134,7 @@ mod tests {
         tokio::select! {
             written = ours.write_all(&bytes) => written,
             never = reads => never,
+            () = sleep(Duration::from_mins(10)) => Ok(()),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What can be read: the views of the desk, the stream, metrics, health, and this API's own description.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,7 +12,6 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::Shared;
@@ -95,9 +93,6 @@ pub(super) async fn audit(State(shared): State<Shared>, asked: Asked) -> Respons
     }
 }
 
-/// How many logs are taken away at one time.
-static EXPORTS: Semaphore = Semaphore::const_new(4);
-
 /// The records of the log as they stand there, a line of JSON each, oldest first.
 #[utoipa::path(get, path = "/api/v1/audit/export", tag = "read", params(Filter),
     responses((status = 200, description = "The lines.", body = String, content_type = "application/x-ndjson"), Refused),
@@ -107,12 +102,13 @@ pub(super) async fn export(State(shared): State<Shared>, asked: Asked) -> Respon
         Ok(filter) => filter,
         Err(refused) => return *refused,
     };
-    let Ok(permit) = EXPORTS.try_acquire() else {
-        return Reason::RateLimited.because("four logs are being taken away; wait for one of them");
+    let place = match shared.places.export() {
+        Ok(place) => place,
+        Err(refusal) => return refusal.into_response(),
     };
     let lines = shared.desk.export(filter);
-    let pieces = unfold((lines, permit), |(mut lines, permit)| async {
-        Some((lines.recv().await?, (lines, permit)))
+    let pieces = unfold((lines, place), |(mut lines, place)| async {
+        Some((lines.recv().await?, (lines, place)))
     });
     let kind = [
         (header::CONTENT_TYPE, "application/x-ndjson"),
@@ -158,10 +154,9 @@ pub(super) async fn events(
     let beating =
         || KeepAlive::new().interval(BEAT).event(Event::default().event("beat").data("{}"));
     let alive = if wanted.beat == 1 { beating() } else { quiet };
-    let Ok(place) = Arc::clone(&shared.streams).try_acquire_owned() else {
-        return Reason::Busy.because(
-            "as many streams of events are read as there is room for; close a page that nobody looks at",
-        );
+    let place = match shared.places.stream() {
+        Ok(place) => place,
+        Err(refusal) => return refusal.into_response(),
     };
     // The place is held for as long as the stream is.
     let events = shared.hub.stream(last).inspect(move |_| {

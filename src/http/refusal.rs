@@ -55,7 +55,7 @@ reasons! {
         "The body has more than 64 KB."
         "Send less: nothing that is asked for comes near that.";
     Busy "busy" TOO_MANY_REQUESTS
-        "As much of its kind is under way as there is room for: streams of events, or connections, of which the one that asked for nothing for the longest time is closed."
+        "As much of its kind is under way as there is room for: streams of events, searches of the log, logs that are taken away, or connections, of which the one that asked for nothing for the longest time is closed."
         "Ask again when one of them has ended, and close what nobody looks at.";
     CrossSite "cross_site" FORBIDDEN
         "A browser sent it from a page of another site, and not because somebody followed a link to a page of ours."
@@ -130,6 +130,7 @@ impl IntoResponse for Refusal {
         match self {
             Self::NotFound(_) => Reason::NotFound.because(&message),
             Self::Invalid(_) => Reason::Invalid.because(&message),
+            Self::Busy(_) => Reason::Busy.because(&message),
             Self::Unavailable(_) => Reason::Unavailable.because(&message),
             Self::Denied { code, .. } => refused(StatusCode::CONFLICT, code.as_str(), &message),
         }

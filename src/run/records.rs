@@ -27,38 +27,47 @@ const SHOWN: usize = 200;
 pub fn newest(dir: &Path, filter: &Filter) -> Result<Value, RoundsError> {
     let mut found = VecDeque::with_capacity(SHOWN);
     let mut matching = 0_u64;
-    each(dir, filter, |_, line| {
-        matching += 1;
-        if found.len() == SHOWN {
-            found.pop_back();
-        }
-        found.push_front(json!({
-            "seq": line.seq, "at": line.at, "step": line.step.name(), "decision": line.decision,
-            "body": body(line),
-        }));
-        true
-    })?;
+    each(
+        dir,
+        filter,
+        || true,
+        |_, line| {
+            matching += 1;
+            if found.len() == SHOWN {
+                found.pop_back();
+            }
+            found.push_front(json!({
+                "seq": line.seq, "at": line.at, "step": line.step.name(), "decision": line.decision,
+                "body": body(line),
+            }));
+        },
+    )?;
     Ok(json!({"schema": "audit/1", "matching": matching, "records": found}))
 }
 
-/// Shows each record that a filter lets through, as its text and what it says, until `take` wants no more.
+/// Shows each record that a filter lets through, as its text and what it says, for as long as somebody
+/// wants more, which is asked before every line, however few are let through.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub fn each(
     dir: &Path,
     filter: &Filter,
-    mut take: impl FnMut(&str, &Line<'_>) -> bool,
+    is_wanted: impl Fn() -> bool,
+    mut take: impl FnMut(&str, &Line<'_>),
 ) -> Result<(), LogError> {
     let filter = Wanted::of(filter);
     for raw in lines(dir, Stream::Decisions)? {
         let raw = raw?;
+        if !is_wanted() {
+            break;
+        }
         if !raw.terminated || !filter.words.iter().all(|word| raw.text.contains(*word)) {
             continue;
         }
         let Ok(line) = Line::read(&raw.text) else { continue };
-        if filter.admits(&line) && !take(&raw.text, &line) {
-            break;
+        if filter.admits(&line) {
+            take(&raw.text, &line);
         }
     }
     Ok(())
@@ -75,19 +84,24 @@ pub fn export(dir: PathBuf, filter: Filter) -> Lines {
     let (pieces, taken) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
         let mut piece = String::new();
-        let mut is_wanted = true;
-        let read = each(&dir, &filter, |text, _| {
-            piece.push_str(text);
-            piece.push('\n');
-            if PIECE <= piece.len() {
-                is_wanted = pieces.blocking_send(Ok(std::mem::take(&mut piece))).is_ok();
-            }
-            is_wanted
-        });
+        // Where nobody takes it, nobody wants more either.
+        let hand = |piece| drop(pieces.blocking_send(piece));
+        let read = each(
+            &dir,
+            &filter,
+            || !pieces.is_closed(),
+            |text, _| {
+                piece.push_str(text);
+                piece.push('\n');
+                if PIECE <= piece.len() {
+                    hand(Ok(std::mem::take(&mut piece)));
+                }
+            },
+        );
         // Whoever went away is told nothing.
         match read {
-            Ok(()) => drop(pieces.blocking_send(Ok(piece))),
-            Err(error) => drop(pieces.blocking_send(Err(std::io::Error::other(error)))),
+            Ok(()) => hand(Ok(piece)),
+            Err(error) => hand(Err(std::io::Error::other(error))),
         }
     });
     taken
@@ -161,6 +175,8 @@ fn holds(value: &Value, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use conclave_actors::audit::record;
     use conclave_actors::runtime::ports::{AuditSink as _, Batch, Done, Safety};
     use conclave_domain::record::Step;
@@ -231,12 +247,25 @@ mod tests {
     fn what_is_taken_away_is_the_lines_of_the_log() {
         let dir = log();
         let whole = std::fs::read_to_string(dir.path().join("audit-000001.jsonl")).unwrap();
-        let mut taken = Vec::new();
-        each(dir.path(), &Filter::default(), |text, _| {
+        let (mut taken, left) = (Vec::new(), Cell::new(3));
+        let is_wanted = || left.get() > 0;
+        each(dir.path(), &Filter::default(), is_wanted, |text, _| {
             taken.push(text.to_owned());
-            taken.len() < 3
+            left.set(left.get() - 1);
         })
         .unwrap();
         assert_eq!(taken, whole.lines().take(3).collect::<Vec<_>>(), "and no more than is wanted");
+    }
+
+    #[test]
+    fn whoever_went_away_is_not_read_for_though_no_record_is_let_through() {
+        let (dir, asked) = (log(), Cell::new(0));
+        let is_wanted = || {
+            asked.set(asked.get() + 1);
+            asked.get() < 3
+        };
+        let filter = Filter { agent: "nobody".to_owned(), ..Filter::default() };
+        each(dir.path(), &filter, is_wanted, |_, _| panic!("nobody is named so")).unwrap();
+        assert_eq!(asked.get(), 3, "of seven lines");
     }
 }
