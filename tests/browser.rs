@@ -14,6 +14,7 @@ macro_rules! or_skip {
 }
 
 mod driver;
+mod heard;
 mod load;
 mod phone;
 

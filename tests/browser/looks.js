@@ -9,8 +9,8 @@ const name = (it) =>
   [...(it.labels ?? [])].map((label) => label.textContent).join("").trim();
 for (const it of document.querySelectorAll("button,input,a[href],summary"))
   if (!name(it)) said.push(`no name: ${it.outerHTML.slice(0, 80)}`);
-for (const it of document.querySelectorAll("svg[role=img]"))
-  if (!it.getAttribute("aria-label")) said.push("a picture without words");
+for (const it of document.querySelectorAll("svg:not([aria-hidden=true])"))
+  if (!["img", "group"].includes(it.getAttribute("role")) || !it.getAttribute("aria-label")) said.push(`a picture without words in ${it.closest("[id]")?.id}`);
 const heads = [...document.querySelectorAll("h1,h2,h3")].map((it) => Number(it.tagName[1]));
 heads.forEach((level, nth) => { if (nth && level > heads[nth - 1] + 1) said.push(`a heading of level ${level} behind ${heads[nth - 1]}`); });
 const rgb = (text) => (text.match(/[\d.]+/g) ?? []).map(Number);

@@ -14,7 +14,8 @@ for (const it of document.querySelectorAll("section[data-on]"))
 const due = new Map(); // panel -> the last event that concerns it
 const left = new Set(); // lines of the arena's chart that nobody wants to see
 let scale = "lin";
-let dirty = new Set(), asking = false, heard = Date.now(), down = false, token = "", source, picked = "all";
+let dirty = new Set(), asking = false, heard = Date.now(), down = "", token = "", source, picked = "all";
+let waiting = new Set(); // what waits for a person
 
 // --- what is shown -------------------------------------------------------------------------------
 // What has an id or a key of its own is the same thing only under the same one: neither a typed note nor
@@ -52,14 +53,38 @@ function replace(fresh) {
   for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;
   sift();
   countdown();
+  if (fresh.id === "approvals") announce();
+}
+
+// Whoever is read to hears a text again whenever it is written, even if it is the same one.
+function put(it, text) {
+  if (it.textContent !== text) it.textContent = text;
+}
+
+// What begins to wait is said, wherever on the page a person is.
+function announce() {
+  const all = [...document.querySelectorAll("#approvals [data-id]")];
+  const newest = all.filter((it) => !waiting.has(it.dataset.id)).pop();
+  const [many, asks] = [all.length, newest?.querySelector("b")?.textContent];
+  if (!newest && many === waiting.size) return;
+  waiting = new Set(all.map((it) => it.dataset.id));
+  const said = many === 1 ? "1 proposal waits for you" : many ? `${many} proposals wait for you` : "";
+  put($("waiting"), said && asks ? `${said}, the newest: ${asks}` : said);
+}
+
+// Seconds in the unit that a person would take.
+function span(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60), rest = minutes % 60;
+  if (minutes < 120) return `${minutes} min`;
+  return rest ? `${Math.floor(minutes / 60)} h ${rest} min` : `${minutes / 60} h`;
 }
 
 // What waits for a person waits until a moment: how long that is still off.
 function countdown() {
   for (const it of document.querySelectorAll("[data-until]")) {
     const left = Math.ceil((Date.parse(it.dataset.until) - Date.now()) / 1000);
-    const said = left <= 0 ? "(now)" : left < 120 ? `(${left} s left)` : `(${Math.floor(left / 60)} min left)`;
-    if (it.textContent !== said) it.textContent = said;
+    put(it, left <= 0 ? "(now)" : `(${span(left)} left)`);
   }
 }
 
@@ -84,20 +109,27 @@ async function refresh() {
 function alive() {
   heard = Date.now();
   if (!down) return;
-  down = false;
-  $("stale").hidden = true;
-  $("link").textContent = "connected";
+  down = "";
+  $("stale").hidden = $("silent").hidden = true;
+  put($("link"), "connected");
   due.clear(); // the next process may count anew
   panels.forEach((it) => dirty.add(it)); // nothing that happened meanwhile may be missing
 }
 
+const GONE = "The process does not answer.", SILENT = "Nothing is heard of the process.";
+
 function quiet(why) {
-  if (!down) {
-    down = true;
-    $("stale").hidden = false;
-  }
-  $("stale").textContent = `${why} What you see may be old. This page goes on by itself when the process is back.`;
-  $("link").textContent = "not connected";
+  // Once nobody answers it is no news that nothing is heard.
+  if (down === why || down === GONE) return;
+  down = why;
+  $("stale").hidden = $("silent").hidden = false;
+  put($("stale"), `${why} What you see may be old. This page goes on by itself when the process is back.`);
+  put($("link"), "not connected");
+  tick();
+}
+
+function tick() {
+  if (down) put($("silent"), `The last word came ${span(Math.round((Date.now() - heard) / 1000))} ago.`);
 }
 
 // A browser keeps six connections to a process and a stream holds one, so a page that nobody sees has none:
@@ -106,9 +138,9 @@ function connect() {
   source?.close();
   if (document.hidden) return;
   source = new EventSource("/api/v1/events?beat=1");
-  source.onopen = () => { $("link").textContent = "connected"; alive(); };
+  source.onopen = () => { put($("link"), "connected"); alive(); };
   source.onerror = () => {
-    quiet("The process does not answer.");
+    quiet(GONE);
     // A browser gives up for good on some answers; a fresh stream never does.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
   };
@@ -124,7 +156,8 @@ function connect() {
 
 setInterval(refresh, EVERY_MS);
 setInterval(() => {
-  if (!document.hidden && Date.now() - heard > STALE_MS) quiet(`Nothing was heard for ${Math.round((Date.now() - heard) / 1000)} s.`);
+  if (!document.hidden && Date.now() - heard > STALE_MS) quiet(SILENT);
+  tick();
   countdown();
 }, LOOK_MS);
 setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
@@ -159,16 +192,26 @@ function confirmed(word) {
   const box = $("sure");
   $("sure-word").textContent = word;
   $("sure-what").textContent = document.querySelector(`button[data-word="${word}"]`).title;
-  $("sure-typed").value = "";
+  $("sure-typed").value = $("sure-said").textContent = "";
   $("sure-why").value = "";
   box.returnValue = "";
   box.showModal();
   box.onclose = () => {
     if (box.returnValue !== "do") return;
-    if ($("sure-typed").value.trim().toLowerCase() !== word) { say(`Nothing was done: the word is ${word}.`); return; }
+    if (!isTyped()) { say(`Nothing was done: the word is ${word}.`); return; }
     command(`/api/v1/${word}`, $("sure-why").value);
   };
 }
+
+const isTyped = () => $("sure-typed").value.trim().toLowerCase() === $("sure-word").textContent;
+
+// Enter does it once the word is right, and says what is missing before.
+$("sure").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.closest("input")) return;
+  event.preventDefault();
+  if (isTyped()) $("sure").close("do");
+  else put($("sure-said"), `Nothing is done before the word is ${$("sure-word").textContent}.`);
+});
 
 function answer(item, yes) {
   const id = item.dataset.id;
@@ -214,4 +257,5 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "?") $("keys").open = !$("keys").open;
 });
 
+announce();
 connect();

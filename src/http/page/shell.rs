@@ -22,12 +22,15 @@ pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
                 @for panel in Panel::ALL { a href={ "#" (panel.name()) } { (panel.title()) } }
             }
             span #link role="status" { "connecting" }
+            span #waiting role="status" {}
             details #keys { summary { "Keys" }
                 p.dim { kbd { "Tab" } " to an item that waits, then " kbd { "a" } " approves and "
-                    kbd { "d" } " denies it; " kbd { "h" } " asks whether to halt; " kbd { "?" } " shows this." }
+                    kbd { "d" } " denies it; " kbd { "h" } " asks whether to halt, and " kbd { "Enter" } " behind its word does it; " kbd { "?" } " shows this." }
             }
         }
+        // What is read out changes when it means something else; the seconds tick beside it.
         div #stale role="alert" hidden {}
+        div #silent hidden {}
         noscript { p.why { "Without its script this page does not move; reload it to see what is new." } }
         main data-steps=(steps()) {
             // What is first, then what can be done about it, then all the rest.
@@ -44,6 +47,7 @@ pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
                     label { "The word" input #sure-typed autocomplete="off" autofocus; }
                     label { "Why, for the record" input #sure-why autocomplete="off" maxlength="500"; }
                 }
+                p #sure-said role="status" {}
                 div.acts {
                     button.bad type="button" data-close="do" { "Do it" }
                     button type="button" data-close="no" { "Leave it" }

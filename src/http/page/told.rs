@@ -1,6 +1,8 @@
 //! Small helpers for writing JSON of our own into a page.
 
-use maud::{Markup, html};
+use std::fmt::Write as _;
+
+use maud::{Escaper, Markup, PreEscaped, html};
 use serde_json::Value;
 
 /// The text at a place; empty where there is none.
@@ -58,6 +60,16 @@ pub(super) fn span(seconds: f64) -> String {
 /// `2013-03-01 21:00` for `2013-03-01T21:00:00Z`.
 pub(super) fn minute(at: &str) -> String {
     at.get(..16).map_or_else(|| at.to_owned(), |at| at.replace('T', " "))
+}
+
+/// A drawing with the words that stand for it where nobody sees it. `role` is `img`, or `group` where links
+/// are in it.
+pub(super) fn chart(drawn: &str, role: &str, label: &str) -> Markup {
+    let mut words = String::new();
+    // Writing into a text does not fail.
+    let _ = Escaper::new(&mut words).write_str(label);
+    let named = drawn.replacen("<svg ", &format!("<svg role=\"{role}\" aria-label=\"{words}\" "), 1);
+    html! { div.chart { (PreEscaped(named)) } }
 }
 
 /// A share of a whole as a bar; `label` says it in words for those who do not see it.

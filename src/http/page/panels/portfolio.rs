@@ -1,12 +1,12 @@
 //! The account as it went, what is held, and the last orders.
 
-use conclave_domain::fixed::Price;
+use conclave_domain::fixed::{Money, Price};
 use conclave_domain::ratio::Ratio;
 use conclave_domain::time::Time;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{money, number, percent, rows, text};
+use super::super::told::{chart, money, number, percent, rows, text};
 use crate::report::{self, EquityPoint, Mark, MoneyKind};
 
 /// Orders that are shown.
@@ -33,16 +33,22 @@ fn charts(curve: &Value) -> Markup {
     let Some([equity, falls, exposure]) = report::curves(&points, kind) else {
         return html! { p.empty { "The curve begins with the second bar." } };
     };
-    let held = points.iter().rev().find_map(|point| point.benchmark);
+    let two = |amount: Option<Money>| amount.map(|amount| format!("{:.2}", amount.to_f64()));
+    let own = two(points.last().map(|point| point.equity)).unwrap_or_default();
+    let held = two(points.iter().rev().find_map(|point| point.benchmark));
+    let beside = held.as_ref().map_or_else(String::new, |held| {
+        format!("; all shares, held in equal parts, would be worth {held} now")
+    });
+    let label = format!("Equity over time, now {own}{beside}");
     html! {
-        figure { figcaption.dim { "Equity (blue, thick)"
+        figure { figcaption.dim { "Equity (blue, thick), now " b { (own) }
                 @if let Some(held) = held {
-                    " beside all shares held in equal parts (orange), now " b { (format!("{:.2}", held.to_f64())) } } }
-            div.chart role="img" aria-label="Equity beside the benchmark" { (PreEscaped(equity)) } }
+                    "; what all shares held in equal parts would be worth (orange), now " b { (held) } } }
+            (chart(&equity, "img", &label)) }
         figure { figcaption.dim { "Below its peak" }
-            div.chart role="img" aria-label="How far the account is below its peak" { (PreEscaped(falls)) } }
+            (chart(&falls, "img", "How far the account was below its peak, over time")) }
         figure { figcaption.dim { "Exposure: all positions, long and short, as a share of equity" }
-            div.chart role="img" aria-label="How much of the equity was in positions" { (PreEscaped(exposure)) } }
+            (chart(&exposure, "img", "How much of the equity was in positions, over time")) }
         (price(&curve["price"], kind))
     }
 }
@@ -61,7 +67,7 @@ fn price(price: &Value, kind: MoneyKind) -> Markup {
     html! {
         figure { figcaption.dim { b { (symbol) } ", decided on last: " a href={ "/rounds/" (decision) } { (decision) }
                 ". ▲ bought, ▼ sold, where they were filled; each leads to its round." }
-            div.chart role="group" aria-label=(label) { (PreEscaped(drawn)) } }
+            (chart(&drawn, "group", &label)) }
     }
 }
 

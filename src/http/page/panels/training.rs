@@ -1,9 +1,9 @@
 //! A training run as it stands.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{bar, number, plain, text, words};
+use super::super::told::{bar, chart, number, plain, text, words};
 use super::is_training;
 use crate::report;
 use crate::report::training::Point;
@@ -38,7 +38,7 @@ fn curves(history: &Value) -> Markup {
     html! {
         @for (title, drawn) in report::training::curves(&points) {
             figure { figcaption.dim { (title) ", over steps" }
-                div.chart role="img" aria-label=(title) { (PreEscaped(drawn)) } }
+                (chart(&drawn, "img", &format!("{title}, over steps"))) }
         }
         @if points.iter().any(|point| !point.interventions.is_empty()) {
             p.dim { "The marks are where an agent's lever was moved." }
