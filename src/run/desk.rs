@@ -7,6 +7,7 @@
 pub mod bars;
 pub mod budgets;
 mod commands;
+pub(super) mod flag;
 mod outside;
 mod season;
 mod views;

@@ -132,9 +132,15 @@ pub struct Approval {
     /// Since when.
     #[schema(required = false)]
     pub proposed_at: String,
-    /// From when on silence means no.
+    /// From when on silence means no, by the clock of the wall.
     #[schema(required = false)]
     pub expires_at: String,
+    /// Replays: once the market's clock has passed this, silence has meant no, however early that is.
+    #[schema(required = false)]
+    pub stale_after: String,
+    /// Replays: whether the next bar passes it.
+    #[schema(required = false)]
+    pub ends_with_next_bar: bool,
     /// Entries: whether it is the appeal of a veto.
     #[schema(required = false)]
     pub appealed: Value,

@@ -98,6 +98,8 @@ pub struct TradingState {
     pub reason: String,
     /// Since when.
     pub since: Option<String>,
+    /// Whether that is a time of the market, and not of the wall, as that of a flag file is.
+    pub is_market_time: bool,
 }
 
 /// Why the last order was refused.
@@ -187,6 +189,15 @@ pub struct TrainingStatus {
 pub struct LeverState {
     /// `active` or `halted`.
     pub state: String,
+    /// Why, where a flag file halts.
+    #[schema(required = false)]
+    pub reason: String,
+    /// Since when, where a flag file halts.
+    #[schema(required = false)]
+    pub since: Option<String>,
+    /// False: a flag file has a time of the wall.
+    #[schema(required = false)]
+    pub is_market_time: bool,
 }
 
 /// How the log of a training run is.

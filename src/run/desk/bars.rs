@@ -64,6 +64,17 @@ impl Bars {
         }
     }
 
+    /// Whether the next bar of a replay closes later than `moment`: what may wait until then ends with that
+    /// bar. `None` in an open market, and where no bar comes any more: there nothing but time goes on.
+    pub(super) fn next_is_later(&self, now: Time, moment: Time) -> Option<bool> {
+        let Lie::Tape(tape) = &self.lie else { return None };
+        let next =
+            |bars: &[Bar]| bars.get(bars.partition_point(|bar| bar.close_time <= now)).copied();
+        let next =
+            tape.series().filter_map(|(_, bars)| next(bars)).map(|bar| bar.close_time).min()?;
+        Some(next > moment)
+    }
+
     fn with<T>(&self, look: impl FnOnce(&[(&Symbol, &[Bar])]) -> T) -> T {
         match &self.lie {
             Lie::Tape(tape) => look(&tape.series().collect::<Vec<_>>()),
@@ -142,6 +153,18 @@ mod tests {
         };
         let both = vec![series("A", [10, 10, 20, 30]), series("B", [7, 7, 7, 7])];
         Bars::on(Tape::new(both).unwrap(), Money::from_units(1_000).unwrap())
+    }
+
+    #[test]
+    fn what_may_wait_for_less_than_a_bar_ends_with_the_next_one() {
+        let hour = Duration::from_hours(1);
+        assert_eq!(bars().next_is_later(at(1), at(1) + hour), Some(true));
+        assert_eq!(bars().next_is_later(at(1), at(2)), Some(false), "it closes just then");
+        assert_eq!(
+            bars().next_is_later(at(4), at(4) + hour),
+            None,
+            "there is no bar behind the last"
+        );
     }
 
     /// Goal: what is shown beside the account is what the report will show, and nothing of tomorrow.

@@ -223,7 +223,17 @@ async fn a_halt_stands_until_it_is_lifted_and_says_what_goes_on() {
     assert!(!flag.exists());
     // A flag file alone halts as well, and a resume lifts it.
     std::fs::write(&flag, "").unwrap();
-    assert_eq!(stage.seen(View::Status).await["trading_state"]["state"], "halted");
+    let shown = stage.seen(View::Status).await["trading_state"].clone();
+    assert_eq!(shown["state"], "halted");
+    assert!(shown["reason"].as_str().unwrap().contains("flag file HALT stands"), "{shown}");
+    std::fs::write(&flag, "the feed lies\n").unwrap();
+    let shown = stage.seen(View::Status).await["trading_state"].clone();
+    assert_eq!(
+        (&shown["reason"], &shown["is_market_time"]),
+        (&json!("the feed lies (flag file HALT)"), &json!(false))
+    );
+    let since: Time = shown["since"].as_str().unwrap().parse().unwrap();
+    assert!(since > "2020-01-01T00:00:00Z".parse().unwrap(), "{shown}");
     assert_eq!(stage.told(Command::Resume(why(""))).await.unwrap()["state"], "active");
     assert_eq!(stage.told(Command::Reduce(why(""))).await.unwrap()["state"], "reducing");
     stage.council.stop().await;

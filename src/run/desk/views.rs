@@ -17,7 +17,7 @@ use conclave_domain::time::Time;
 use serde_json::{Value, json};
 
 use super::bars::Bars;
-use super::{DeskParts, Inner, budgets, season};
+use super::{DeskParts, Inner, budgets, flag, season};
 use crate::adapters::journal_files::JournalFiles;
 use crate::cli::audit::log_dir;
 use crate::http::desk::{Refusal, View};
@@ -46,7 +46,8 @@ impl Inner {
                 })
             }
             View::Approvals => {
-                let pending: Vec<Value> = council.approvals.list().await.iter().map(item).collect();
+                let pending = council.approvals.list().await;
+                let pending: Vec<Value> = pending.iter().map(|it| self.item(it)).collect();
                 Ok(json!({"schema": "approvals/1", "approvals": pending}))
             }
             View::Budgets => {
@@ -91,7 +92,7 @@ impl Inner {
             "version": version,
             "money": money,
             "mode": standing.mode(Team::Trading).name(),
-            "trading_state": self.trading_state(),
+            "trading_state": self.trading_state().await,
             "feed": bars.feed(),
             "feed_age_s": bars.feed_age().map(|age| age.as_secs_f64()),
             "speed": speed,
@@ -123,17 +124,34 @@ impl Inner {
         })
     }
 
-    /// What is in force tells more than what was stored: a flag file halts without a record.
-    fn trading_state(&self) -> Value {
-        let council = &self.parts.council;
-        let standing = council.safety.standing();
-        let control = &council.context.snapshot().control;
-        let is_told = control.state == standing.trading_state;
+    /// What is in force tells more than what was stored: a flag file halts without a record, and its reason
+    /// is in it.
+    async fn trading_state(&self) -> Value {
+        let DeskParts { council, dir, .. } = &self.parts;
+        let state = council.safety.standing().trading_state;
+        let control = council.context.snapshot().control.clone();
+        let is_told = control.state == state;
+        if !is_told && let Some(raised) = flag::read(dir).await {
+            return raised.told(state);
+        }
         json!({
-            "state": standing.trading_state.name(),
+            "state": state.name(),
             "reason": if is_told { control.reason.as_str() } else { "" },
             "since": (is_told && !control.reason.is_empty()).then_some(control.since),
+            "is_market_time": true,
         })
+    }
+
+    /// Something that waits, as it is shown.
+    fn item(&self, pending: &Pending) -> Value {
+        let DeskParts { council, clock, bars, .. } = &self.parts;
+        let stale = pending.proposal.at() + council.approvals.expiry().get();
+        let mut shown = item(pending);
+        if let Some(ends_with_next_bar) = bars.next_is_later(clock.trading(), stale) {
+            shown["stale_after"] = json!(stale);
+            shown["ends_with_next_bar"] = json!(ends_with_next_bar);
+        }
+        shown
     }
 
     /// How rounds are counted.

@@ -17,7 +17,7 @@ use conclave_domain::time::Time;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::super::desk::{absent, audit_state, budgets, clip, lives};
+use super::super::desk::{absent, audit_state, budgets, clip, flag, lives};
 use super::super::records;
 use super::super::reload::InForce;
 use super::super::rounds::{self, RoundsError};
@@ -156,6 +156,7 @@ impl TrainDesk {
         let guide = council.guidance.guide();
         let (beat, point) = self.seen.lock().clone();
         let dir = self.dir.clone();
+        let raised = flag::read(&dir).await.map(|raised| raised.told(standing.trading_state));
         let history = tokio::task::spawn_blocking(move || history::tail(&dir)).await;
         json!({
             "schema": "status/1",
@@ -163,7 +164,7 @@ impl TrainDesk {
             "run_id": self.run_id,
             "version": env!("CARGO_PKG_VERSION"),
             "mode": standing.mode(Team::Training).name(),
-            "trading_state": {"state": standing.trading_state.name()},
+            "trading_state": raised.unwrap_or_else(|| json!({"state": standing.trading_state.name()})),
             "uptime_s": now().since(self.started_at).as_secs(),
             "fallen": council.fallen(),
             "steps": beat.steps,

@@ -1,11 +1,13 @@
 //! What waits for a person: what it would do, why, until when.
 
+use conclave_domain::brief::training::Proposed;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::super::talks::{Talk, Talks};
 use super::super::agent::{said as heard, short};
-use super::super::told::{number, percent, plain, rows, text, words};
+use super::super::told::{minute, number, percent, plain, rows, text, words};
+use crate::report::training::in_words;
 
 pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
     let waiting = rows(approvals, "/approvals");
@@ -22,8 +24,7 @@ pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
                 @let terms = terms(item);
                 @if !terms.is_empty() { div { (terms) } }
                 div { (text(item, "/reasoning")) }
-                div.dim { "asked at " (text(item, "/proposed_at")) ", means no after " (text(item, "/expires_at"))
-                    " " b.left data-until=(text(item, "/expires_at")) {} }
+                div.dim { (until(item)) }
                 (evidence(&id, talks))
                 div.acts {
                     label for=(note) { "Note for the record" input id=(note) maxlength="500" autocomplete="off"; }
@@ -31,6 +32,25 @@ pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
                     button.bad type="button" data-answer="deny" { "Deny (d)" }
                 }
             }
+        }
+    }
+}
+
+/// Until when there is to answer it. The market's clock ends a proposal of a replay, mostly long before that
+/// of the wall does.
+fn until(item: &Value) -> Markup {
+    let (asked, ends) = (text(item, "/proposed_at"), text(item, "/expires_at"));
+    let stale = text(item, "/stale_after");
+    html! {
+        @if ends.is_empty() { "Without an answer nothing is moved." }
+        @else {
+            "asked at " (minute(&asked)) "; silence means no "
+            @if item["ends_with_next_bar"] == true { b { "from the replay's next bar on" } ", and " }
+            @else if !stale.is_empty() {
+                "from the replay's first bar behind " b { (minute(&stale)) } " market time on, and "
+            }
+            "at " (minute(&ends)) @if !stale.is_empty() { " at the latest" } " "
+            b.left data-until=(ends) {}
         }
     }
 }
@@ -107,6 +127,16 @@ fn asks(item: &Value) -> String {
             };
             format!("may be entered: {}; no more: {}", names("/admit"), names("/evict"))
         }
+        Some("levers") => {
+            let levers = rows(item, "/levers").iter().map(|it| {
+                let lever = serde_json::from_value::<Proposed>(it.clone());
+                lever.map_or_else(
+                    |_| words(&text(it, "/lever")),
+                    |it| format!("{}, asked for by {}", in_words(&it.lever), words(&it.by)),
+                )
+            });
+            levers.collect::<Vec<_>>().join("; ")
+        }
         _ => words(&text(item, "/asks")),
     }
 }
@@ -128,6 +158,32 @@ mod tests {
         assert_eq!(terms(&limit), wanted);
         let universe = json!({"asks": "universe", "admit": ["A", "B"], "evict": [{"symbol": "C"}]});
         assert_eq!(asks(&universe), "may be entered: A, B; no more: C");
+    }
+
+    /// Goal: nobody counts on minutes that a replay does not give him.
+    #[test]
+    fn a_proposal_of_a_replay_ends_with_a_bar_and_says_so() {
+        let mut item = json!({"proposed_at": "2026-01-01T00:00:00Z",
+            "expires_at": "2026-01-01T00:05:00Z"});
+        let open = until(&item).into_string();
+        assert!(open.contains("silence means no at 2026-01-01 00:05"), "{open}");
+        item["stale_after"] = json!("2013-03-01T21:05:00Z");
+        item["ends_with_next_bar"] = json!(true);
+        let next = until(&item).into_string();
+        assert!(next.contains("<b>from the replay's next bar on</b>"), "{next}");
+        assert!(next.contains("2026-01-01 00:05 at the latest"), "{next}");
+        item["ends_with_next_bar"] = json!(false);
+        let later = until(&item).into_string();
+        assert!(later.contains("first bar behind <b>2013-03-01 21:05</b> market time"), "{later}");
+        assert_eq!(until(&json!({})).into_string(), "Without an answer nothing is moved.");
+    }
+
+    #[test]
+    fn levers_say_what_would_be_moved_and_who_asked_for_it() {
+        let lever = json!({"by": "hyperparameter_tuner",
+            "lever": {"lever": "learning_rate", "value": 0.7}});
+        let item = json!({"asks": "levers", "levers": [lever]});
+        assert_eq!(asks(&item), "learning rate × 0.700, asked for by hyperparameter tuner");
     }
 
     /// Goal: whoever is asked sees what was said for it, and what a bound made of a number.
