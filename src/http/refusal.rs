@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use metrics::counter;
 use serde_json::json;
 
@@ -115,6 +115,13 @@ impl Reason {
             }
             _ => {}
         }
+        response
+    }
+
+    /// The answer as a page for people, under the same status and count.
+    pub(super) fn page(self, page: String) -> Response {
+        let mut response = (self.status(), Html(page)).into_response();
+        response.extensions_mut().insert(Counted(self.code()));
         response
     }
 

@@ -212,6 +212,32 @@ fn what_may_not_command_is_refused_counted_and_changes_nothing() {
     assert_ne!(state(&world, &running), before);
 }
 
+/// Goal: what a page refuses is refused like everything else: with a code, a count and, where no person looks
+/// at it, the one form.
+#[test]
+fn a_page_that_is_refused_has_its_code_and_is_counted() {
+    let world = World::new();
+    let running = standing(&world, "autonomous");
+    let (address, _) = way_in(&world);
+    let mut expected = counted(&running);
+    let get = |path: &str| {
+        ask(&address, format!("GET {path}").as_bytes(), &[], Body::Text(String::new()))
+    };
+    for path in ["/panels", "/panels?names=", "/panels?names=nobody", "/panels?names=now&names=now"]
+    {
+        let (status, told) = get(path);
+        assert_eq!((status, &told["code"]), (422, &json!("invalid")), "{path}: {told}");
+        assert_eq!(told["schema"], "error/1", "{path}");
+    }
+    *expected.entry("invalid".to_owned()).or_default() += 4;
+    for path in ["/rounds/NOBODY-1", "/agents/nobody"] {
+        assert_eq!(get(path).0, 404, "{path}");
+    }
+    *expected.entry("not_found".to_owned()).or_default() += 2;
+    assert_eq!(counted(&running), expected);
+    assert_eq!(get("/panels?names=now,nobody").0, 200, "what there is of it is shown");
+}
+
 /// Goal: nobody can be reached from outside by mistake: without a token from the operator a bind beyond
 /// loopback is refused before anything begins.
 #[test]

@@ -47,7 +47,8 @@ fn what_begins_to_wait_is_said_and_enter_confirms_a_halt() {
     or_skip!();
     let world = World::new();
     world.config("[approvals]\nexpiry = \"1d\"\n");
-    let args = ["--out", "r", "--mode", "supervised", "--pace", "1s", "--stay", "--config", "c.toml"];
+    let args =
+        ["--out", "r", "--mode", "supervised", "--pace", "1s", "--stay", "--config", "c.toml"];
     let running = world.start("r", &args);
     let browser = Browser::start(1280, 720);
     browser.open(&address(&world, "r"));

@@ -6,10 +6,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::talks::{Talk, Times};
-use super::told::{plain, rows, text, words};
+use super::told::{moment, plain, rows, text, words};
 
 /// All messages of an agent, newest first.
-pub(super) fn draw(agent: &str, talks: &[Talk], times: Option<Times>) -> Markup {
+pub(super) fn draw(
+    (agent, status): (&str, &Value),
+    talks: &[Talk],
+    times: Option<Times>,
+) -> Markup {
     html! {
         h2 { "The last messages of the " (words(agent)) }
         p.dim {
@@ -23,15 +27,15 @@ pub(super) fn draw(agent: &str, talks: &[Talk], times: Option<Times>) -> Markup 
             p.empty { "It was asked nothing since this process has begun: agents are asked when a strategy "
                 "raises a signal that passes the gates, and about open positions." }
         }
-        @for talk in talks { (one(talk)) }
+        @for talk in talks { (one(talk, status)) }
     }
 }
 
 /// One message.
-pub(super) fn one(talk: &Talk) -> Markup {
+pub(super) fn one(talk: &Talk, status: &Value) -> Markup {
     html! {
         div.talk {
-            a href={ "/rounds/" (talk.decision) } { (talk.decision) } " " span.dim { (talk.at) }
+            a href={ "/rounds/" (talk.decision) } { (talk.decision) } " " span.dim { (moment(status, &talk.at)) }
             div { b { "asked " } @for (name, value) in talk.asked.iter() {
                 span.seat { (words(name)) " " b { (short(value)) } } " " } }
             div { b { "said " } (said(talk)) }

@@ -147,10 +147,13 @@ async fn no_panel_takes_a_text_for_markup() {
     let (audit, config) = (View::Audit(looked_for.clone()), View::Config);
     let (audit, config) =
         (shared.desk.view(audit).await.unwrap(), shared.desk.view(config).await.unwrap());
-    drawn.push(("audit".to_owned(), log::records(&looked_for, &audit).into_string()));
+    drawn.push(("audit".to_owned(), log::records(&looked_for, &audit, &Value::Null).into_string()));
     drawn.push(("config".to_owned(), log::keys(&config).into_string()));
     drawn.push(("round".to_owned(), shell::round(&status, &round).into_string()));
-    drawn.push(("agent".to_owned(), agent::draw(HOSTILE, &talks, None).into_string()));
+    drawn.push((
+        "agent".to_owned(),
+        agent::draw((HOSTILE, &Value::Null), &talks, None).into_string(),
+    ));
     // A process that does not train has none of its texts on that panel.
     for (name, page) in drawn.iter().filter(|(name, _)| name != "training") {
         assert!(

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::desk::Filter;
-use super::told::{plain, rows, text};
+use super::told::{moment, plain, rows, text};
 
 /// What a body shows of itself in a row; its round has the whole of it.
 const BODY_MAX: usize = 400;
@@ -22,7 +22,7 @@ pub(super) fn form(filter: &Filter) -> Markup {
 }
 
 /// The records that a filter lets through, and a way to take them away.
-pub(super) fn records(filter: &Filter, found: &Value) -> Markup {
+pub(super) fn records(filter: &Filter, found: &Value, status: &Value) -> Markup {
     let shown = rows(found, "/records");
     html! {
         h2 { "The log" }
@@ -35,17 +35,17 @@ pub(super) fn records(filter: &Filter, found: &Value) -> Markup {
         } @else {
             div.across tabindex="0" role="group" aria-label="Records" { table {
                 thead { tr { th.n { "record" } th { "market time" } th { "step" } th { "decision" } th { "what it holds" } } }
-                tbody { @for record in shown { (one(record)) } }
+                tbody { @for record in shown { (one(record, status)) } }
             } }
         }
     }
 }
 
-fn one(record: &Value) -> Markup {
+fn one(record: &Value, status: &Value) -> Markup {
     let decision = text(record, "/decision");
     let body = record["body"].to_string();
     html! {
-        tr { td.n { (text(record, "/seq")) } td { (text(record, "/at")) } td { (text(record, "/step")) }
+        tr { td.n { (text(record, "/seq")) } td { (moment(status, &text(record, "/at"))) } td { (text(record, "/step")) }
             td { @if !decision.is_empty() { a href={ "/rounds/" (decision) } { (decision) } } }
             td { code { (body.chars().take(BODY_MAX).collect::<String>()) @if body.len() > BODY_MAX { "…" } } } }
     }
@@ -104,11 +104,11 @@ mod tests {
         assert_eq!(query(&Filter::default()), "");
         let found = json!({"matching": 700, "records": [{"seq": 7, "step": "round.closed",
             "decision": "IBM-1", "at": "2013-03-01T21:00:00Z", "body": {"text": "<b>"}}]});
-        let drawn = records(&filter, &found).into_string();
+        let drawn = records(&filter, &found, &Value::Null).into_string();
         assert!(drawn.contains("700 records, the newest 1 of them"), "{drawn}");
         assert!(drawn.contains("value=\"guardian.regime\""), "{drawn}");
         assert!(drawn.contains("href=\"/rounds/IBM-1\"") && !drawn.contains("<b>"), "{drawn}");
-        let nothing = records(&filter, &json!({"records": []})).into_string();
+        let nothing = records(&filter, &json!({"records": []}), &Value::Null).into_string();
         assert!(nothing.contains("No record names all of that"), "{nothing}");
     }
 

@@ -15,14 +15,16 @@ mod told;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use futures_util::future::join_all;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Shared;
 use super::desk::{Filter, View};
 use super::read;
+use super::refusal::Reason;
 
 pub use cache::Panels;
 use panels::Panel;
@@ -46,13 +48,21 @@ pub(super) struct Wanted {
 }
 
 /// Some of the panels, one after the other.
-pub(super) async fn some(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Response {
+pub(super) async fn some(
+    State(shared): State<Shared>,
+    asked: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let names = asked.map(|Query(wanted)| wanted.names).unwrap_or_default();
+    // In the page's order and once each, whatever was asked for.
+    let is_wanted = |panel: &Panel| names.split(',').any(|name| name == panel.name());
+    let wanted: Vec<Panel> = Panel::ALL.into_iter().filter(is_wanted).collect();
+    if wanted.is_empty() {
+        let all = Panel::ALL.map(Panel::name).join(", ");
+        return Reason::Invalid.because(&format!("`names` names no panel; there are {all}"));
+    }
     let mut text = String::new();
-    for panel in Panel::ALL {
-        // In the page's order and once each, whatever was asked for.
-        if wanted.names.split(',').any(|name| name == panel.name()) {
-            text.push_str(&shared.panels.drawn(panel, &shared).await);
-        }
+    for panel in wanted {
+        text.push_str(&shared.panels.drawn(panel, &shared).await);
     }
     Html(text).into_response()
 }
@@ -62,11 +72,13 @@ pub(super) async fn round(State(shared): State<Shared>, Path(id): Path<String>) 
     let status = shared.desk.view(View::Status).await.unwrap_or_default();
     match shared.desk.view(View::Round(id)).await {
         Ok(round) => Html(shell::round(&status, &round).into_string()).into_response(),
-        Err(refusal) => {
-            let text = shell::nothing(&status, &refusal.to_string()).into_string();
-            (StatusCode::NOT_FOUND, Html(text)).into_response()
-        }
+        Err(refusal) => missing(&status, &refusal.to_string()),
     }
+}
+
+/// A page that says what there is not.
+fn missing(status: &Value, why: &str) -> Response {
+    Reason::NotFound.page(shell::nothing(status, why).into_string())
 }
 
 /// The last messages of an agent.
@@ -75,11 +87,10 @@ pub(super) async fn agent(State(shared): State<Shared>, Path(name): Path<String>
     let agents = shared.desk.view(View::Agents).await.unwrap_or_default();
     let is_one = told::rows(&agents, "/agents").iter().any(|agent| agent["name"] == *name);
     if !is_one {
-        let text = shell::nothing(&status, "There is no such agent in this process.").into_string();
-        return (StatusCode::NOT_FOUND, Html(text)).into_response();
+        return missing(&status, "There is no such agent in this process.");
     }
     let talks = shared.hub.talks();
-    let inside = agent::draw(&name, &talks.of(&name), talks.times(&name));
+    let inside = agent::draw((&name, &status), &talks.of(&name), talks.times(&name));
     Html(shell::beside(&status, &name, &inside).into_string()).into_response()
 }
 
@@ -95,7 +106,7 @@ pub(super) async fn audit(
     };
     match shared.desk.view(View::Audit(filter.clone())).await {
         Ok(found) => {
-            let inside = log::records(&filter, &found);
+            let inside = log::records(&filter, &found, &status);
             Html(shell::beside(&status, "Audit", &inside).into_string()).into_response()
         }
         Err(refusal) => refusal.into_response(),

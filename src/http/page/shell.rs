@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::panels::Panel;
 use super::style;
-use super::told::{rows, text};
+use super::told::{moment, rows, text};
 
 /// The whole page around its panels.
 pub(super) fn page(status: &Value, drawn: &[Arc<str>]) -> Markup {
@@ -69,7 +69,7 @@ pub(super) fn round(status: &Value, round: &Value) -> Markup {
             section.wide {
                 h2 { "All that is on record of " (decision) }
                 div { @for record in rows(round, "/records") {
-                    h3 id=[anchor(record)] { (text(record, "/seq")) " · " (text(record, "/step")) " · " (text(record, "/at")) }
+                    h3 id=[anchor(record)] { (text(record, "/seq")) " · " (text(record, "/step")) " · " (moment(status, &text(record, "/at"))) }
                     pre { code { (format!("{:#}", record["body"])) } }
                 } }
             }

@@ -121,7 +121,7 @@ fn lines(lines: &Value) -> Markup {
                 }
             }
             figcaption.dim { "Money of each, against what it began with: from " (share(low)) " to " (share(high))
-                ". The benchmark is the dashed line." }
+                "." }
         }
     }
 }

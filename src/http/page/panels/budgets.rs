@@ -3,14 +3,15 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{minute, number, rows, text, words};
+use super::super::told::{minute, number, on_own_clock, rows, text, words};
+use super::is_training;
 
 pub(super) fn draw(budgets: &Value, status: &Value) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="All budgets" {
             table {
                 thead { tr { th { "budget" } th { "spent" } th.n { "spent" } th.n { "held" } th.n { "limit" } th.n { "left" } th { "fills again" } } }
-                tbody { @for row in rows(budgets, "/budgets") { (one(row)) } }
+                tbody { @for row in rows(budgets, "/budgets") { (one(row, status)) } }
             }
         }
         (denials(status))
@@ -30,7 +31,7 @@ fn denials(status: &Value) -> Markup {
     }
 }
 
-fn one(row: &Value) -> Markup {
+fn one(row: &Value, status: &Value) -> Markup {
     let name = text(row, "/budget");
     let figure = |place: &str| number(&row[place]).unwrap_or_default();
     let is_money = name.starts_with("usd");
@@ -40,7 +41,7 @@ fn one(row: &Value) -> Markup {
     html! {
         tr { td { (words(&name).replace('.', " · ")) } td { (used((spent, held, limit), shown)) }
             td.n { (shown(spent)) } td.n { (shown(held)) } td.n { (shown(limit)) }
-            td.n { (shown(figure("remaining"))) } td.dim { (refill(&row["refill"])) } }
+            td.n { (shown(figure("remaining"))) } td.dim { (refill(&row["refill"], status)) } }
     }
 }
 
@@ -60,12 +61,17 @@ fn used((spent, held, limit): (f64, f64, f64), shown: impl Fn(f64) -> String) ->
 }
 
 /// From when on what is spent comes back, and when all of it has.
-fn refill(refill: &Value) -> String {
+fn refill(refill: &Value, status: &Value) -> String {
     if !refill.is_object() {
         return String::new();
     }
-    let (begins, full) = (minute(&text(refill, "/begins_at")), minute(&text(refill, "/full_at")));
-    let whose = if refill["is_market_time"] == true { ", market time" } else { "" };
+    let time = |place: &str| {
+        let at = text(refill, place);
+        on_own_clock(status, &at).unwrap_or_else(|| minute(&at))
+    };
+    let (begins, full) = (time("/begins_at"), time("/full_at"));
+    let is_markets = refill["is_market_time"] == true && !is_training(status);
+    let whose = if is_markets { ", market time" } else { "" };
     if begins == full {
         format!("at {begins}{whose}")
     } else {
@@ -84,13 +90,13 @@ mod tests {
         let row = json!({"budget": "usd_per_day", "spent": 2.0, "reserved": 1.0, "limit": 10.0,
             "remaining": 7.0, "refill": {"begins_at": "2026-01-02T08:00:00Z",
             "full_at": "2026-01-02T09:30:00Z", "is_market_time": false}});
-        let drawn = one(&row).into_string();
+        let drawn = one(&row, &Value::Null).into_string();
         assert!(drawn.contains("from 2026-01-02 08:00, all at 2026-01-02 09:30"), "{drawn}");
         assert!(drawn.contains("$2.00 of $10.00 spent, $1.00 held"), "{drawn}");
         assert!(drawn.contains("class=\"held\" width=\"30.0\""), "{drawn}");
-        assert_eq!(refill(&Value::Null), "");
+        assert_eq!(refill(&Value::Null, &Value::Null), "");
         let market = json!({"begins_at": "2013-03-01T22:00:00Z", "full_at": "2013-03-01T22:00:00Z",
             "is_market_time": true});
-        assert_eq!(refill(&market), "at 2013-03-01 22:00, market time");
+        assert_eq!(refill(&market, &Value::Null), "at 2013-03-01 22:00, market time");
     }
 }

@@ -139,7 +139,10 @@ impl Panel {
                 let rules = view(View::Status).await?.get("consensus").cloned().unwrap_or_default();
                 rounds::draw(&rounds::of(shared).await?, &rules, shared.hub.talks())
             }
-            Self::Tree => tree::draw(&view(View::Agents).await?, shared.hub.talks()),
+            Self::Tree => {
+                let (found, status) = (view(View::Agents).await?, view(View::Status).await?);
+                tree::draw(&found, &status, shared.hub.talks())
+            }
             Self::Portfolio => {
                 let status = view(View::Status).await?;
                 if is_training(&status) {

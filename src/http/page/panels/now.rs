@@ -14,9 +14,7 @@ pub(in crate::http::page) fn draw(status: &Value) -> Markup {
             div { "mode" b { (text(status, "/mode").to_uppercase()) } }
             div class=(state) aria-live="polite" { "trading state" b { (state.to_uppercase()) }
                 (text(status, "/trading_state/reason"))
-                @if let Some(since) = status.pointer("/trading_state/since").and_then(Value::as_str) {
-                    " since " (since)
-                }
+                (since(&status["trading_state"]))
             }
             @if is_training(status) { (of_training(status)) } @else { (of_trading(status)) }
             div { "spent by models today" b { (spend(status)) } }
@@ -25,6 +23,14 @@ pub(in crate::http::page) fn draw(status: &Value) -> Markup {
         }
         (refusal(status))
     }
+}
+
+/// Since when the state is what it is, and by which clock: in a replay the two are years apart.
+fn since(state: &Value) -> String {
+    let Some(since) = state["since"].as_str() else { return String::new() };
+    let clock =
+        if state["is_market_time"] == false { "this machine's clock" } else { "market time" };
+    format!(" since {}, {clock}", minute(since))
 }
 
 fn of_trading(status: &Value) -> Markup {
@@ -103,6 +109,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_state_says_since_when_and_by_which_clock() {
+        let mut state = json!({"state": "halted", "since": "2013-03-01T21:00:00Z",
+            "is_market_time": true});
+        assert_eq!(since(&state), " since 2013-03-01 21:00, market time");
+        state["is_market_time"] = json!(false);
+        assert_eq!(since(&state), " since 2013-03-01 21:00, this machine's clock");
+        assert_eq!(since(&json!({"state": "active", "since": null})), "");
+    }
 
     #[test]
     fn the_clock_says_how_it_goes_and_what_is_owed() {

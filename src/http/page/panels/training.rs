@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::super::told::{bar, chart, number, plain, text, words};
+use super::super::told::{bar, chart, figure, number, words};
 use super::is_training;
 use crate::report;
 use crate::report::training::Point;
@@ -21,7 +21,7 @@ pub(super) fn draw(status: &Value) -> Markup {
     let figures = ["reward", "kl", "entropy", "learning_rate"];
     html! {
         (bar(steps, all, &format!("{steps:.0} of {all:.0} steps")))
-        table { @for name in figures { tr { td { (words(name)) } td.n { (text(status, &format!("/{name}"))) } } } }
+        table { @for name in figures { tr { td { (words(name)) } td.n { (figure(&status[name])) } } } }
         (curves(&status["history"]))
         h3 { "The last validation" }
         (flat(&status["validation"], "None yet."))
@@ -61,7 +61,7 @@ fn flat(value: &Value, none: &str) -> Markup {
             None => p.empty { (none) },
             Some(fields) => table { @for (name, value) in fields {
                 @if !value.is_object() && !value.is_array() {
-                    tr { td { (words(name)) } td.n { (plain(value)) } }
+                    tr { td { (words(name)) } td.n { (figure(value)) } }
                 }
             } },
         }

@@ -12,7 +12,7 @@ use super::super::told::{bar, number, percent, rows, span, text, words};
 /// Messages of an agent that stand on the board; its own page has the rest.
 const SHOWN: usize = 2;
 
-pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
+pub(super) fn draw(found: &Value, status: &Value, talks: &Talks) -> Markup {
     let mut teams: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for agent in rows(found, "/agents") {
         let team = agent["team"].as_str().unwrap_or("training");
@@ -22,27 +22,27 @@ pub(super) fn draw(found: &Value, talks: &Talks) -> Markup {
         ul.tree {
             @for actor in rows(found, "/actors") {
                 li { (words(&text(actor, "/name"))) " " (life(actor))
-                    @if actor["name"] == "safety" { (under_safety(&teams, talks)) }
+                    @if actor["name"] == "safety" { (under_safety(&teams, status, talks)) }
                 }
             }
             @if !rows(found, "/actors").iter().any(|actor| actor["name"] == "safety") {
-                li { "safety" (under_safety(&teams, talks)) }
+                li { "safety" (under_safety(&teams, status, talks)) }
             }
         }
     }
 }
 
-fn under_safety(teams: &BTreeMap<String, Vec<&Value>>, talks: &Talks) -> Markup {
+fn under_safety(teams: &BTreeMap<String, Vec<&Value>>, status: &Value, talks: &Talks) -> Markup {
     html! {
         ul { @for (team, agents) in teams {
             li { (team) " team"
-                ul { @for agent in agents { li { (one(agent, talks)) } } }
+                ul { @for agent in agents { li { (one(agent, status, talks)) } } }
             }
         } }
     }
 }
 
-fn one(agent: &Value, talks: &Talks) -> Markup {
+fn one(agent: &Value, status: &Value, talks: &Talks) -> Markup {
     let name = text(agent, "/name");
     let times = talks.times(&name);
     let figures = [
@@ -69,7 +69,7 @@ fn one(agent: &Value, talks: &Talks) -> Markup {
             @if let Some(said) = talks.of(&name).iter().find_map(|talk| talk.said.clone()) {
                 p { "thinks by " b { (text(&said, "/brain")) } }
             }
-            @for talk in talks.of(&name).iter().take(SHOWN) { (message(talk)) }
+            @for talk in talks.of(&name).iter().take(SHOWN) { (message(talk, status)) }
             p { a href={ "/agents/" (name) } { "All its last messages" } }
             table {
                 @for (what, place) in figures { tr { td { (what) } td.n { (text(agent, place)) } } }
