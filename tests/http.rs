@@ -61,7 +61,7 @@ impl Desk for Remembering {
 
 fn shared(guard_reads: bool) -> (Arc<Remembering>, Shared) {
     let desk = Arc::<Remembering>::default();
-    let token = Token::new(SECRET);
+    let token = Token::new(SECRET).expect("long enough");
     let rate = Rate::default();
     (desk.clone(), Shared::new(desk, Arc::default(), (token, guard_reads), rate))
 }

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-/// A secret token of 32 random bytes in hexadecimal. It is never printed.
+/// The environment variable with an operator's token.
+pub const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
+/// Characters that a given token has at least, without the blanks around it.
+const LENGTH_MIN: usize = 16;
+
+/// A secret token: 32 random bytes in hexadecimal, or what an operator gave. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -12,10 +17,48 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Why a text guards nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// So few characters that somebody may guess them.
+    #[error(
+        "the token in {TOKEN_ENV} has {0} characters without the blanks around it, and takes at least \
+         {LENGTH_MIN}: give a longer one, such as `openssl rand -hex 32` makes, or on loopback none to have one made"
+    )]
+    Short(usize),
+    /// A header cannot carry it.
+    #[error(
+        "the token in {TOKEN_ENV} holds something else than printable ASCII, which no header carries: give \
+         another one, such as `openssl rand -hex 32` makes, or on loopback none to have one made"
+    )]
+    Unprintable,
+}
+
 impl Token {
-    /// A token read from its file, or given by an operator.
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
+    /// A token that somebody gave, without the blanks around it.
+    ///
+    /// # Errors
+    /// When it has fewer than sixteen characters, or one that no header carries.
+    pub fn new(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        if !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return Err(TokenError::Unprintable);
+        }
+        if text.len() < LENGTH_MIN {
+            return Err(TokenError::Short(text.len()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The token that the environment gives; `None` where it gives none, or an empty one.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn given() -> Result<Option<Self>, TokenError> {
+        let given = std::env::var_os(TOKEN_ENV).filter(|given| !given.is_empty());
+        let text = |given: std::ffi::OsString| given.into_string();
+        let text = given.map(text).transpose().map_err(|_| TokenError::Unprintable)?;
+        text.as_deref().map(Self::new).transpose()
     }
 
     /// A fresh token.
@@ -41,7 +84,7 @@ impl Token {
         };
         // Comparing keyed hashes in constant time leaks neither the length nor a common prefix.
         let hash = |text: &str| blake3::hash(text.trim().as_bytes());
-        !self.0.is_empty() && hash(given) == hash(&self.0)
+        hash(given) == hash(&self.0)
     }
 }
 
@@ -57,7 +100,19 @@ mod tests {
         for bad in [None, Some(""), Some("Bearer "), Some(token.reveal()), Some(&good[..20])] {
             assert!(!token.admits(bad), "{bad:?}");
         }
-        assert!(!Token::new("").admits(Some("Bearer ")));
         assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
+    #[test]
+    fn a_token_that_somebody_could_guess_is_none() {
+        for (bad, left) in [("", 0), (" ", 0), ("x", 1), ("\t fifteen letters \n", 15)] {
+            assert_eq!(Token::new(bad).unwrap_err(), TokenError::Short(left), "{bad:?}");
+        }
+        for bad in ["sixteen letters, and a ü", "sixteen letters\nand a line"] {
+            assert_eq!(Token::new(bad).unwrap_err(), TokenError::Unprintable, "{bad:?}");
+        }
+        let token = Token::new(" sixteen letters.\n").unwrap();
+        assert_eq!(token.reveal(), "sixteen letters.");
+        assert!(token.admits(Some("Bearer sixteen letters.")));
     }
 }

@@ -3,6 +3,7 @@
 //! The guard goes by the method and not by the route: what is not a read takes the token, so that a
 //! command that somebody adds is guarded before he thinks of it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -79,16 +80,28 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }
 
-/// A page of another site must not reach the API under a name of its own: on loopback only the
-/// loopback's names are answered.
+/// A page of another site must not reach the API under a name of its own: on loopback only the loopback's
+/// addresses and `localhost` are answered.
 pub(super) async fn host(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let host = text(request.headers(), header::HOST.as_str()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if shared.guard_reads || ["127.0.0.1", "localhost", "[::1]", ""].contains(&name) {
+    if shared.guard_reads || is_ours(host) {
         next.run(request).await
     } else {
         Reason::Misdirected.answer()
     }
+}
+
+/// Whether a host with or without a port can be no name that somebody else has made: an address of the
+/// loopback as it is written in full, `localhost`, or nothing at all.
+fn is_ours(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else { return false };
+        let is_loopback = address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback());
+        return is_loopback && (port.is_empty() || port.starts_with(':'));
+    }
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    let is_loopback = || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback());
+    name.is_empty() || name == "localhost" || is_loopback()
 }
 
 /// Every answer carries the headers that keep a browser in.

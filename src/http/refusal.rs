@@ -74,7 +74,7 @@ reasons! {
         "Reading is GET, commands are POST.";
     Misdirected "misdirected" MISDIRECTED_REQUEST
         "The `Host` header names another machine than the one that is listened on."
-        "Ask under 127.0.0.1 or localhost; set `http.host` and a token to be reached from elsewhere.";
+        "Ask under the address that is listened on, or localhost; set `http.host` and a token to be reached from elsewhere.";
     NotFound "not_found" NOT_FOUND
         "There is no such thing."
         "The message says what is missing.";

@@ -56,7 +56,7 @@ async fn asked(
 #[tokio::test(start_paused = true)]
 async fn a_log_that_nobody_reads_is_sent_no_more() {
     let desk = Arc::new(Endless::default());
-    let guard = (Token::new("a token of more than twenty letters"), false);
+    let guard = (Token::new("a token of more than twenty letters").unwrap(), false);
     let shared = Shared::new(desk.clone(), Arc::default(), guard, Rate::default());
     let (open, begun) = (GracefulShutdown::new(), tokio::time::Instant::now());
     let (mut clients, mut held) = (Vec::new(), JoinSet::new());

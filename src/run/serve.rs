@@ -25,14 +25,11 @@ use crate::adapters::control_http::{STATION_FILE, Station, TOKEN_FILE};
 use crate::adapters::notify::{self, Notifier};
 use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
-use crate::http::auth::Token;
+use crate::http::auth::{Token, TokenError};
 use crate::http::desk::Desk;
 use crate::http::events::Hub;
 use crate::http::rate::{Rate, RateLimits};
 use crate::http::{self, Shared};
-
-/// The environment variable with an operator's token.
-pub(super) const TOKEN_ENV: &str = "CONCLAVE_HTTP_TOKEN";
 
 /// The HTTP side on a thread and a runtime of its own, so that bars never hold up a health check.
 #[derive(Debug)]
@@ -52,7 +49,7 @@ pub(super) async fn start(
 ) -> Result<Server, CliError> {
     let hub = Arc::new(Hub::default());
     let settings = &prepared.config.http;
-    let given = std::env::var(TOKEN_ENV).ok().filter(|token| !token.is_empty());
+    let given = given_token(settings.enabled)?;
     let listener = if settings.enabled {
         let address = std::net::SocketAddr::new(settings.host, settings.port);
         let bound = bind_or_choose(address, given.is_some(), session.args.port.is_some()).await?;
@@ -61,7 +58,7 @@ pub(super) async fn start(
         None
     };
     let token = match given {
-        Some(token) => Token::new(&token),
+        Some(token) => token,
         None => Token::fresh().map_err(failed)?,
     };
     if let Some(listener) = &listener {
@@ -232,9 +229,18 @@ pub(super) async fn probe(config: &Config, named: bool) -> Result<(), CliError> 
     if !settings.enabled {
         return Ok(());
     }
-    let given = std::env::var(TOKEN_ENV).is_ok_and(|token| !token.is_empty());
+    let given = given_token(settings.enabled)?;
     let address = std::net::SocketAddr::new(settings.host, settings.port);
-    bind_or_choose(address, given, named).await.map(drop)
+    bind_or_choose(address, given.is_some(), named).await.map(drop)
+}
+
+/// The token that an operator gave, where anybody is to be kept out by it.
+///
+/// # Errors
+/// When it keeps nobody out.
+pub(super) fn given_token(is_wanted: bool) -> Result<Option<Token>, CliError> {
+    let refused = |error: TokenError| CliError::new(ExitCode::Config, error.to_string());
+    if is_wanted { Token::given().map_err(refused) } else { Ok(None) }
 }
 
 /// The default port may be taken by another run of ours: then any free one does. A port that a

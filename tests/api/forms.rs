@@ -149,7 +149,7 @@ async fn each_route_is_described_and_each_that_is_described_is_there() {
     assert!(made_by_hand.len() == 7 && made_by_hand.iter().all(is_page), "{made_by_hand:#?}");
     for are_commands in [false, true] {
         for (method, path, _) in operations(&document, are_commands) {
-            let guard = (Token::new("0123456789abcdef"), false);
+            let guard = (Token::new("0123456789abcdef").expect("long enough"), false);
             let desk = std::sync::Arc::<Remembering>::default();
             let shared = Shared::new(desk, std::sync::Arc::default(), guard, Rate::default());
             let uri = path.replace("{answer}", "approve").replace(['{', '}'], "");

@@ -248,3 +248,70 @@ fn a_run_that_others_could_reach_does_not_start_without_a_token() {
     world.verb(&args).refuses(1, "CONCLAVE_HTTP_TOKEN");
     assert!(!world.path("r/station.json").exists());
 }
+
+/// Goal: what anybody could guess guards nothing, so that nothing starts behind it. Method: each kind of
+/// bad token, where others can reach the run and where nobody can, for a run and for a training.
+#[test]
+fn a_token_that_anybody_could_guess_starts_nothing() {
+    let world = World::new();
+    for host in ["0.0.0.0", "127.0.0.1"] {
+        world.config(&format!("[http]\nhost = \"{host}\"\n"));
+        for token in [" ", "x", "\tfifteen letters "] {
+            world.variable("CONCLAVE_HTTP_TOKEN", token);
+            let run = world.run_args(&["--out", "r", "--config", "c.toml", "--port", "0"]);
+            let train = ["train", "--data", "AAA.csv", "--config", "c.toml", "--out", "r"];
+            let train = [&train[..], &["--brains", "rules", "--port", "0"]].concat();
+            for args in [run, train] {
+                let said = world.verb(&args);
+                said.refuses(3, "CONCLAVE_HTTP_TOKEN has ");
+                said.refuses(3, "takes at least 16");
+                assert!(!world.path("r/station.json").exists(), "{host} {token:?}");
+            }
+        }
+    }
+    // What nobody listens behind needs none, and blanks around a good one are nothing of it.
+    world.verb(&world.run_args(&["--out", "off", "--config", "c.toml", "--no-http"])).succeeds();
+    world.variable("CONCLAVE_HTTP_TOKEN", "  sixteen-letters.\n");
+    let running = world.start("r", &["--out", "r", "--config", "c.toml", "--stay"]);
+    assert_eq!(world.file("r", "token"), "sixteen-letters.");
+    let halted = running.http("POST", "/api/v1/halt", Some("sixteen-letters."), "{}");
+    assert_eq!(halted.map(|(status, _)| status), Some(200));
+    running.kill();
+}
+
+/// Goal: a run on another address of the loopback is reached under that one, by whoever asks and by our own
+/// verbs, and under no name that a page of the web could have given it. Method: Debian's second loopback
+/// address and that of version 6, where there is one.
+#[test]
+fn another_address_of_the_loopback_is_answered_and_no_name_of_strangers() {
+    for host in ["127.0.0.2", "::1"] {
+        if std::net::TcpListener::bind((host, 0)).is_err() {
+            println!("skipped: there is no {host}");
+            continue;
+        }
+        let world = World::new();
+        world.config(&format!("[http]\nhost = \"{host}\"\n"));
+        let running = world.start("r", &["--out", "r", "--config", "c.toml", "--stay"]);
+        let (address, token) = way_in(&world);
+        let good = format!("authorization: Bearer {token}");
+        let nothing = || Body::Text(String::new());
+        let port = address.rsplit_once(':').expect("a port").1;
+        let ours =
+            ["localhost", "127.0.0.1", "127.0.0.2", "[::1]"].map(|name| format!("{name}:{port}"));
+        for name in ours.iter().map(String::as_str).chain(["localhost", "[::1]", "127.0.0.2"]) {
+            let told = ask(&address, b"GET /api/v1/status", &[format!("host: {name}")], nothing());
+            assert_eq!(told.0, 200, "{host} as {name}: {}", told.1);
+        }
+        for name in ["evil.example", "127.0.0.2.evil.example", "10.0.0.1", "[::2]", "127.1", "[::1"]
+        {
+            for line in ["GET /api/v1/status", "POST /api/v1/halt"] {
+                let headers = [format!("host: {name}:{port}"), good.clone()];
+                let told = ask(&address, line.as_bytes(), &headers, nothing());
+                assert_eq!((told.0, told.1["code"].as_str()), (421, Some("misdirected")), "{name}");
+            }
+        }
+        running.verb(&["halt", "--reason", "a drill"]).succeeds();
+        assert_eq!(running.get("status").expect("a status")["trading_state"]["state"], "halted");
+        running.kill();
+    }
+}

@@ -135,7 +135,7 @@ fn served() -> Served {
         .build()
         .expect("a runtime");
     let (hub, desk): (Arc<Hub>, Arc<Busy>) = Default::default();
-    let guard = (Token::new("a token of more than twenty letters"), false);
+    let guard = (Token::new("a token of more than twenty letters").expect("long enough"), false);
     let shared = Shared::new(desk.clone(), Arc::clone(&hub), guard, Rate::default());
     let listener = runtime.block_on(bind("127.0.0.1:0".parse().expect("an address"), false));
     let listener = listener.expect("a port");

@@ -296,7 +296,7 @@ pub(crate) fn http(bytes: &[u8]) {
     let token = given.and_then(|given| given.strip_prefix("Bearer "));
     let may_command = token.is_some_and(|token| token.trim() == SECRET);
     let desk = Arc::<Remembering>::default();
-    let guard = (Token::new(SECRET), bytes.len().is_multiple_of(2));
+    let guard = (Token::new(SECRET).expect("long enough"), bytes.len().is_multiple_of(2));
     let shared = Shared::new(desk.clone(), Arc::default(), guard, Rate::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let answer = runtime.expect("a runtime").block_on(async {

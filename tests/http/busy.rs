@@ -48,7 +48,7 @@ impl Desk for Reading {
 #[tokio::test]
 async fn two_search_the_log_and_the_third_is_told_so() {
     let desk = Arc::new(Reading { begun: Semaphore::new(0), may_end: Semaphore::new(0) });
-    let guard = (Token::new(SECRET), false);
+    let guard = (Token::new(SECRET).expect("long enough"), false);
     let shared = Shared::new(desk.clone(), Arc::default(), guard, Rate::default());
     against(shared, async |to| {
         let search = "GET /api/v1/audit?agent=x HTTP/1.1\r\nhost: localhost\r\n\r\n";

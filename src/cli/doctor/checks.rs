@@ -16,6 +16,7 @@ use crate::cli::audit;
 use crate::cli::error::ExitCode;
 use crate::config::HttpSettings;
 use crate::data;
+use crate::http::auth::TokenError;
 
 /// 2026-01-01T00:00:00Z: this program is not older.
 const BUILT_AFTER: Time = Time::from_ms(1_767_225_600_000);
@@ -149,7 +150,7 @@ fn read_station(dir: &Path) -> Option<Result<Station, String>> {
 /// The port is free, and the address is one that may be bound.
 pub(super) fn port(
     http: &HttpSettings,
-    token_given: bool,
+    token_given: Result<bool, TokenError>,
     serving: Option<&(Station, SocketAddr)>,
 ) -> Check {
     if !http.enabled {
@@ -157,6 +158,13 @@ pub(super) fn port(
             "set `http.enabled` where `status` and the other verbs shall reach the process";
         return Check::warn("port", "the HTTP side is off", remedy);
     }
+    let token_given = match token_given {
+        Ok(token_given) => token_given,
+        Err(error) => {
+            let remedy = "give another in CONCLAVE_HTTP_TOKEN, or none on loopback";
+            return Check::fail("port", error.to_string(), remedy);
+        }
+    };
     let address = SocketAddr::new(http.host, http.port);
     if !address.ip().is_loopback() && !token_given {
         let found = format!("{address} is reachable from other machines, and there is no token");
@@ -300,19 +308,21 @@ mod tests {
         let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = held.local_addr().unwrap();
         let taken = http(address.port());
-        assert_eq!(port(&taken, false, None).state, State::Fail);
+        assert_eq!(port(&taken, Ok(false), None).state, State::Fail);
         let ours = Station { url: format!("http://{address}"), pid: std::process::id() };
-        assert_eq!(port(&taken, false, Some(&(ours, address))).state, State::Ok);
+        assert_eq!(port(&taken, Ok(false), Some(&(ours, address))).state, State::Ok);
         drop(held);
-        assert_eq!(port(&taken, false, None).state, State::Ok);
-        assert_eq!(port(&http(0), false, None).state, State::Ok);
+        assert_eq!(port(&taken, Ok(false), None).state, State::Ok);
+        assert_eq!(port(&http(0), Err(TokenError::Short(1)), None).state, State::Fail);
+        assert_eq!(port(&http(0), Ok(false), None).state, State::Ok);
         assert_eq!(
-            port(&HttpSettings { enabled: false, ..http(0) }, false, None).state,
+            port(&HttpSettings { enabled: false, ..http(0) }, Err(TokenError::Short(1)), None)
+                .state,
             State::Warn
         );
         let open = HttpSettings { host: IpAddr::V4(Ipv4Addr::UNSPECIFIED), ..http(0) };
-        assert_eq!(port(&open, false, None).state, State::Fail);
-        assert_eq!(port(&open, true, None).state, State::Ok);
+        assert_eq!(port(&open, Ok(false), None).state, State::Fail);
+        assert_eq!(port(&open, Ok(true), None).state, State::Ok);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::progress::Progress;
 use crate::adapters::clock;
 use crate::adapters::control_http::store_dir;
 use crate::config::Config;
+use crate::http::auth::Token;
 
 /// Arguments of `doctor`.
 #[derive(Args, Clone, Debug)]
@@ -115,7 +116,7 @@ fn look(args: &DoctorArgs, file: Option<&Path>) -> Vec<Check> {
         }
     };
     let run: Option<PathBuf> = store_dir(args.place.store.as_deref()).ok();
-    let token = std::env::var_os("CONCLAVE_HTTP_TOKEN").is_some_and(|token| !token.is_empty());
+    let token = Token::given().map(|token| token.is_some());
     let serving = run.as_deref().and_then(checks::serving);
     let mut checks = vec![
         configuration,

@@ -134,7 +134,7 @@ fn told() -> Hub {
 /// show the text (so it is the right one that was looked at) with no tag of its own making.
 #[tokio::test]
 async fn no_panel_takes_a_text_for_markup() {
-    let guard = (Token::new("a token of more than twenty letters"), false);
+    let guard = (Token::new("a token of more than twenty letters").unwrap(), false);
     let shared = Shared::new(Arc::new(Stranger), Arc::new(told()), guard, Rate::default());
     let mut drawn: Vec<(String, String)> = Vec::new();
     for panel in Panel::ALL {

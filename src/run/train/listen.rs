@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::recipe::CONFIG_FILE;
 use super::super::reload::InForce;
-use super::super::serve::{self, TOKEN_ENV};
+use super::super::serve;
 use super::desk::{Seen, TrainDesk};
 use super::one::Plan;
 use super::questions::Questions;
@@ -32,6 +32,8 @@ pub(super) struct Listen {
     port: u16,
     steps: u64,
     metrics: PrometheusHandle,
+    /// The token that an operator gave.
+    given: Option<Token>,
     /// What was last seen of it.
     pub(super) seen: Arc<Seen>,
     /// What waits for a person.
@@ -42,13 +44,14 @@ impl Listen {
     /// On a port, 0 for any, for a run of so many steps.
     ///
     /// # Errors
-    /// When the process has its metrics already.
+    /// When the token that was given is none, or the process has its metrics already.
     pub(super) fn on(port: u16, steps: u64, questions: Questions) -> Result<Self, CliError> {
+        let given = serve::given_token(true)?;
         let metrics = catalogue::install();
         let metrics =
             metrics.map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
         let (seen, questions) = (Arc::default(), Arc::new(questions));
-        Ok(Self { port, steps, metrics, seen, questions })
+        Ok(Self { port, steps, metrics, given, seen, questions })
     }
 
     /// Begins to listen, and says where in the run's directory.
@@ -62,12 +65,11 @@ impl Listen {
     ) -> Result<Open, CliError> {
         let failed = |error: std::io::Error| CliError::new(ExitCode::Failure, error.to_string());
         let settings = &plan.config.http;
-        let given = std::env::var(TOKEN_ENV).ok().filter(|token| !token.is_empty());
         let address = SocketAddr::new(settings.host, self.port);
-        let bound = serve::bind_or_choose(address, given.is_some(), true).await?;
+        let bound = serve::bind_or_choose(address, self.given.is_some(), true).await?;
         let listener = bound.into_std().map_err(failed)?;
-        let token = match given {
-            Some(token) => Token::new(&token),
+        let token = match self.given.clone() {
+            Some(token) => token,
             None => Token::fresh().map_err(failed)?,
         };
         let address = listener.local_addr().map_err(failed)?;
