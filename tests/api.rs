@@ -1,6 +1,7 @@
 //! The HTTP API of a real process: what it refuses, and whether its answers are what its description says.
 
 mod forms;
+mod logs;
 mod refusals;
 mod schema;
 

@@ -1,4 +1,4 @@
-//! Logs to stderr: what is logged, who may change that, and one line per panic.
+//! Logs to stderr, and their tail for the board: what is logged, who may change that, and one line per panic.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry, reload};
 
 use super::error::{CliError, ExitCode};
+use crate::adapters::log_tail::{Keep, TAIL};
 #[cfg(feature = "otlp")]
 use crate::adapters::otlp;
 
@@ -53,7 +54,8 @@ pub fn start(filter: Option<&str>) -> Result<(), CliError> {
 /// Who hears of lines and spans, and how its filter is changed.
 fn subscriber(filter: EnvFilter, colour: bool) -> (impl Subscriber + Send + Sync, Set) {
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = fmt::layer().with_writer(|| Quiet).with_ansi(colour).with_filter(filter);
+    let lines = fmt::layer().with_writer(|| Quiet).with_ansi(colour);
+    let lines = lines.and_then(Keep(&TAIL)).with_filter(filter);
     let subscriber = registry();
     // First, so that what it takes does not hang on what is logged.
     #[cfg(feature = "otlp")]

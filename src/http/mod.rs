@@ -9,6 +9,7 @@ pub mod auth;
 pub mod desk;
 pub mod events;
 mod guard;
+mod logs;
 pub mod openapi;
 mod page;
 mod patient;
@@ -39,6 +40,7 @@ use tokio::task::JoinSet;
 
 pub use routes::router;
 
+use crate::adapters::log_tail::{TAIL, Tail};
 use auth::Token;
 use desk::Desk;
 use events::Hub;
@@ -69,6 +71,8 @@ pub struct Shared {
     pub places: Places,
     /// The rounds that the log held when it was first looked at.
     pub earlier: Arc<OnceCell<serde_json::Value>>,
+    /// The last lines of the process's log.
+    pub logs: &'static Tail,
 }
 
 impl Shared {
@@ -81,7 +85,7 @@ impl Shared {
     ) -> Self {
         let (panels, earlier) = (Panels::new(), Arc::default());
         let (desk, places) = (Arc::new(Searched::new(desk)), Places::new());
-        Self { desk, hub, token, guard_reads, rate, panels, places, earlier }
+        Self { desk, hub, token, guard_reads, rate, panels, places, earlier, logs: &TAIL }
     }
 }
 

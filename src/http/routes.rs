@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::refusal::{self, Reason};
-use super::{Shared, act, guard, openapi, page, read};
+use super::{Shared, act, guard, logs, openapi, page, read};
 
 /// Largest request body, bytes.
 const BODY_MAX: usize = 64 * 1024;
@@ -35,6 +35,7 @@ pub(super) fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(read::arena))
         .routes(routes!(read::chats))
         .routes(routes!(read::config))
+        .routes(routes!(logs::logs))
         .routes(routes!(read::audit))
         .routes(routes!(read::export))
         .routes(routes!(read::events))
@@ -60,6 +61,7 @@ fn pages() -> Router<Shared> {
         .route("/rounds/{id}", get(page::round))
         .route("/agents/{name}", get(page::agent))
         .route("/audit", get(page::audit))
+        .route("/logs", get(page::logs))
         .route("/config", get(page::config))
         .route("/assets/app.js", get(page::script))
 }

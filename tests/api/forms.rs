@@ -140,13 +140,13 @@ async fn each_route_is_described_and_each_that_is_described_is_there() {
     let document = serde_json::to_value(openapi::document()).expect("json");
     let mut made_by_hand = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
-    for name in ["routes.rs", "mod.rs", "read.rs", "act.rs", "page/mod.rs"] {
+    for name in ["routes.rs", "mod.rs", "read.rs", "act.rs", "logs.rs", "page/mod.rs"] {
         let source = fs::read_to_string(root.join(name)).expect("a source");
         let lines = source.lines().filter(|line| line.contains(".route(")).map(str::trim);
         made_by_hand.extend(lines.map(str::to_owned));
     }
     let is_page = |line: &String| line.contains(", get(page::") && !line.contains("/api/");
-    assert!(made_by_hand.len() == 7 && made_by_hand.iter().all(is_page), "{made_by_hand:#?}");
+    assert!(made_by_hand.len() == 8 && made_by_hand.iter().all(is_page), "{made_by_hand:#?}");
     for are_commands in [false, true] {
         for (method, path, _) in operations(&document, are_commands) {
             let guard = (Token::new("0123456789abcdef").expect("long enough"), false);

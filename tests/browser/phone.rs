@@ -57,6 +57,7 @@ fn every_kind_of_page_is_as_wide_as_a_phone() {
         ("the exit strategist", "/agents/exit_strategist".to_owned()),
         ("the log", "/audit?step=advice.clamped".to_owned()),
         ("the configuration", "/config".to_owned()),
+        ("the log of the process", "/logs".to_owned()),
         ("nothing", "/rounds/NOBODY-1".to_owned()),
     ];
     let answered = world.steps("r", "approval.answered");

@@ -160,7 +160,7 @@ setInterval(() => {
   tick();
   countdown();
 }, LOOK_MS);
-setInterval(() => { if (!document.hidden) dirty.add("now"); }, SLOW_MS);
+setInterval(() => { if (!document.hidden) dirty.add("now").add("logs"); }, SLOW_MS);
 document.addEventListener("visibilitychange", () => {
   heard = Date.now();
   connect();

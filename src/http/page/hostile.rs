@@ -4,8 +4,12 @@ use conclave_domain::mode::Person;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
+
 use super::panels::Panel;
 use super::*;
+use crate::adapters::log_tail::{Keep, Tail};
 use crate::http::auth::Token;
 use crate::http::desk::{Answer, Command, Desk, Refusal, Text};
 use crate::http::events::{Event, Hub};
@@ -35,6 +39,9 @@ fn poison(value: Value) -> Value {
         plain => plain,
     }
 }
+
+/// A log whose every line is hostile.
+static LOGGED: Tail = Tail::new();
 
 /// A desk whose every text is hostile.
 #[derive(Debug)]
@@ -135,7 +142,9 @@ fn told() -> Hub {
 #[tokio::test]
 async fn no_panel_takes_a_text_for_markup() {
     let guard = (Token::new("a token of more than twenty letters").unwrap(), false);
-    let shared = Shared::new(Arc::new(Stranger), Arc::new(told()), guard, Rate::default());
+    let mut shared = Shared::new(Arc::new(Stranger), Arc::new(told()), guard, Rate::default());
+    tracing::subscriber::with_default(registry().with(Keep(&LOGGED)), || tracing::warn!(HOSTILE));
+    shared.logs = &LOGGED;
     let mut drawn: Vec<(String, String)> = Vec::new();
     for panel in Panel::ALL {
         drawn.push((panel.name().to_owned(), panel.draw(&shared).await));
@@ -148,6 +157,8 @@ async fn no_panel_takes_a_text_for_markup() {
     let (audit, config) =
         (shared.desk.view(audit).await.unwrap(), shared.desk.view(config).await.unwrap());
     drawn.push(("audit".to_owned(), log::records(&looked_for, &audit, &Value::Null).into_string()));
+    let lines = logs::told(shared.logs, logs::LEVELS[1], 9);
+    drawn.push(("the log".to_owned(), log::process(&lines).into_string()));
     drawn.push(("config".to_owned(), log::keys(&config).into_string()));
     drawn.push(("round".to_owned(), shell::round(&status, &round).into_string()));
     drawn.push((

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::desk::Filter;
+use super::super::logs::LEVELS;
 use super::told::{moment, plain, rows, text};
 
 /// What a body shows of itself in a row; its round has the whole of it.
@@ -69,6 +70,41 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
+/// The log of the process from a level on, and the ways to the other levels.
+pub(super) fn process(found: &Value) -> Markup {
+    html! {
+        h2 { "The log of the process" }
+        p { "Shown from a level on: " @for (level, _) in LEVELS {
+            @if found["level"] == level { b { (level) } } @else { a href={ "/logs?level=" (level) } { (level) } } " "
+        } }
+        (lines(found))
+        p { a href={ "/api/v1/logs?level=" (text(found, "/level")) } download="log.json" { "Take them away as JSON" } }
+    }
+}
+
+/// Lines of the log, newest first.
+pub(super) fn lines(found: &Value) -> Markup {
+    let shown = rows(found, "/lines");
+    html! {
+        @if shown.is_empty() {
+            p.empty { "Nothing of it was logged, which is how it should be: the usual level is " code { "warn" } ". "
+                code { "log.level = \"info\"" } " in the configuration and a SIGHUP, or " code { "--log info" }
+                " at the start, tell more." }
+        } @else {
+            p.dim { (text(found, "/written")) " lines since the process began, the newest " (shown.len()) " of them here" }
+            div.scroll.across tabindex="0" role="group" aria-label="Lines of the log" { table {
+                thead { tr { th { "this machine's time" } th { "level" } th { "module" } th { "line" } } }
+                tbody { @for line in shown {
+                    @let level = text(line, "/level");
+                    tr { td { (text(line, "/at")) }
+                        td { @if matches!(&*level, "error" | "warn") { b { (level.to_uppercase()) } } @else { (level) } }
+                        td { (text(line, "/target")) } td { (text(line, "/text")) } }
+                } }
+            } }
+        }
+    }
+}
+
 /// Every key of the configuration, with where its value came from.
 pub(super) fn keys(found: &Value) -> Markup {
     let keys = found["keys"].as_object();
@@ -110,6 +146,19 @@ mod tests {
         assert!(drawn.contains("href=\"/rounds/IBM-1\"") && !drawn.contains("<b>"), "{drawn}");
         let nothing = records(&filter, &json!({"records": []}), &Value::Null).into_string();
         assert!(nothing.contains("No record names all of that"), "{nothing}");
+    }
+
+    #[test]
+    fn lines_of_the_log_are_text_and_silence_says_what_to_do() {
+        let line = json!({"nth": 7, "at": "2026-11-21T23:00:00Z", "level": "warn",
+            "target": "conclave::x", "text": "a <b> came"});
+        let found = json!({"level": "warn", "written": 9, "lines": [line]});
+        let drawn = process(&found).into_string();
+        assert!(drawn.contains("a &lt;b&gt; came") && drawn.contains("<b>WARN</b>"), "{drawn}");
+        assert!(drawn.contains("9 lines since the process began, the newest 1 of them"), "{drawn}");
+        assert!(drawn.contains("href=\"/logs?level=error\"") && drawn.contains("<b>warn</b>"));
+        let silent = lines(&json!({"lines": []})).into_string();
+        assert!(silent.contains("log.level = &quot;info&quot;"), "{silent}");
     }
 
     #[test]

@@ -21,10 +21,11 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Shared;
 use super::desk::{Filter, View};
 use super::read;
 use super::refusal::Reason;
+use super::{Shared, logs};
+use crate::adapters::log_tail::LINES_MAX;
 
 pub use cache::Panels;
 use panels::Panel;
@@ -111,6 +112,17 @@ pub(super) async fn audit(
         }
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// The last lines of the process's log, from a level on.
+pub(super) async fn logs(State(shared): State<Shared>, asked: logs::Asked) -> Response {
+    let status = shared.desk.view(View::Status).await.unwrap_or_default();
+    let level = match logs::level(asked) {
+        Ok(level) => level,
+        Err(refused) => return *refused,
+    };
+    let inside = log::process(&logs::told(shared.logs, level, LINES_MAX));
+    Html(shell::beside(&status, "Log", &inside).into_string()).into_response()
 }
 
 /// The configuration in force.

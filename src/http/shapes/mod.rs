@@ -58,6 +58,34 @@ pub struct ArenaPoint {
     pub values: Vec<String>,
 }
 
+/// The last lines of the process's log.
+#[derive(Debug, ToSchema)]
+pub struct Logs {
+    /// `logs/1`.
+    pub schema: String,
+    /// The least serious level that was asked for.
+    pub level: String,
+    /// Lines of any level that were written since the process began; the last five hundred are kept.
+    pub written: u64,
+    /// Newest first.
+    pub lines: Vec<LogLine>,
+}
+
+/// One line of the log.
+#[derive(Debug, ToSchema)]
+pub struct LogLine {
+    /// Its number since the process began.
+    pub nth: u64,
+    /// Wall time.
+    pub at: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// The module that wrote it.
+    pub target: String,
+    /// The message and its fields; at most a thousand bytes, without secrets.
+    pub text: String,
+}
+
 /// The configuration in force.
 #[derive(Debug, ToSchema)]
 pub struct Configuration {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::adapters::secrets;
 use crate::run::arena;
 
 /// The largest board that is shown, bytes.
@@ -56,7 +57,8 @@ pub(super) fn chats() -> Value {
     // A line that is cut, at either end, is no JSON and passed over.
     let read = lines.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let chats: Vec<Value> = read.filter(Value::is_object).take(SHOWN).collect();
-    json!({"schema": "chats/1", "chats": chats})
+    // What models write is taken away by whoever reads the board: a key that one of them repeats is not.
+    json!({"schema": "chats/1", "chats": secrets::cut_all(chats.into())})
 }
 
 /// The end of a file.

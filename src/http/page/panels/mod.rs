@@ -5,6 +5,7 @@ mod arena;
 mod audit;
 mod budgets;
 mod chats;
+mod logs;
 pub(super) mod now;
 mod portfolio;
 mod rounds;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use super::super::Shared;
 use super::super::desk::{Refusal, View};
+use super::super::logs::{LEVELS, told};
 
 /// A panel of the page, in the page's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +34,11 @@ pub(in crate::http) enum Panel {
     Training,
     Selection,
     Audit,
+    Logs,
 }
 
 impl Panel {
-    pub(in crate::http) const ALL: [Self; 11] = [
+    pub(in crate::http) const ALL: [Self; 12] = [
         Self::Now,
         Self::Approvals,
         Self::Rounds,
@@ -47,6 +50,7 @@ impl Panel {
         Self::Training,
         Self::Selection,
         Self::Audit,
+        Self::Logs,
     ];
 
     /// Its name in addresses.
@@ -63,6 +67,7 @@ impl Panel {
             Self::Training => "training",
             Self::Selection => "selection",
             Self::Audit => "audit",
+            Self::Logs => "logs",
         }
     }
 
@@ -80,13 +85,14 @@ impl Panel {
             Self::Training => "Training",
             Self::Selection => "Selection",
             Self::Audit => "Audit",
+            Self::Logs => "Log of the process",
         }
     }
 
     /// How much of the page's width it takes.
     const fn class(self) -> &'static str {
         match self {
-            Self::Now | Self::Approvals | Self::Audit => "wide",
+            Self::Now | Self::Approvals | Self::Audit | Self::Logs => "wide",
             _ => "",
         }
     }
@@ -104,7 +110,8 @@ impl Panel {
             Self::Tree => "round.closed state.changed",
             Self::Portfolio => "book.updated order.submitted session.digest",
             Self::Budgets => "round.closed budget.block budget.denied",
-            Self::Arena | Self::Chats => "",
+            // The log tells no events; the page looks at it with its clock.
+            Self::Arena | Self::Chats | Self::Logs => "",
             Self::Training => "validation.ended levers.cleared levers.moved",
             Self::Selection => "universe.reviewed",
             Self::Audit => "bar.received session.digest round.closed book.updated",
@@ -157,9 +164,13 @@ impl Panel {
             Self::Training => training::draw(&view(View::Status).await?),
             Self::Selection => selection::draw(&view(View::Universe).await?),
             Self::Audit => audit::draw(&view(View::Status).await?, &shared.hub),
+            Self::Logs => logs::draw(&told(shared.logs, LEVELS[4], LOG_LINES)),
         })
     }
 }
+
+/// Lines of the log that stand on the board.
+const LOG_LINES: usize = 25;
 
 /// Whether the process trains.
 fn is_training(status: &Value) -> bool {
