@@ -293,3 +293,33 @@ fn the_api_is_described_on_stdout() {
     assert!(described["openapi"].as_str().expect("a version").starts_with("3.1"));
     assert!(described.pointer("/paths/~1api~1v1~1halt/post").is_some());
 }
+
+/// Goal: a flag that another one leaves nothing to do is refused, and not passed over. Method: what was passed
+/// over once; `src/cli/app/flags.rs` has the pairs that clap itself knows.
+#[test]
+fn a_flag_that_another_one_leaves_nothing_to_do_is_refused() {
+    let dir = dir();
+    for (args, named) in [
+        ("run --pace 1ms --symbols AAPL", ["--pace", "--symbols"]),
+        ("run --data AAPL.csv --until-close", ["--data", "--until-close"]),
+        ("run --synth default --splits s.csv", ["--synth", "--splits"]),
+        ("run --no-http --port 0", ["--no-http", "--port"]),
+        ("run --resume r --track t.json", ["--resume", "--track"]),
+        ("run --brains rules --tape t.jsonl --no-http", ["--brains rules", "--tape"]),
+        (
+            "run --brains recorded --tape t.jsonl --replay-first",
+            ["--brains recorded", "--replay-first"],
+        ),
+        ("select --assets a.csv", ["--data", "--alpaca"]),
+        ("train --agents off --mode advisory", ["--mode", "agents"]),
+        ("train --agents off --brains rules", ["--brains", "agents"]),
+        ("train --agents off --no-earlier", ["--no-earlier", "agents"]),
+        ("arena run --data AAPL.csv --seed 2", ["--data", "--seed"]),
+        ("exchange --synth calm --splits s.csv", ["--synth", "--splits"]),
+    ] {
+        let words: Vec<&str> = args.split(' ').collect();
+        refuses(&conclave(dir.path(), &words), 2, &named);
+        let left = fs::read_dir(dir.path()).expect("a directory").count();
+        assert_eq!(left, 0, "{args} left something behind");
+    }
+}

@@ -207,6 +207,8 @@ fn version(format: Format, out: &mut (dyn Write + Send)) -> Result<(), CliError>
 }
 
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -34,19 +34,24 @@ pub struct ExchangeArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// Splits of the CSV files.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "synth")]
     pub splits: Option<PathBuf>,
     /// Dividends, a table of `symbol,date,per_share`.
     #[arg(long, value_name = "FILE")]
     pub dividends: Option<PathBuf>,
     /// Class and name of the CSV files' symbols (symbol,class,sector,name); shares when not given.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "synth")]
     pub assets: Option<PathBuf>,
     /// The synthetic market instead.
     #[arg(long, value_name = "PRESET", conflicts_with = "data", value_parser = ["calm", "default", "minutes"])]
     pub synth: Option<String>,
     /// Coins of the synthetic market.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "synth")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        requires = "synth", conflicts_with_all = ["data", "splits", "assets"]
+    )]
     pub coins: usize,
     /// Seed of the synthetic market, of random faults and of the names that are given.
     #[arg(long, value_name = "N", default_value_t = 1)]

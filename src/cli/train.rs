@@ -81,7 +81,7 @@ pub struct SizeArgs {
     #[arg(long, alias = "csv", value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// Splits of the CSV files; without it their bars are taken as they are.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "synth")]
     pub splits: Option<PathBuf>,
     /// Bars of the synthetic market instead: calm, default or minutes.
     #[arg(long, alias = "synthetic", value_name = "PRESET", conflicts_with = "data")]

@@ -8,6 +8,7 @@ use conclave_actors::trading;
 
 use crate::adapters::audit_files::has_log;
 use crate::brains::{MODEL, RULES};
+use crate::cli::error::{CliError, ExitCode};
 use crate::config::Config;
 
 /// Arguments of `run`.
@@ -29,7 +30,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// Splits of the CSV files; without it their bars are taken as they are.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "synth")]
     pub splits: Option<PathBuf>,
     /// Bars of the synthetic market instead: calm, default or minutes.
     #[arg(long, value_name = "PRESET", conflicts_with = "data")]
@@ -41,7 +42,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub news: Option<PathBuf>,
     /// What raises signals: sma-cross, momentum or mean-reversion.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "other_bars")]
     pub strategy: Option<String>,
     /// A trained policy instead of a strategy: a checkpoint of `train`, such as best.safetensors. A run
     /// that goes on goes on with the policy that it was begun with.
@@ -51,8 +52,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub entered: EnteredArgs,
     /// What the agents are told of themselves from earlier runs: a file of `scorecard --track`. A brief
-    /// holds of it what was known before its own moment.
-    #[arg(long, value_name = "FILE")]
+    /// holds of it what was known before its own moment. A run that goes on tells them on what it told them.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub track: Option<PathBuf>,
     /// What it may trade.
     #[command(flatten)]
@@ -75,7 +76,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub stay: bool,
     /// Port of the HTTP side; 0 has one chosen.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", conflicts_with = "no_http")]
     pub port: Option<u16>,
     /// Does not listen.
     #[arg(long)]
@@ -112,23 +113,28 @@ pub struct PolicyTerms {
     pub other_bars: bool,
 }
 
+/// Flags of a replay. Those that want an open market name them as well: clap does not ask for a flag that
+/// conflicts with one that is there.
+const REPLAY: [&str; 7] =
+    ["data", "synth", "fault", "news", "pace", "broker_journal", "lift_halt_after"];
+
 /// What is traded where bars are still to come.
 #[derive(Clone, Debug, Default, Args)]
 pub struct OpenMarketArgs {
     /// Trades an open market instead of a replay: alpaca, by the addresses of `[alpaca]` and the keys in the
     /// environment.
     #[arg(long, value_name = "WHERE", value_parser = ["alpaca"], requires = "symbols",
-          conflicts_with_all = ["data", "synth", "fault", "news", "pace", "broker_journal", "lift_halt_after"])]
+          conflicts_with_all = REPLAY)]
     pub broker: Option<String>,
-    /// The symbols of an open market, such as AAPL,MSFT,BTC/USD.
-    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "broker")]
+    /// The symbols of an open market, such as AAPL,MSFT,BTC/USD; a replay plays all that its bars are of.
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "broker", conflicts_with_all = REPLAY)]
     pub symbols: Vec<String>,
     /// Ends the run of an open market with the session of shares.
-    #[arg(long, requires = "broker")]
+    #[arg(long, requires = "broker", conflicts_with_all = REPLAY)]
     pub until_close: bool,
     /// Trades one whole session in paper money, ends with it and records it: what real money is begun
     /// with. Implies --until-close.
-    #[arg(long, requires = "broker", conflicts_with = "live")]
+    #[arg(long, requires = "broker", conflicts_with = "live", conflicts_with_all = REPLAY)]
     pub paper_day: bool,
     /// Real money. It also takes `run.money = "live"` in the configuration and
     /// CONCLAVE_LIVE_MONEY=yes-i-mean-it in the environment.
@@ -147,6 +153,24 @@ impl OpenMarketArgs {
 }
 
 impl RunArgs {
+    /// Itself, unless something would be passed over: flags whose values leave another one nothing to do.
+    ///
+    /// # Errors
+    /// With exit code 2; the text names both and what to do.
+    pub(super) fn checked(&self) -> Result<&Self, CliError> {
+        let text = match self.brains.as_deref() {
+            Some(RULES) if self.tape.is_some() => {
+                "--tape keeps what models are asked, and with --brains rules none is: leave one of both out"
+            }
+            Some("recorded") if self.replay_first => {
+                "--replay-first asks models for what the tape has not, and with --brains recorded none is \
+                 asked: leave one of both out"
+            }
+            _ => return Ok(self),
+        };
+        Err(CliError::new(ExitCode::Usage, text))
+    }
+
     /// The directory that was named, and whether a run in it goes on.
     pub(super) fn place(&self) -> Option<(PathBuf, bool)> {
         let goes_on = self.resume.clone().map(|dir| (dir, true));

@@ -83,7 +83,7 @@ pub fn run(
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), CliError> {
-    let mut prepared = match args.place() {
+    let mut prepared = match args.checked()?.place() {
         Some((dir, true)) => prepare::again(args, config, &dir)?,
         _ => prepare::prepare(args, config)?,
     };

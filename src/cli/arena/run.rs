@@ -55,10 +55,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=500))]
     pub synthetic: Option<u16>,
     /// Seed of the synthetic market.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic", conflicts_with_all = FILES)]
     pub seed: u64,
     /// Bars of each synthetic symbol.
-    #[arg(long, value_name = "N", default_value_t = 750, requires = "synthetic",
+    #[arg(long, value_name = "N", default_value_t = 750, requires = "synthetic", conflicts_with_all = FILES,
           value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub bars: u32,
     /// News, posts and filings about the symbols: a JSON line each, as `data synth` writes them. What does not
@@ -70,7 +70,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
     pub statements: Option<PathBuf>,
     /// Undated, late and hostile texts and unfiled and late statements in the synthetic market.
-    #[arg(long, requires = "synthetic")]
+    #[arg(long, requires = "synthetic", conflicts_with_all = FILES)]
     pub traps: bool,
     /// The season and its contestants, in the form of config/arena.toml, which is played when not given.
     #[arg(long, value_name = "FILE")]
@@ -103,6 +103,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_parser = kept_name)]
     pub store_as: Option<String>,
 }
+
+/// Flags of bars that are no synthetic market's. Those that want one name them as well: clap does not ask for
+/// a flag that conflicts with one that is there.
+const FILES: [&str; 3] = ["data", "news", "statements"];
 
 /// What people are told of a season by the ways out that are configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

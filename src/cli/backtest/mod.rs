@@ -69,44 +69,42 @@ pub struct BacktestArgs {
     #[arg(long, conflicts_with = "grid")]
     pub actors: bool,
     /// Who calls: sma-cross (the default), momentum, mean-reversion.
-    #[arg(long, value_name = "NAME", value_parser = strategy)]
+    #[arg(long, value_name = "NAME", value_parser = strategy, conflicts_with = "other_bars")]
     pub strategy: Option<StrategyConfig>,
     /// A trained policy instead of a strategy: a checkpoint of `train`, such as best.safetensors. Each
     /// trade is of the share of equity that its action says, and costs what `[costs]` says, as in
     /// training.
-    #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = [
-        "strategy", "size", "grid", "fast", "slow", "lookback", "threshold", "entry", "rearm",
-    ])]
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = STRATEGY)]
     pub policy: Option<PathBuf>,
     /// Leaves out the bars that the policy has learned from, but for those that fill its windows.
-    #[arg(long, requires = "policy")]
+    #[arg(long, requires = "policy", conflicts_with_all = STRATEGY)]
     pub unseen: bool,
     /// What it may trade.
     #[command(flatten)]
     pub policy_terms: PolicyTerms,
     /// Bars in the fast average of sma-cross.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "other_bars")]
     pub fast: Option<u16>,
     /// Bars in the slow average of sma-cross.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "other_bars")]
     pub slow: Option<u16>,
     /// Bars that momentum and mean-reversion look back on.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "other_bars")]
     pub lookback: Option<u16>,
     /// The return at which momentum calls, a fraction: 0.05 is 5 %.
-    #[arg(long, value_name = "FRACTION", value_parser = ratio)]
+    #[arg(long, value_name = "FRACTION", value_parser = ratio, conflicts_with = "other_bars")]
     pub threshold: Option<Ratio>,
     /// The distance from the mean at which mean-reversion calls, standard deviations.
-    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio)]
+    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio, conflicts_with = "other_bars")]
     pub entry: Option<Ratio>,
     /// The distance under which mean-reversion may call again, standard deviations.
-    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio)]
+    #[arg(long, value_name = "DEVIATIONS", value_parser = ratio, conflicts_with = "other_bars")]
     pub rearm: Option<Ratio>,
     /// When a call is filled; next-open when nobody says otherwise.
     #[arg(long, value_enum)]
     pub fill: Option<Fill>,
     /// Whole units of each trade, or all-in: what the symbol's share of equity pays for.
-    #[arg(long, default_value = "all-in")]
+    #[arg(long, default_value = "all-in", conflicts_with = "other_bars")]
     pub size: Size,
     /// Fee on the value of each fill, basis points with at most two decimals.
     #[arg(long, value_name = "BP", default_value = "0", value_parser = basis_points)]
@@ -122,9 +120,14 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Runs every combination, on all cores: `fast=5:50:5,slow=20:200:10` (from:to:step).
-    #[arg(long, value_name = "RANGES", conflicts_with_all = PARAMETERS)]
+    #[arg(long, value_name = "RANGES", conflicts_with_all = PARAMETERS, conflicts_with = "other_bars")]
     pub grid: Option<grid::Grid>,
 }
+
+/// Flags of a strategy. Those that want a policy name them as well: clap does not ask for a flag that conflicts
+/// with one that is there.
+const STRATEGY: [&str; 9] =
+    ["strategy", "size", "grid", "fast", "slow", "lookback", "threshold", "entry", "rearm"];
 
 /// Flags of single parameters.
 const PARAMETERS: [&str; 6] = ["fast", "slow", "lookback", "threshold", "entry", "rearm"];

@@ -34,10 +34,11 @@ pub struct ChaosArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub kill: Option<u32>,
     /// Seed of the runs that are killed and of the moments at which they are.
-    #[arg(long, value_name = "S", default_value_t = 1, requires = "kill")]
+    #[arg(long, value_name = "S", default_value_t = 1, requires = "kill", conflicts_with_all = ["seeds", "schedule"])]
     pub seed: u64,
     /// Market of the runs that are killed: calm, default or minutes.
-    #[arg(long, value_name = "PRESET", default_value = "default", requires = "kill")]
+    #[arg(long, value_name = "PRESET", default_value = "default", requires = "kill",
+          conflicts_with_all = ["seeds", "schedule"])]
     pub synth: String,
 }
 

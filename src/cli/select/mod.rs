@@ -9,7 +9,7 @@ mod tests;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgGroup, Args};
 use conclave_domain::brief::selection::Constraints;
 use conclave_domain::market::asset::one_table;
 use conclave_domain::market::symbol::Symbol;
@@ -33,6 +33,7 @@ use crate::run::select::{
 /// `select`
 #[derive(Args, Clone, Debug)]
 #[command(
+    group = ArgGroup::new("listed").args(["data", "alpaca"]).multiple(true),
     after_help = "Without --data, --synthetic or --alpaca it selects from the embedded bars. Every symbol goes through \
     the hard filters of its class, which the table of assets states; those that pass are scored by eight \
     metrics, and the list is taken by score such that no pair correlates above 0.60, none are of one \
@@ -50,11 +51,11 @@ pub struct SelectArgs {
     /// another one.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// The table of assets (symbol,class,sector,name): class and sector are never guessed.
-    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    /// The table of assets (symbol,class,sector,name) of the files or of Alpaca: class and sector are never guessed.
+    #[arg(long, value_name = "FILE", requires = "listed", conflicts_with = "synthetic")]
     pub assets: Option<PathBuf>,
     /// The table of splits (symbol,date,ratio).
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with_all = ["alpaca", "synthetic"])]
     pub splits: Option<PathBuf>,
     /// All shares that Alpaca lists, as of its own time: a first look by snapshots, then the days of the most
     /// traded. Keys as for `alpaca`; sectors come from --assets, what is not in it is of none, and the shares of sectors do not
@@ -62,22 +63,23 @@ pub struct SelectArgs {
     #[arg(long, conflicts_with_all = ["data", "synthetic", "as_of"])]
     pub alpaca: bool,
     /// Shares of Alpaca whose days are read, the most traded first.
-    #[arg(long, value_name = "N", default_value = "500", value_parser = kept, requires = "alpaca")]
+    #[arg(long, value_name = "N", default_value = "500", value_parser = kept, requires = "alpaca",
+          conflicts_with_all = ["data", "synthetic", "as_of", "splits"])]
     pub keep: usize,
     /// As many shares of the synthetic market.
     #[arg(long, value_name = "N", conflicts_with = "data")]
     pub synthetic: Option<usize>,
     /// Coins beside the synthetic shares.
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "synthetic")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "synthetic", conflicts_with_all = FILES)]
     pub coins: usize,
     /// Bars of each synthetic symbol.
-    #[arg(long, value_name = "N", default_value_t = 1_500, requires = "synthetic")]
+    #[arg(long, value_name = "N", default_value_t = 1_500, requires = "synthetic", conflicts_with_all = FILES)]
     pub bars: usize,
     /// Seed of the synthetic symbols.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "synthetic", conflicts_with_all = FILES)]
     pub seed: u64,
     /// Synthetic series whose nature is known, in the place of a market: a column says what each truly is.
-    #[arg(long, requires = "synthetic", conflicts_with = "coins")]
+    #[arg(long, requires = "synthetic", conflicts_with = "coins", conflicts_with_all = FILES)]
     pub labelled: bool,
     /// Symbols on the list at most.
     #[arg(long, value_name = "K", default_value = "5", value_parser = count)]
@@ -100,6 +102,10 @@ pub struct SelectArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
+
+/// Flags of symbols that are none of the synthetic market. Those that want it name them as well: clap does not
+/// ask for a flag that conflicts with one that is there.
+const FILES: [&str; 5] = ["data", "alpaca", "assets", "splits", "keep"];
 
 /// The most symbols of a list, and threads.
 const COUNT_MAX: usize = 100;

@@ -191,6 +191,7 @@ pub fn run(
     let _ = logging::configure(&ready.loaded.config.log.level);
     #[cfg(feature = "otlp")]
     let _traces = super::traces::begin(&ready.loaded.config)?;
+    is_guided(args, &ready.names)?;
     let trainers = ready.trainers()?;
     let folds = LocalTrainers::folds(&ready.bars, ready.terms(), args.folds)?;
     let approver = person::at_the_terminal(args.mode, args.port.is_some())?;
@@ -237,21 +238,37 @@ pub fn run(
     farewell(&ended.driven.ending, &ready.dir)
 }
 
+/// Refuses what a run that nobody guides would pass over.
+///
+/// # Errors
+/// With exit code 2; the text names the flag.
+fn is_guided(args: &TrainArgs, names: &[AgentName]) -> Result<(), CliError> {
+    let SizeArgs { brains, no_earlier, .. } = &args.size;
+    let flags = [
+        ("--port", args.port.is_some(), "no lever that could be halted"),
+        ("--mode", args.mode.is_some(), "no lever that could be moved"),
+        ("--brains", brains.is_some(), "nobody who thinks"),
+        ("--no-earlier", *no_earlier, "nobody who is told of earlier runs"),
+    ];
+    match flags.into_iter().find(|(_, is_given, _)| *is_given && names.is_empty()) {
+        None => Ok(()),
+        Some((flag, _, lacks)) => {
+            let text = format!("{flag} is for a run that agents guide: this one has {lacks}");
+            Err(CliError::new(ExitCode::Usage, text))
+        }
+    }
+}
+
 /// The HTTP side, where one is asked for.
 ///
 /// # Errors
-/// Where nobody guides the run: then there is nothing to be told and nobody to be asked.
+/// When the token that was given is none.
 fn listen(
     args: &TrainArgs,
     ready: &Ready,
     terminal: Option<Arc<dyn Approver>>,
 ) -> Result<Option<Listen>, CliError> {
     let Some(port) = args.port else { return Ok(None) };
-    if ready.names.is_empty() {
-        let text =
-            "--port is for a run that agents guide: this one has no lever that could be halted";
-        return Err(CliError::new(ExitCode::Usage, text));
-    }
     Listen::on(port, ready.recipe.steps, Questions::new(terminal)).map(Some)
 }
 
