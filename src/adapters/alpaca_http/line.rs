@@ -8,7 +8,7 @@ use conclave_actors::models::port::CallError;
 use conclave_domain::alpaca::{ApiError, Ask, Trouble};
 use conclave_domain::code::Code;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Request, Url};
+use reqwest::{Client, Method, Request, Response, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -113,15 +113,22 @@ impl Call {
     }
 }
 
-/// What came back under a good status.
+/// What came back under a good status; nothing where it was longer than is read. That is told when it is
+/// read, like any other body that makes no sense: whoever asks again gets the same.
 #[derive(Clone, Debug)]
-pub(super) struct Reply(String);
+pub(super) struct Reply(Option<String>);
 
 impl Reply {
     /// Reads it.
     pub(super) fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, AlpacaError> {
-        serde_json::from_str(&self.0)
-            .map_err(|error| call.failed(Trouble::Malformed, error.to_string()))
+        let why = match &self.0 {
+            None => format!("the reply is longer than {REPLY_MAX} bytes"),
+            Some(body) => match serde_json::from_str(body) {
+                Ok(read) => return Ok(read),
+                Err(error) => error.to_string(),
+            },
+        };
+        Err(call.failed(Trouble::Malformed, why))
     }
 }
 
@@ -230,19 +237,12 @@ impl Line {
         let status = response.status();
         let (remaining, reset_s) = room(response.headers());
         self.rate.told(remaining, reset_s);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > REPLY_MAX {
-                let why = format!("the reply is longer than {REPLY_MAX} bytes");
-                return Err(call.failed(Trouble::Malformed, why));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let body = self.keys.scrub(String::from_utf8_lossy(&body).into_owned());
+        let body = whole(&mut response).await.map_err(broken)?;
+        let body = body.map(|body| self.keys.scrub(String::from_utf8_lossy(&body).into_owned()));
         if status.is_success() {
             return Ok(Reply(body));
         }
-        let error = ApiError::read(&body);
+        let error = ApiError::read(body.as_deref().unwrap_or_default());
         let trouble = Trouble::of(status.as_u16(), error.code, reset_s);
         if matches!(trouble, Trouble::RateLimited { .. }) {
             self.rate.close(reset_s);
@@ -250,6 +250,21 @@ impl Line {
         let (what, ask, why) = (call.what(), call.ask, String::new());
         Err(Failure { what, ask, trouble, error, why }.into())
     }
+}
+
+/// The body of a reply; `None` for one that is longer than is read, or says that it is.
+async fn whole(response: &mut Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    if response.content_length().is_some_and(|bytes| bytes > REPLY_MAX as u64) {
+        return Ok(None);
+    }
+    while let Some(chunk) = response.chunk().await? {
+        if REPLY_MAX < body.len() + chunk.len() {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// How many requests are left, and when there is room again, seconds since 1970.

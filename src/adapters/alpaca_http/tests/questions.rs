@@ -1,10 +1,13 @@
 //! Questions: what is asked, how often, what is read, and where lists end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use axum::extract::Query;
 use axum::routing::get;
 use conclave_domain::alpaca::{Remedy, Trouble};
 use conclave_domain::market::bar::Timeframe;
 use conclave_domain::market::symbol::AssetClass;
+use futures_util::stream;
 
 use super::*;
 
@@ -47,14 +50,31 @@ async fn a_question_is_asked_again_where_it_may_help_and_not_where_it_does_not()
     }
 }
 
+/// Goal: a reply that is too long is refused, and not asked for again: it would be the same, and the deadline
+/// that ends the last of many attempts would be told in the place of the reason. Method: one that says how
+/// long it is, and one that never ends.
 #[tokio::test]
 async fn a_reply_without_an_end_is_not_read_to_it() {
     let (alpaca, fake, _served) = venue().await;
     fake.answers("/v2/positions", 200, &format!("[{}]", " ".repeat(17 << 20)));
     let slow = AlpacaSettings { timeout: Duration::from_secs(8), ..alpaca.settings };
-    let alpaca = Alpaca::new(slow, &keys()).unwrap();
+    let alpaca = Alpaca::new(slow.clone(), &keys()).unwrap();
     let error = alpaca.positions().await.unwrap_err();
     assert!(error.to_string().contains("longer than"), "{error}");
+    assert_eq!(fake.count("GET /v2/positions"), 1);
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let endless = move || async move {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let blanks = || Ok::<_, std::convert::Infallible>(" ".repeat(1 << 16));
+        Body::from_stream(stream::repeat_with(blanks))
+    };
+    let (base, _served) = serve(Router::new().fallback(endless)).await;
+    let slow = AlpacaSettings { trading_url: base.clone(), data_url: base, ..slow };
+    let error = Alpaca::new(slow, &keys()).unwrap().positions().await.unwrap_err();
+    assert!(error.to_string().contains("longer than"), "{error}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]
