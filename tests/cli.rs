@@ -323,3 +323,22 @@ fn a_flag_that_another_one_leaves_nothing_to_do_is_refused() {
         assert_eq!(left, 0, "{args} left something behind");
     }
 }
+
+/// Goal: what a person has put into an address is shown nowhere: neither by `config show`, in either form, nor
+/// in an error about that key.
+#[test]
+fn no_address_of_the_configuration_shows_a_secret() {
+    let dir = dir();
+    let file = |text: &str| fs::write(dir.path().join("c.toml"), text).expect("a file");
+    file("[notify]\nwebhook_url = \"https://me:s3cr3t@a.example/s3cr3t\"\n");
+    for format in ["text", "json"] {
+        let args = ["config", "show", "--config", "c.toml", "--format", format];
+        let output = conclave(dir.path(), &args);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+        assert!(text.contains("https://a.example/…") && !text.contains("s3cr3t"), "{text}");
+    }
+    file("[alpaca]\nspeed = \"https://me:s3cr3t@a.example/x\"\n");
+    let output = conclave(dir.path(), &["config", "check", "--config", "c.toml"]);
+    refuses(&output, 3, &["`alpaca.speed`", "https://a.example/…"]);
+    assert!(!stderr(&output).contains("s3cr3t"), "{}", stderr(&output));
+}

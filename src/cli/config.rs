@@ -111,20 +111,13 @@ fn show(loaded: &Loaded, format: Format, out: &mut dyn Write) -> Result<(), CliE
         let mut table =
             Table::new([("key", Align::Left), ("value", Align::Left), ("source", Align::Left)]);
         for (key, (value, source)) in &loaded.layer {
-            table.row([key.clone(), value.to_string(), source.to_string()]);
+            let value = config::shown(key, value).to_string();
+            table.row([key.clone(), value, source.to_string()]);
         }
         write!(out, "{table}")?;
         return Ok(());
     }
-    let keys: serde_json::Map<String, Value> = loaded
-        .layer
-        .iter()
-        .map(|(key, (value, source))| {
-            let value = serde_json::to_value(value).unwrap_or_default();
-            (key.clone(), json!({"value": value, "source": source.to_string()}))
-        })
-        .collect();
-    write_json(&json!({"schema": "config/1", "keys": keys}), format, out)
+    write_json(&config::document(&loaded.layer), format, out)
 }
 
 fn schema(format: Format, out: &mut dyn Write) -> Result<(), CliError> {

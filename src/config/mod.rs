@@ -14,6 +14,7 @@ mod notify;
 mod relations;
 mod sections;
 mod settings;
+mod shown;
 mod universe;
 mod value;
 
@@ -31,6 +32,7 @@ pub use models::{LEDGER_OF_USER, ModelSettings, PROVIDERS, ProviderSettings};
 pub use money::TABLES;
 pub use notify::NotifySettings;
 pub use settings::*;
+pub use shown::{document, shown};
 pub use value::{Kind, Setting};
 
 /// The defaults, with unit, bound and reason of every key.
@@ -123,7 +125,7 @@ fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
         match keys.iter().find(|key| key.path == *path).or(of_table.as_ref()) {
             None => errors.push(ConfigError {
                 key: path.clone(),
-                value: shown(value),
+                value: told(path, value),
                 bound: format!("a known key{}", neighbours(keys, path)),
                 origin: source.to_string(),
             }),
@@ -131,7 +133,7 @@ fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
                 Some(setting) => (key.set)(&mut config, &setting),
                 None => errors.push(ConfigError {
                     key: path.clone(),
-                    value: shown(value),
+                    value: told(path, value),
                     bound: key.kind.bound(),
                     origin: source.to_string(),
                 }),
@@ -144,9 +146,9 @@ fn validate(keys: &[Key], layer: Layer) -> Result<Loaded, ConfigErrors> {
     if errors.is_empty() { Ok(Loaded { config, layer }) } else { Err(ConfigErrors(errors)) }
 }
 
-/// A value for a message: cut, and never a secret, because no key holds one.
-fn shown(value: &Value) -> String {
-    value.to_string().chars().take(60).collect()
+/// A value for a message, of bounded length.
+fn told(key: &str, value: &Value) -> String {
+    shown(key, value).to_string().chars().take(60).collect()
 }
 
 fn neighbours(keys: &[Key], path: &str) -> String {

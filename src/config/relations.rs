@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use conclave_domain::role;
 
+use super::shown::shown;
 use super::{Config, ConfigError, Layer, NotifySettings};
 
 /// Every relation that does not hold, but for those of keys that have `failed` by themselves: what
@@ -36,7 +37,7 @@ impl Relation {
         let key = self.keys.first().copied().unwrap_or_default();
         let (value, origin) = layer.get(key).map_or_else(
             || ("unset".to_owned(), "default".to_owned()),
-            |(value, source)| (value.to_string(), source.to_string()),
+            |(value, source)| (shown(key, value).to_string(), source.to_string()),
         );
         ConfigError { key: key.to_owned(), value, bound: self.bound.to_owned(), origin }
     }

@@ -12,7 +12,7 @@ use conclave_actors::approvals::Expiry;
 use conclave_actors::audit::{AuditHandle, record};
 use conclave_domain::record::Step;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::adapters::clock::now;
@@ -45,29 +45,10 @@ impl InForce {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is shown of it, as `config/1`: what `config show` prints, but for what an address may hide.
+    /// What is shown of it, as `config/1`: as `config show` prints it.
     pub fn told(&self) -> Value {
-        let layer = self.lock();
-        let keys = layer.iter().map(|(key, (value, source))| {
-            let value = masked(key, serde_json::to_value(value).unwrap_or_default());
-            (key.clone(), json!({"value": value, "source": source.to_string()}))
-        });
-        let keys: Map<String, Value> = keys.collect();
-        json!({"schema": "config/1", "keys": keys})
+        config::document(&self.lock())
     }
-}
-
-/// An address without what is no address in it. No key holds a secret, but a person may have put one into
-/// an address all the same: before its host, in its question, or in the path of a hook.
-fn masked(key: &str, value: Value) -> Value {
-    let Value::String(text) = &value else { return value };
-    let Some((scheme, rest)) = text.split_once("://") else { return value };
-    if !text.contains(['@', '?']) && key != "notify.webhook_url" {
-        return value;
-    }
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}/…").into()
 }
 
 /// Reads the configuration anew when it is asked to.
@@ -240,10 +221,6 @@ mod tests {
         assert!(key("http.burst")["source"].as_str().unwrap().starts_with("file "), "{told}");
         assert_eq!(key("http.port")["source"], "default");
         assert_eq!(key("notify.webhook_url")["value"], "https://a.example/…");
-        let shown = |text: &str| masked("x", json!(text));
-        assert_eq!(shown("https://me:s3cr3t@a.example/v1"), "https://a.example/…");
-        assert_eq!(shown("https://a.example/v1?key=s3cr3t"), "https://a.example/…");
-        assert_eq!(shown("https://a.example/v1"), "https://a.example/v1");
     }
 
     #[test]
