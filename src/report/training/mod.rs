@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use conclave_actors::training::run::Moved;
+use conclave_domain::brief::training::HOLD;
 use conclave_domain::code::Code;
 use conclave_domain::guidance::{Advised, Boundary};
 use conclave_domain::ratio::Ratio;
@@ -46,6 +47,10 @@ pub struct Point {
     pub entropy: Option<Ratio>,
     /// The scheduled learning rate times its multiplier.
     pub learning_rate: Ratio,
+    /// Share of each action among all steps, by its name, as the policy says; empty in files of before this
+    /// was told.
+    #[serde(default)]
+    pub action_shares: BTreeMap<String, Ratio>,
     /// What was moved here, or refused.
     pub interventions: Vec<Intervention>,
 }
@@ -100,8 +105,16 @@ impl Point {
             kl: standing.update.kl,
             entropy: standing.update.entropy,
             learning_rate: standing.update.learning_rate,
+            action_shares: validation.action_shares.clone(),
             interventions: interventions.collect(),
         }
+    }
+
+    /// The share of all actions whose name begins so; `None` where nothing is known of them.
+    pub fn share_of(&self, beginning: &str) -> Option<Ratio> {
+        let shares = self.action_shares.iter().filter(|(name, _)| name.starts_with(beginning));
+        let sum: f64 = shares.map(|(_, share)| share.get()).sum();
+        Ratio::new(sum).ok().filter(|_| !self.action_shares.is_empty())
     }
 
     /// Whether something was changed here.
@@ -225,7 +238,7 @@ pub fn write(
 fn csv(points: &[Point]) -> String {
     let mut text = String::from(
         "cycle,step,fitness,profit_factor,sharpe,max_drawdown,win_rate,trade_rate,consistency,\
-         training_reward,kl,entropy,learning_rate,interventions\n",
+         training_reward,kl,entropy,learning_rate,hold_share,buy_share,sell_share,interventions\n",
     );
     let shown = |value: Option<Ratio>| value.map_or_else(String::new, |it| it.get().to_string());
     for point in points {
@@ -244,6 +257,9 @@ fn csv(points: &[Point]) -> String {
             shown(point.kl),
             shown(point.entropy),
             point.learning_rate.get().to_string(),
+            shown(point.share_of(HOLD)),
+            shown(point.share_of("BUY")),
+            shown(point.share_of("SELL")),
             point.interventions.iter().filter(|it| it.refused.is_none()).count().to_string(),
         ];
         text.push_str(&fields.join(","));

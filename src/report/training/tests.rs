@@ -65,6 +65,18 @@ fn all_files_are_there_and_the_logs_only_where_they_are_kept() {
     let csv = std::fs::read_to_string(dir.path().join("curve.csv")).unwrap();
     let ends: Vec<&str> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
     assert_eq!(ends, ["interventions", "0", "1", "0"]);
+    let shares: f64 = csv
+        .lines()
+        .nth(1)
+        .unwrap()
+        .rsplit(',')
+        .skip(1)
+        .take(3)
+        .map(|it| it.parse::<f64>().unwrap())
+        .sum();
+    let known = &report().points[0].action_shares;
+    let closed = known.get("CLOSE").map_or(0.0, |share| share.get());
+    assert!(!known.is_empty() && (shares + closed - 1.0).abs() < 1e-9, "{known:?}: {csv}");
     assert!(names(write(&report(), None, dir.path()).unwrap()).len() == 3);
 }
 
