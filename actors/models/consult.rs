@@ -273,7 +273,7 @@ impl<B: Serialize> Consultation<'_, B> {
             provider: &spec.provider,
             model: &spec.model,
         };
-        measure::ended(asked, &outcome, &served, passage.left_at());
+        measure::ended(asked, &outcome, &served, &passage);
         told.record("outcome", measure::word(&outcome));
         match outcome {
             Ok(said) => {

@@ -14,14 +14,15 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use conclave_domain::llm::Trouble;
 use conclave_domain::llm::breaker::{Breaker, Pass, Shut, State as BreakerState};
 use conclave_domain::llm::bucket::{Bucket, Lane};
 use conclave_domain::llm::hedge::Hedging;
+use conclave_domain::llm::{Trouble, Usage};
+use conclave_domain::role::AgentName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::standing::ProviderStanding;
+use super::standing::{ProviderStanding, Tokens};
 
 /// Requests that may be on their way to one provider, unless configured otherwise.
 pub const IN_FLIGHT: usize = 64;
@@ -99,6 +100,18 @@ impl Gateway {
         doors.values().map(|door| door.lock().standing.clone()).collect()
     }
 
+    /// The tokens of each agent's questions so far, at all providers.
+    pub fn tokens(&self) -> BTreeMap<AgentName, Tokens> {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = BTreeMap::<AgentName, Tokens>::new();
+        for door in doors.values() {
+            for (agent, tokens) in &door.lock().tokens {
+                all.entry(agent).or_default().plus(tokens);
+            }
+        }
+        all
+    }
+
     /// The door to a provider.
     pub(crate) fn door(&self, provider: &str) -> Arc<Door> {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,6 +154,8 @@ pub(crate) struct Door {
 struct State {
     /// What stops it for good, what it does not have, and how often it has answered.
     standing: ProviderStanding,
+    /// What each agent's questions have taken.
+    tokens: BTreeMap<AgentName, Tokens>,
     /// Nobody asks before this.
     patient_until: Duration,
     bucket: Option<Bucket>,
@@ -166,6 +181,7 @@ impl Door {
             reserved: Arc::new(Semaphore::new(reserved)),
             state: Mutex::new(State {
                 standing: ProviderStanding { provider: provider.to_owned(), ..Default::default() },
+                tokens: BTreeMap::new(),
                 patient_until: Duration::ZERO,
                 bucket: settings.per_minute.map(Bucket::new),
                 families: BTreeMap::new(),
@@ -411,6 +427,11 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
+    /// Counts what the call of an agent has used.
+    pub(crate) fn used(&self, agent: AgentName, usage: Usage) {
+        self.door.lock().tokens.entry(agent).or_default().add(usage);
+    }
+
     /// When it left.
     pub(crate) const fn left_at(&self) -> Instant {
         self.left_at

@@ -3,8 +3,8 @@
 use conclave_domain::fixed::Money;
 use conclave_domain::llm::{Trouble, Usage};
 use conclave_domain::role::AgentName;
-use tokio::time::Instant;
 
+use super::gateway::Passage;
 use super::tape::Served;
 use super::wire::Said;
 
@@ -21,13 +21,15 @@ pub(crate) fn ended(
     asked: Asked<'_>,
     outcome: &Result<Said, Trouble>,
     served: &Served,
-    left_at: Instant,
+    passage: &Passage,
 ) {
     count(asked, word(outcome), served.cost);
     let labels = [("provider", asked.provider.to_owned())];
-    metrics::histogram!("conclave_llm_latency_seconds", &labels).record(left_at.elapsed());
+    metrics::histogram!("conclave_llm_latency_seconds", &labels)
+        .record(passage.left_at().elapsed());
     if let Some(usage) = served.usage {
         tokens(asked.model, usage);
+        passage.used(asked.agent, usage);
     }
 }
 

@@ -30,7 +30,7 @@ pub use brain::{ModelBrain, Models};
 pub use gateway::{Gateway, ProviderSettings};
 pub use question::BrainError;
 pub use rung::{Retry, RouteSpec, RungSpec};
-pub use standing::ProviderStanding;
+pub use standing::{ProviderStanding, Tokens};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conclave_domain::llm::Trouble;
+use conclave_domain::llm::{Trouble, Usage};
+use serde::Serialize;
+
+/// Tokens that an agent's questions have taken, as the providers have billed them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// Of prompts, whole.
+    pub prompt: u64,
+    /// Of those, what was read from a cache.
+    pub cached: u64,
+    /// Of answers, those of thinking included.
+    pub output: u64,
+}
+
+impl Tokens {
+    /// Adds what one call has used.
+    pub fn add(&mut self, usage: Usage) {
+        self.plus(&Self { prompt: usage.prompt(), cached: usage.cache_read, output: usage.output });
+    }
+
+    /// Adds others.
+    pub(super) fn plus(&mut self, other: &Self) {
+        self.prompt = self.prompt.saturating_add(other.prompt);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.output = self.output.saturating_add(other.output);
+    }
+}
 
 /// How one provider has fared since the process began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

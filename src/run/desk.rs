@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use conclave_actors::council::Council;
+use conclave_actors::models::Gateway;
 use conclave_actors::runtime::agent::Agent as _;
 use conclave_actors::runtime::directory::Health;
 use conclave_actors::runtime::ports::Clock;
@@ -60,6 +61,8 @@ pub struct DeskParts {
     pub bars: Bars,
     /// How much faster than the wall the market's clock goes; `None` where it goes as fast as it can.
     pub speed: Option<f64>,
+    /// What stands between the agents and their models; `None` where nobody thinks by one.
+    pub gateway: Option<Arc<Gateway>>,
     /// The configuration.
     pub config: InForce,
     /// Wall time of the start.

@@ -143,6 +143,7 @@ fn desk_parts(
         limits: Arc::new(prepared.config.limits.clone()),
         bars: Bars::of(prepared),
         speed: speed(session.args.pace, prepared),
+        gateway: prepared.gateway.clone(),
         config,
         started_at: now(),
     }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::models::BrainError;
+use crate::models::Tokens;
 use crate::models::port::CallError;
 use crate::models::wire;
 
@@ -90,6 +91,8 @@ async fn an_answer_costs_what_its_tokens_cost_and_is_named_after_its_brain() {
     let cost = Money::from_raw(Money::SCALE * 3 / 1_000);
     assert_eq!((thought.cost, spent, world.billed()), (cost, cost, cost));
     assert_eq!(thought.by, None);
+    let tokens = Tokens { prompt: 1_000, cached: 0, output: 100 };
+    assert_eq!(world.models.gateway.tokens(), BTreeMap::from([("position_sizer", tokens)]));
 }
 
 /// G-2: one slip in the unit of a bill would take the money of every run of this user for a day.

@@ -312,6 +312,20 @@ pub struct Budgets {
     pub budgets: Vec<Budget>,
     /// Consultations of brains that cost nothing since the start, by team.
     pub free: BTreeMap<String, u64>,
+    /// Runs of the council: tokens that the models of each agent have taken since the process began.
+    #[schema(required = false)]
+    pub tokens: BTreeMap<String, Tokens>,
+}
+
+/// Tokens as the providers have billed them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tokens {
+    /// Of prompts, whole.
+    pub prompt: u64,
+    /// Of those, what was read from a cache.
+    pub cached: u64,
+    /// Of answers, those of thinking included.
+    pub output: u64,
 }
 
 /// One budget: a count, or US dollars where its name begins with `usd`.

@@ -68,6 +68,7 @@ fn parts(
         limits,
         bars: Bars::on(Tape::new(Vec::new()).unwrap(), Money::ZERO),
         speed: Some(120.0),
+        gateway: None,
         config: InForce::default(),
         started_at: Time::EPOCH,
     }

@@ -54,7 +54,9 @@ impl Inner {
                 let report = council.safety.report().await.ok_or_else(absent)?;
                 let free = &report.free;
                 let rows = budgets::rows(&report.remaining);
-                Ok(json!({"schema": "budgets/1", "budgets": rows, "free": free}))
+                let tokens = self.parts.gateway.as_ref().map(|gateway| gateway.tokens());
+                let tokens = tokens.unwrap_or_default();
+                Ok(json!({"schema": "budgets/1", "budgets": rows, "free": free, "tokens": tokens}))
             }
             View::Positions => {
                 let account = self.account();

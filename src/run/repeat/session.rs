@@ -176,6 +176,7 @@ impl Hand {
             limits: Arc::new(stage.prepared.config.limits.clone()),
             bars: Bars::of(&stage.prepared),
             speed: None,
+            gateway: None,
             config: InForce::of(stage.prepared.layer.clone()),
             started_at: now(),
         };

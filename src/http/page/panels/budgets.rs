@@ -14,7 +14,31 @@ pub(super) fn draw(budgets: &Value, status: &Value) -> Markup {
                 tbody { @for row in rows(budgets, "/budgets") { (one(row, status)) } }
             }
         }
+        (tokens(&budgets["tokens"]))
         (denials(status))
+    }
+}
+
+/// What each agent's models have taken, the most first.
+fn tokens(tokens: &Value) -> Markup {
+    let all = tokens.as_object().into_iter().flatten();
+    let mut all: Vec<(&String, [u64; 3])> = all
+        .map(|(agent, it)| {
+            let figure = |name: &str| it[name].as_u64().unwrap_or_default();
+            (agent, ["prompt", "cached", "output"].map(figure))
+        })
+        .collect();
+    all.sort_by_key(|(agent, [prompt, _, output])| (std::cmp::Reverse(prompt + output), *agent));
+    html! {
+        @if !all.is_empty() {
+            h3 { "Tokens by agent, since this process began" }
+            table {
+                thead { tr { th { "agent" } th.n { "prompts" } th.n { "of that cached" } th.n { "answers" } } }
+                tbody { @for (agent, figures) in all {
+                    tr { td { (words(agent)) } @for figure in figures { td.n { (figure) } } }
+                } }
+            }
+        }
     }
 }
 
@@ -84,6 +108,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn tokens_stand_by_agent_with_the_most_first() {
+        let told = json!({"a_b": {"prompt": 10, "cached": 4, "output": 1},
+            "c": {"prompt": 900, "cached": 0, "output": 77}});
+        let drawn = tokens(&told).into_string();
+        assert!(drawn.find("<td>c</td>") < drawn.find("<td>a b</td>"), "{drawn}");
+        assert!(drawn.contains("<td class=\"n\">900</td><td class=\"n\">0</td>"), "{drawn}");
+        assert_eq!(tokens(&json!({})).into_string(), "", "nobody thinks by a model");
+    }
 
     #[test]
     fn a_budget_shows_what_is_held_beside_what_is_spent_and_when_it_fills_again() {
