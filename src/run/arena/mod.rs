@@ -238,3 +238,6 @@ fn failed(error: &dyn std::error::Error) -> CliError {
     }
     CliError::new(ExitCode::Failure, text)
 }
+
+#[cfg(test)]
+mod tests;
