@@ -1,9 +1,11 @@
 //! What an operator is given in `ops/`: dashboard, alerts, back-up.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use conclave::catalogue::{Kind, METRICS};
 use serde_json::Value;
@@ -166,25 +168,38 @@ fn the_alerts_fire_in_front_of_their_cases_and_are_quiet_otherwise() {
     }
 }
 
+/// `ops/backup.sh` in the world's directory, with this binary.
+fn backup(world: &World, args: &[&str]) -> Output {
+    let mut command = Command::new("bash");
+    command.arg(ops("backup.sh")).args(args).current_dir(world.path(""));
+    command.env("CONCLAVE", env!("CARGO_BIN_EXE_conclave")).output().expect("bash starts")
+}
+
+/// The names of what lies in the world's directory.
+fn names(world: &World) -> BTreeSet<OsString> {
+    let entries = fs::read_dir(world.path("")).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").file_name()).collect()
+}
+
 /// Goal: what was saved can be put back, verifies, and goes on to the same end; a copy of a run that is at
-/// work verifies too; nothing is overwritten, and no secret is in it.
+/// work verifies too; nothing is overwritten, and no secret is in it or shown to others.
 #[test]
 fn a_backup_verifies_and_goes_on_to_the_same_records() {
     let world = World::new();
     let mut running = world.start("r", &["--out", "r", "--pace", "5ms"]);
     running.wait("some rounds", |_| world.steps("r", "round.closed").len() > 3);
     running.terminate();
-    let backup = |args: &[&str]| {
-        let mut command = Command::new("bash");
-        command.arg(ops("backup.sh")).args(args).current_dir(world.path(""));
-        command.env("CONCLAVE", env!("CARGO_BIN_EXE_conclave")).output().expect("bash starts")
-    };
-    let done = backup(&["save", "r", "b.tar.gz"]);
+    // A process of this number lives always; the one that held the run does not.
+    fs::write(world.path("r/pid"), "1").expect("a file");
+    let done = backup(&world, &["save", "r", "b.tar.gz"]);
     assert!(done.status.success(), "{done:?}");
-    assert!(!backup(&["save", "r", "b.tar.gz"]).status.success(), "it was overwritten");
-    let done = backup(&["restore", "b.tar.gz", "again"]);
+    let mode = fs::metadata(world.path("b.tar.gz")).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others can read it: {mode:o}");
+    assert!(!backup(&world, &["save", "r", "b.tar.gz"]).status.success(), "it was overwritten");
+    let done = backup(&world, &["restore", "b.tar.gz", "again"]);
     assert!(done.status.success(), "{done:?}");
-    assert!(!backup(&["restore", "b.tar.gz", "again"]).status.success(), "it was overwritten");
+    let done = backup(&world, &["restore", "b.tar.gz", "again"]);
+    assert!(!done.status.success(), "it was overwritten");
     assert!(!world.path("again/token").exists(), "a secret was saved");
     assert_eq!(world.audit("again").len(), world.audit("r").len());
     let hash = |store: &str| {
@@ -198,9 +213,77 @@ fn a_backup_verifies_and_goes_on_to_the_same_records() {
     };
     assert_eq!(hash("again"), hash("r"));
     let running = world.start("live", &["--out", "live", "--pace", "20ms"]);
-    let done = backup(&["save", "live", "live.tar.gz"]);
+    let done = backup(&world, &["save", "live", "live.tar.gz"]);
     assert!(done.status.success(), "{done:?}");
-    let done = backup(&["restore", "live.tar.gz", "copy"]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("its store is left out"), "{said}");
+    let done = backup(&world, &["restore", "live.tar.gz", "copy"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(!world.path("copy/context").exists(), "the store of a run at work was saved");
     running.kill();
+}
+
+/// Goal: nobody believes in a back-up that is not whole. Method: a segment that cannot be copied, an archive
+/// that was cut, a run that was changed, a binary that is not there: each is said, and leaves nothing that
+/// stands in the way of the next attempt.
+#[test]
+fn a_backup_that_cannot_be_taken_or_put_back_is_said_and_leaves_nothing() {
+    let world = World::new();
+    world.run(&["--out", "r"]).succeeds();
+    let fails = |done: &Output, part: &str| {
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(!done.status.success() && said.contains(part), "`{part}` is not in:\n{said}");
+    };
+    let lost = world.path("r/observations-000009.jsonl");
+    symlink("nowhere", &lost).expect("a link");
+    let before = names(&world);
+    fails(&backup(&world, &["save", "r", "b.tar.gz"]), "observations-000009.jsonl");
+    assert_eq!(names(&world), before);
+    fs::remove_file(&lost).expect("the link");
+    // What stands before a colon is no machine.
+    let done = backup(&world, &["save", "r/", "at:10.tar.gz"]);
+    assert!(done.status.success(), "{done:?}");
+    let whole = fs::read(world.path("at:10.tar.gz")).expect("an archive");
+    fs::write(world.path("cut.tar.gz"), &whole[..whole.len() / 2]).expect("a file");
+    let segment = world.path("r/audit-000001.jsonl");
+    let text = fs::read_to_string(&segment).expect("a segment");
+    fs::write(&segment, text.replacen("\"seq\":3,", "\"seq\":4,", 1)).expect("a segment");
+    let done = backup(&world, &["save", "r", "changed.tar.gz"]);
+    assert!(done.status.success(), "{done:?}");
+    let before = names(&world);
+    fails(&backup(&world, &["restore", "cut.tar.gz", "again"]), "gzip");
+    fails(&backup(&world, &["restore", "changed.tar.gz", "again"]), "does not verify");
+    let mut command = Command::new("bash");
+    command.arg(ops("backup.sh")).args(["restore", "at:10.tar.gz", "again"]);
+    command.current_dir(world.path("")).env("CONCLAVE", "/nowhere/conclave");
+    fails(&command.output().expect("bash starts"), "/nowhere/conclave is not there");
+    assert_eq!(names(&world), before);
+    let done = backup(&world, &["restore", "at:10.tar.gz", "again/"]);
+    assert!(done.status.success(), "{done:?}");
+    world.verify("again");
+}
+
+/// Goal: no run and no token gets into the layers of an image, whatever directory it was put into. Method:
+/// everything is left out but what is named, and what is named is what the manifest needs.
+#[test]
+fn the_build_of_the_image_is_given_the_sources_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = read(&root.join(".dockerignore"));
+    let rules: Vec<&str> =
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (first, named) = rules.split_first().expect("rules");
+    assert_eq!(*first, "*", "it does not begin by leaving everything out");
+    let named: BTreeSet<&str> = named.iter().filter_map(|rule| rule.strip_prefix('!')).collect();
+    assert_eq!(named.len() + 1, rules.len(), "another one than `!PATH`: {rules:?}");
+    for path in &named {
+        assert!(root.join(path).exists(), "{path} is not there");
+    }
+    let manifest = read(&root.join("Cargo.toml"));
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ["));
+    let members = members.expect("the members of the workspace").trim_end_matches(']').split(", ");
+    let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = \""));
+    let needed = members.map(|member| member.trim_matches('"')).filter(|member| *member != ".");
+    for path in needed.chain(paths.filter_map(|path| path.split(['/', '"']).next())) {
+        assert!(named.contains(path), "the build needs {path}");
+    }
 }
