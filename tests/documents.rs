@@ -6,6 +6,9 @@ use std::process::Command;
 
 use conclave::docs;
 use conclave::http::openapi;
+use serde_json::Value;
+
+use crate::rig::World;
 
 /// Compares, or writes when the environment says `UPDATE=1`.
 fn settle(file: &str, expected: impl FnOnce(&str) -> String) {
@@ -58,6 +61,26 @@ fn the_readme_begins_with_the_command_that_runs_and_the_command_that_tests() {
     let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("cargo "));
     let first: Vec<&str> = lines.take(2).collect();
     assert_eq!(first, ["cargo run --release", "cargo test --workspace"]);
+}
+
+/// Goal: who repeats the README's run sees the README's figures. Method: the run without arguments to its
+/// end, its summary and the count and hash of its records beside the page.
+#[test]
+fn the_figures_of_the_readme_are_those_of_its_run() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let page = fs::read_to_string(page).expect("README.md");
+    let world = World::new();
+    let said = world.verb(&["run", "--out", "r", "--no-http"]);
+    let shown = String::from_utf8_lossy(&said.succeeds().0.stdout).into_owned();
+    // What comes behind the figures names the directory.
+    let (figures, _) = shown.split_once("\naudit chain verified").expect("a summary");
+    assert!(page.contains(figures), "README.md shows other figures than these:\n{figures}");
+    let said = world.verb(&["audit", "verify", "r", "--format", "json"]);
+    let read: Value = serde_json::from_slice(&said.succeeds().0.stdout).expect("json");
+    let decisions = &read["report"]["decisions"];
+    let (count, hash) = (&decisions["head"]["count"], decisions["record_hash"].as_str());
+    let same = format!("identical: {count} records, record hash {}", hash.expect("a hash"));
+    assert!(page.contains(&same), "README.md has another line than `{same}`");
 }
 
 /// Goal: nobody is sent to an option or a file that is not there. Method: each command of the worked

@@ -82,7 +82,7 @@ reasons! {
         "More requests came than are answered."
         "Wait a second; `http.burst` and `http.requests_per_second` are the limits.";
     TimedOut "timed_out" REQUEST_TIMEOUT
-        "The request did not end, or its answer did not begin, within two minutes; or the answer was not read for half a minute."
+        "The body of the request did not end, or its answer did not begin, within two minutes; or the answer was not read for half a minute, and its connection was closed. A head that does not end is closed after ten seconds without an answer, and is not counted."
         "Ask again; where it happens again, look at the log.";
     Unauthorized "unauthorized" UNAUTHORIZED
         "A command, or beyond loopback any request, came without the token or with a wrong one."
