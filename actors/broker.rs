@@ -49,7 +49,7 @@ use crate::runtime::supervision::ChildSpec;
 use crate::score::Score;
 use crate::universe::Rolls;
 
-pub use handle::{AccountView, BrokerError, BrokerHandle, OrderView, PositionView};
+pub use handle::{AccountView, BookView, BrokerError, BrokerHandle, OrderView, PositionView};
 pub use outside::{Outside, OutsideMsg, Pass, Reconciliation};
 
 /// What the broker actor takes. Sent through [`BrokerHandle`].

@@ -238,7 +238,8 @@ impl Rhythm for Keeper {
             }
             self.due = Instant::now() + Duration::from_secs(1);
         }
-        let trades = self.council.broker.view().trades;
+        let books = &self.council.broker.view().books;
+        let trades = books.iter().map(|book| book.trades).sum();
         if self.samples.look(rounds, (self.orders, trades)) {
             self.stop.send_replace(true);
         }

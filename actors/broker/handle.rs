@@ -91,12 +91,12 @@ pub struct OrderView {
     pub filled_price: Option<Price>,
 }
 
-/// The accounts as they are shown; published after every change and every chunk.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct AccountView {
-    /// Market time.
-    pub at: Time,
-    /// Equity of the book that has traded, or the only one.
+/// One book as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BookView {
+    /// Which one.
+    pub book: BookKind,
+    /// Its equity.
     pub equity: Money,
     /// Its cash.
     pub cash: Money,
@@ -110,6 +110,17 @@ pub struct AccountView {
     pub daily_pnl_pct: Ratio,
     /// Trades that are over.
     pub trades: usize,
+    /// Open positions.
+    pub positions: usize,
+}
+
+/// The accounts as they are shown; published after every change and every chunk.
+#[derive(Clone, Debug, Default)]
+pub struct AccountView {
+    /// Market time.
+    pub at: Time,
+    /// The books that were ever decided on.
+    pub books: Vec<BookView>,
     /// Open positions of all books.
     pub positions: Vec<PositionView>,
     /// The last orders of all books, newest last.
@@ -117,20 +128,18 @@ pub struct AccountView {
 }
 
 impl AccountView {
+    /// A book; where it was never decided on, the one that was. `None` before the account is opened.
+    pub fn book(&self, book: BookKind) -> Option<&BookView> {
+        self.books.iter().find(|shown| shown.book == book).or(self.books.first())
+    }
+
     pub(super) fn of<'a>(accounts: impl Iterator<Item = (BookKind, &'a Account)>) -> Self {
         let mut view = Self::default();
         for (book, account) in accounts {
             let custody = &account.custody;
-            let ledger = custody.book();
-            view.at = custody.now();
-            view.equity = ledger.equity().unwrap_or_default();
-            view.cash = ledger.cash();
-            view.exposure = ledger.exposure().unwrap_or_default();
-            view.drawdown = ledger.drawdown();
-            view.open_risk = open_risk(account, view.equity);
-            view.daily_pnl_pct = custody.daily_pnl_pct();
-            view.trades += ledger.closed();
-            view.positions.extend(ledger.positions().iter().map(|(symbol, position)| {
+            view.at = view.at.max(custody.now());
+            view.books.push(BookView::of(book, account));
+            view.positions.extend(custody.book().positions().iter().map(|(symbol, position)| {
                 PositionView {
                     book,
                     symbol: symbol.clone(),
@@ -160,6 +169,24 @@ impl AccountView {
             }));
         }
         view
+    }
+}
+
+impl BookView {
+    fn of(book: BookKind, account: &Account) -> Self {
+        let (custody, ledger) = (&account.custody, account.custody.book());
+        let equity = ledger.equity().unwrap_or_default();
+        Self {
+            book,
+            equity,
+            cash: ledger.cash(),
+            exposure: ledger.exposure().unwrap_or_default(),
+            drawdown: ledger.drawdown(),
+            open_risk: open_risk(account, equity),
+            daily_pnl_pct: custody.daily_pnl_pct(),
+            trades: ledger.closed(),
+            positions: ledger.positions().len(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use conclave_domain::clearance::{Cleared, Validity};
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::mode::By;
 use conclave_domain::order::{ClientOrderId, DecisionId, OrderIntent};
+use conclave_domain::ratio::Ratio;
 use conclave_domain::recent::REMEMBERED;
 use conclave_domain::time::Time;
 
@@ -45,6 +46,27 @@ async fn advisory_mode_fills_the_shadow_book_and_autonomous_mode_the_real_one() 
         assert_eq!(council.council.broker.view().positions[0].book, own);
         council.stop().await;
     }
+}
+
+/// Goal: nobody is shown the account of advice as that at the broker. Method: advice fills the shadow book,
+/// then orders leave for the real one; each is shown by itself.
+#[tokio::test(start_paused = true)]
+async fn each_book_is_shown_by_itself_whatever_the_other_holds() {
+    let mut council = holding(CouncilPlan { mode: Mode::Advisory, ..CouncilPlan::default() }).await;
+    let shown = |council: &TestCouncil, book| *council.council.broker.view().book(book).unwrap();
+    let advised = shown(&council, BookKind::Shadow);
+    assert_eq!((advised.book, advised.positions), (BookKind::Shadow, 1));
+    assert_eq!(shown(&council, BookKind::Real), advised, "the only one there is");
+    council.set_mode(Mode::Autonomous).await.unwrap();
+    council.decide_long().await;
+    let real = shown(&council, BookKind::Real);
+    assert_eq!((real.book, real.positions, real.exposure), (BookKind::Real, 0, Ratio::ZERO));
+    assert_eq!(real.cash, real.equity, "nothing was filled yet");
+    council.day().await.unwrap();
+    let (advised, real) = (shown(&council, BookKind::Shadow), shown(&council, BookKind::Real));
+    assert_eq!((advised.positions, real.positions), (1, 1));
+    assert_ne!(advised.cash, real.cash, "bought on another day");
+    council.stop().await;
 }
 
 /// O-1: in supervised mode nothing leaves without a person's word.

@@ -97,7 +97,7 @@ async fn a_journal_takes_what_is_over_and_changes_nothing_else() {
     assert_eq!(account.journaled.curve, 40 * curve.len() as u64);
     assert!(account.curve.is_empty() && account.custody.book().trades().is_empty());
     assert_eq!(council.council.score.stats(), *one.stats());
-    assert_eq!(broker.view().trades, closed.trades.len());
+    assert_eq!(broker.view().books[0].trades, closed.trades.len());
     let remembered = account.custody.orders().latest(usize::MAX).count();
     assert!(council.council.score.waiting() <= remembered, "votes of what is remembered only");
 

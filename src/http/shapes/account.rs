@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 /// The account at the last prices.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
+    /// `real` or `shadow`: the book that the present mode decides on, or the other one where that was
+    /// never opened.
+    pub book: String,
     /// Cash plus positions.
     pub equity: String,
     /// Cash.

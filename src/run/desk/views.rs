@@ -169,7 +169,7 @@ impl Inner {
         let Some(stored) = council.rolls.stored() else {
             return json!({"schema": "universe/1", "enabled": false, "members": []});
         };
-        let book = BookKind::decided_on(council.safety.standing().mode(Team::Trading));
+        let book = self.book();
         let rules = council.rolls.rules().unwrap_or_default();
         let row = |(symbol, form): (&Symbol, &Form)| {
             json!({
@@ -190,7 +190,7 @@ impl Inner {
     /// come to, and the prices of what was decided on last.
     async fn curve(&self) -> Result<Value, Refusal> {
         let DeskParts { council, dir, money, bars, clock, .. } = &self.parts;
-        let book = BookKind::decided_on(council.safety.standing().mode(Team::Trading));
+        let book = self.book();
         let (view, refused) = (council.broker.view(), council.score.last_refusal());
         let (dir, bars, now) = (dir.clone(), bars.clone(), clock.trading());
         let read = move || {
@@ -221,17 +221,25 @@ impl Inner {
         read.map_err(|_| Refusal::Unavailable("reading the season broke".to_owned()))
     }
 
+    /// The book that the present mode decides on.
+    fn book(&self) -> BookKind {
+        BookKind::decided_on(self.parts.council.safety.standing().mode(Team::Trading))
+    }
+
+    /// Its figures; the other book's where it was never decided on, which `book` says.
     fn account(&self) -> Value {
         let view = self.parts.council.broker.view();
+        let Some(shown) = view.book(self.book()) else { return Value::Null };
         json!({
-            "equity": view.equity,
-            "cash": view.cash,
-            "exposure": view.exposure,
-            "drawdown": view.drawdown,
-            "daily_pnl": view.daily_pnl_pct,
-            "open_risk": view.open_risk,
-            "trades": view.trades,
-            "positions": view.positions.len(),
+            "book": shown.book,
+            "equity": shown.equity,
+            "cash": shown.cash,
+            "exposure": shown.exposure,
+            "drawdown": shown.drawdown,
+            "daily_pnl": shown.daily_pnl_pct,
+            "open_risk": shown.open_risk,
+            "trades": shown.trades,
+            "positions": shown.positions,
         })
     }
 

@@ -19,8 +19,14 @@ const SPACING_MS: i64 = 60_000;
 pub(super) struct Curve {
     /// The run's directory.
     dir: PathBuf,
-    /// Points that may not be in the journal yet, oldest first.
-    seen: Mutex<Vec<Point>>,
+    seen: Mutex<Seen>,
+}
+
+/// Points of a book that may not be in its journal yet, oldest first.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    book: Option<BookKind>,
+    points: Vec<Point>,
 }
 
 /// A moment of market time, and the equity then.
@@ -31,14 +37,16 @@ impl Curve {
         Self { dir, seen: Mutex::default() }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<Point>> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account at a moment of market time. A market that went back begins anew.
-    pub(super) fn add(&self, at: Time, equity: f64) {
-        let mut points = self.seen();
-        if points.last().is_some_and(|(last, _)| at < *last) {
+    /// A book at a moment of market time. Another book, or a market that went back, begins anew.
+    pub(super) fn add(&self, book: BookKind, (at, equity): Point) {
+        let mut seen = self.seen();
+        let is_other = seen.book.replace(book).is_some_and(|former| former != book);
+        let points = &mut seen.points;
+        if is_other || points.last().is_some_and(|(last, _)| at < *last) {
             points.clear();
         }
         // The last point moves on until the one before it is far enough away.
@@ -66,7 +74,9 @@ impl Curve {
             let mut points: Vec<Point> =
                 kept.iter().map(|point| (point.at, point.equity.to_f64())).collect();
             let last = points.last().map_or(Time::from_ms(i64::MIN), |(at, _)| *at);
-            points.extend(seen.into_iter().filter(|(at, _)| *at > last));
+            if seen.book == Some(book) {
+                points.extend(seen.points.into_iter().filter(|(at, _)| *at > last));
+            }
             picture::equity(&points)
         });
         drawn.await.ok().flatten().map(Arc::from)
@@ -86,21 +96,23 @@ mod tests {
     fn a_curve_is_bounded_and_its_points_are_apart() {
         let curve = Curve::new(PathBuf::new());
         for nth in 0..100_000_i64 {
-            curve.add(Time::from_ms(nth * 30_000), 1.0);
+            curve.add(BookKind::Shadow, (Time::from_ms(nth * 30_000), 1.0));
         }
-        let points = curve.seen().clone();
+        let points = curve.seen().points.clone();
         assert!(points.len() <= POINTS_MAX && points.len() > POINTS_MAX / 4, "{}", points.len());
         assert!(points.windows(3).all(|some| some[2].0.ms() - some[0].0.ms() >= SPACING_MS));
-        curve.add(Time::EPOCH, 2.0);
-        curve.add(Time::EPOCH, 3.0);
-        assert_eq!(*curve.seen(), [(Time::EPOCH, 3.0)], "another try of the run");
+        curve.add(BookKind::Shadow, (Time::EPOCH, 2.0));
+        curve.add(BookKind::Shadow, (Time::EPOCH, 3.0));
+        assert_eq!(curve.seen().points, [(Time::EPOCH, 3.0)], "another try of the run");
+        curve.add(BookKind::Real, (Time::from_ms(1), 4.0));
+        assert_eq!(curve.seen().points, [(Time::from_ms(1), 4.0)], "another book");
     }
 
     #[tokio::test]
     async fn a_picture_begins_with_the_run_and_not_with_the_process() {
         let dir = tempfile::tempdir().unwrap();
         let curve = Curve::new(dir.path().to_owned());
-        curve.add(Time::from_ms(90_000), 5.0);
+        curve.add(BookKind::Real, (Time::from_ms(90_000), 5.0));
         assert_eq!(curve.picture(BookKind::Real).await, None, "one point is no curve");
         let point = |nth: i64| EquityPoint {
             at: Time::from_ms(nth * 10),

@@ -224,8 +224,10 @@ impl Teller {
 
     fn sample(&self) {
         let view = self.council.broker.view();
-        if view.at != Time::EPOCH {
-            self.curve.add(view.at, view.equity.to_f64());
+        if view.at != Time::EPOCH
+            && let Some(shown) = view.book(book_of(&self.council.safety))
+        {
+            self.curve.add(shown.book, (view.at, shown.equity.to_f64()));
         }
     }
 
