@@ -73,11 +73,19 @@ pub struct Hurry(Arc<Wishes>);
 #[derive(Debug, Default)]
 struct Wishes {
     is_wished: AtomicBool,
-    /// How many persons' orders are being carried out.
-    acts: watch::Sender<usize>,
+    turns: watch::Sender<Turns>,
 }
 
-/// How long bars wait for a person's order to be carried out.
+/// Who is at work: persons' orders, a bar, or neither.
+#[derive(Debug, Default)]
+struct Turns {
+    /// How many persons' orders are being carried out.
+    acts: usize,
+    /// Whether a bar is in hand.
+    is_bar: bool,
+}
+
+/// How long bars wait for a person's order to be carried out, and those that can wait for the bar in hand.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A person's order that is being carried out.
@@ -86,7 +94,7 @@ pub struct Act(Arc<Wishes>);
 
 impl Drop for Act {
     fn drop(&mut self) {
-        self.0.acts.send_modify(|acts| *acts = acts.saturating_sub(1));
+        self.0.turns.send_modify(|turns| turns.acts = turns.acts.saturating_sub(1));
     }
 }
 
@@ -108,18 +116,46 @@ impl Hurry {
 
     /// A person's order begins; it ends when what is returned is dropped.
     pub fn act(&self) -> Act {
-        self.0.acts.send_modify(|acts| *acts += 1);
+        self.0.turns.send_modify(|turns| turns.acts += 1);
         Act(Arc::clone(&self.0))
     }
 
+    /// Waits until no bar is in hand, for a second at most: what a person allows stands in the log between
+    /// two bars, where a replay does it again. Whatever takes risk away does not wait here.
+    pub async fn between_bars(&self) {
+        let mut turns = self.0.turns.subscribe();
+        let over = turns.wait_for(|turns| !turns.is_bar);
+        if tokio::time::timeout(PATIENCE, over).await.is_err() {
+            tracing::debug!("a person's order is carried out while a bar is in hand");
+        }
+    }
+
+    /// The bar in hand is over.
+    pub fn rest(&self) {
+        self.0.turns.send_if_modified(|turns| std::mem::take(&mut turns.is_bar));
+    }
+
     /// Waits until no person's order is being carried out, for a second at most: so that everything
-    /// that follows from one stands in the log before the next bar does, and a replay finds it there.
+    /// that follows from one stands in the log before the next bar does, and a replay finds it there. From
+    /// then on a bar is in hand.
     pub async fn quiet(&self) {
-        let mut acts = self.0.acts.subscribe();
-        let quiet = acts.wait_for(|acts| *acts == 0);
+        let mut turns = self.0.turns.subscribe();
+        let quiet = async {
+            while turns.wait_for(|turns| turns.acts == 0).await.is_ok() && !self.take_up(0) {}
+        };
         if tokio::time::timeout(PATIENCE, quiet).await.is_err() {
             tracing::warn!("bars go on while a person's order is being carried out");
+            self.take_up(usize::MAX);
         }
+    }
+
+    /// Takes a bar in hand, where no more than so many orders are being carried out.
+    fn take_up(&self, acts: usize) -> bool {
+        self.0.turns.send_if_modified(|turns| {
+            let is_free = turns.acts <= acts;
+            turns.is_bar |= is_free;
+            is_free
+        })
     }
 }
 
@@ -163,6 +199,24 @@ mod tests {
             drop(two);
         };
         tokio::join!(waiting, ending);
+        assert_eq!(began.elapsed(), PATIENCE + PATIENCE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_person_allows_waits_for_the_bar_in_hand_and_not_for_ever() {
+        let hurry = Hurry::default();
+        let began = Instant::now();
+        hurry.between_bars().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        hurry.quiet().await;
+        let _act = hurry.act();
+        hurry.between_bars().await;
+        assert_eq!(began.elapsed(), PATIENCE, "a bar that takes long");
+        let ending = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            hurry.rest();
+        };
+        tokio::join!(hurry.between_bars(), ending);
         assert_eq!(began.elapsed(), PATIENCE + PATIENCE / 2);
     }
 }

@@ -90,6 +90,9 @@ pub trait Stations: Send {
     /// Looks at the run as a whole; what is changed holds from the next slice on.
     fn review(&mut self, at: Time) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// A chunk is over, with everything that followed from it.
+    fn rest(&mut self);
+
     /// Whether somebody asked to stop; looked at between chunks.
     fn is_stopped(&self) -> bool;
 }
@@ -108,6 +111,7 @@ pub async fn play<S: Stations>(
         let Some(chunk) = feed.next_chunk(slices) else { break };
         bars += chunk.bars();
         play_chunk(Arc::new(chunk), stations).await?;
+        stations.rest();
     }
     Ok(bars)
 }

@@ -399,6 +399,8 @@ impl Stations for InlineCouncil {
         Ok(())
     }
 
+    fn rest(&mut self) {}
+
     fn is_stopped(&self) -> bool {
         false
     }

@@ -126,6 +126,10 @@ impl<R: Rhythm> Stations for Pump<R> {
         }
     }
 
+    fn rest(&mut self) {
+        self.council.hurry.rest();
+    }
+
     fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }

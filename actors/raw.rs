@@ -231,6 +231,8 @@ impl Stations for RawStations {
         Ok(())
     }
 
+    fn rest(&mut self) {}
+
     fn is_stopped(&self) -> bool {
         false
     }

@@ -225,6 +225,10 @@ impl Stations for Stage<'_> {
         in_time("a review", self.pump.review(at)).await?.map_err(|error| self.broke(&error))
     }
 
+    fn rest(&mut self) {
+        self.pump.rest();
+    }
+
     fn is_stopped(&self) -> bool {
         false
     }

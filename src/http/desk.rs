@@ -146,6 +146,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it takes risk away, and so waits for nothing.
+    pub const fn takes_risk_away(&self) -> bool {
+        matches!(self, Self::Halt(_) | Self::Reduce(_) | Self::Flatten(_))
+    }
+}
+
 /// A person's reason; it goes into the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]

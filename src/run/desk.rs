@@ -150,8 +150,11 @@ impl Inner {
         let is_written = !matches!(command, Command::Setter { .. });
         let is_act = is_written && !matches!(command, Command::Consult { .. });
         let hurry = &self.parts.council.hurry;
-        // The next bar waits for it; it waits for nothing.
+        // The next bar waits for it; it waits for the one in hand, unless it takes risk away.
         let act = is_act.then(|| hurry.act());
+        if is_act && !command.takes_risk_away() {
+            hurry.between_bars().await;
+        }
         let done = self.carry_out(by, command).await;
         if is_written {
             // What was done from outside would not be done again by a second pass over the bars.

@@ -168,6 +168,10 @@ impl Stations for Keeping {
         self.stations.review(at).await
     }
 
+    fn rest(&mut self) {
+        self.stations.rest();
+    }
+
     fn is_stopped(&self) -> bool {
         let is_over = self.again.as_ref().is_some_and(|again| !again.is_comparing());
         is_over || self.stations.is_stopped()

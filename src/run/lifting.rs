@@ -92,6 +92,10 @@ impl Stations for Lifting {
         self.pump.review(at).await
     }
 
+    fn rest(&mut self) {
+        self.pump.rest();
+    }
+
     fn is_stopped(&self) -> bool {
         self.pump.is_stopped()
     }

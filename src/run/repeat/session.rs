@@ -383,6 +383,10 @@ impl Stations for Acting {
         self.stations.review(at).await
     }
 
+    fn rest(&mut self) {
+        self.stations.rest();
+    }
+
     fn is_stopped(&self) -> bool {
         let was_stopped = matches!(self.ending, Ending::Stopped { bars } if self.bars >= bars);
         was_stopped || self.hand.is_settled() || self.stations.is_stopped()
