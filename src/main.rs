@@ -15,7 +15,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let app = App::parse();
     let mut out = std::io::stdout();
-    match app::start(app, &mut out) {
+    match app::answer(app, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {

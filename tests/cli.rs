@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Starts the binary in `dir`, without the configuration of whoever runs the tests.
@@ -253,6 +253,23 @@ fn the_doctor_names_what_is_wrong_and_what_to_do_and_exits_with_1() {
     let output = conclave(dir.path(), &["doctor", "--config", "c.toml"]);
     refuses(&output, 1, &["1 check failed"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("`http.wings`"));
+}
+
+/// A script that asks for documents reads one of every failure: where a verb has printed none of its own.
+#[test]
+fn whoever_asks_for_a_document_has_one_of_a_failure_too() {
+    let dir = dir();
+    fs::write(dir.path().join("c.toml"), "[http]\nwings = 2\n").expect("a file");
+    for (args, exit, word) in [
+        (["run", "--config", "c.toml", "--format", "json"], 3, "http.wings"),
+        (["status", "--store", ".", "--format", "jsonl"], 4, "no process serves"),
+    ] {
+        let output = conclave(dir.path(), &args);
+        refuses(&output, exit, &[word]);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("json");
+        assert_eq!((&document["schema"], &document["exit"]), (&json!("failure/1"), &json!(exit)));
+        assert!(document["message"].to_string().contains(word), "{document}");
+    }
 }
 
 #[test]

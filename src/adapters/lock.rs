@@ -87,6 +87,16 @@ pub fn agree(dir: &Path, money: MoneyKind) -> Result<(), LockError> {
     }
 }
 
+/// Whether some process uses the directory; `None` where none ever did, or nobody can tell.
+pub fn is_held(path: &Path) -> Option<bool> {
+    let lock = File::open(path.join("lock")).ok()?;
+    match lock.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// A directory that this process alone uses, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct StoreDir {
@@ -165,7 +175,10 @@ mod tests {
         assert_eq!(mode & 0o777, 0o700);
         let refused = StoreDir::open(&path, MoneyKind::Paper).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {};", std::process::id())), "{refused}");
+        assert_eq!(is_held(&path), Some(true));
         drop(held);
+        assert_eq!(is_held(&path), Some(false));
+        assert_eq!(is_held(dir.path()), None, "nobody ever used it");
         StoreDir::open(&path, MoneyKind::Paper).unwrap();
     }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::control::{self, ApprovalsArgs, ModeArgs, Plain, RoundsArgs, StateVerb, Where, WhyArgs};
 use super::error::{CliError, ExitCode};
-use super::format::{Format, write_json};
+use super::format::{Format, Told, write_json};
 use super::{
     agents, alpaca, arena, audit, backtest, budgets, chaos, config, data, doctor, exchange,
     logging, man, metrics, replay, report, scorecard, select, status, train, watch,
@@ -114,11 +115,32 @@ pub enum Verb {
     Version,
 }
 
+/// Runs a verb. Whoever asked for a document has one of its failure too, unless the verb has told it in one
+/// of its own.
+///
+/// # Errors
+/// What the verb ends with.
+pub fn answer(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+    let format = app.format;
+    let mut out = Told::new(out);
+    let done = start(app, &mut out);
+    if let Err(error) = &done
+        && format != Format::Text
+        && !out.is_told()
+    {
+        let (exit, message) = (error.code.number(), error.chain());
+        let document = json!({"schema": "failure/1", "exit": exit, "message": message});
+        // Where nobody reads it, the exit code still tells.
+        let _ = write_json(&document, format, &mut out);
+    }
+    done
+}
+
 /// Runs one command line.
 ///
 /// # Errors
 /// With the exit code and the text that `main` ends with.
-pub fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
+fn start(app: App, out: &mut (dyn Write + Send)) -> Result<(), CliError> {
     let App { config: file, format, log, verb } = app;
     logging::start(log.as_deref())?;
     let verb = verb.unwrap_or_else(|| Verb::Run(Box::default()));

@@ -13,6 +13,7 @@ use super::error::{CliError, ExitCode};
 use super::format::{Align, Format, Table};
 use crate::adapters::audit_files::has_log;
 use crate::adapters::control_http::{Control, HALT_FILE, store_dir};
+use crate::adapters::lock::is_held;
 use crate::run::rounds;
 
 /// How long a process may take to answer a command.
@@ -279,19 +280,7 @@ pub async fn state(
             }
             show(&value, format, out)
         }
-        Err(error) if verb == StateVerb::Halt && is_silence(&error) => {
-            let text = "the flag file is raised: no entry leaves, now or after a restart; \
-                        protective exits and cancels go on. No process answered.";
-            let way = format!("flag file: {}", error.message);
-            let value = json!({"schema": "state/1", "state": "halted", "text": text, "way": way});
-            show(&value, format, out)
-        }
-        // Whatever the process has against it, the flag stands: nobody may take the halt for lost.
-        Err(error) if verb == StateVerb::Halt => {
-            let text =
-                "the flag file is raised all the same: no entry leaves, now or after a restart";
-            Err(CliError::new(error.code, format!("{}\n{text}", error.message)))
-        }
+        Err(error) if verb == StateVerb::Halt => halted_by_flag(&error, &dir, format, out),
         Err(error) if verb == StateVerb::Resume && error.code == ExitCode::NotRunning => {
             lower_flag(&dir)?;
             Err(error)
@@ -300,8 +289,40 @@ pub async fn state(
     }
 }
 
+/// A halt that the process did not answer. Its flag stands, whatever the reason: nobody may take the halt for
+/// lost, nor believe that a run is halted whose flag was not raised.
+fn halted_by_flag(
+    error: &CliError,
+    dir: &Path,
+    format: Format,
+    out: &mut (dyn Write + Send),
+) -> Result<(), CliError> {
+    if is_over(error, dir) {
+        let text = format!(
+            "nothing is halted: no process is at work in {dir}. Its flag file is raised and holds for its \
+             next start; a council at work in another directory goes on: name that with --store",
+            dir = dir.display()
+        );
+        return Err(CliError::new(ExitCode::NotRunning, text));
+    }
+    if is_silence(error) {
+        let text = "the flag file is raised: no entry leaves, now or after a restart; \
+                    protective exits and cancels go on. No process answered.";
+        let way = format!("flag file: {}", error.message);
+        let value = json!({"schema": "state/1", "state": "halted", "text": text, "way": way});
+        return show(&value, format, out);
+    }
+    let text = "the flag file is raised all the same: no entry leaves, now or after a restart";
+    Err(CliError::new(error.code, format!("{}\n{text}", error.message)))
+}
+
 fn is_silence(error: &CliError) -> bool {
     matches!(error.code, ExitCode::NotRunning | ExitCode::Timeout)
+}
+
+/// Whether nobody answers because nobody is there.
+fn is_over(error: &CliError, dir: &Path) -> bool {
+    error.code == ExitCode::NotRunning && is_held(dir) == Some(false)
 }
 
 /// Raises the flag file on the order path: from now on no entry leaves, whoever lives.
@@ -404,6 +425,9 @@ const LEADING: &[&str] = &["name", "team", "budget", "at", "decision", "symbol",
 fn rows_table(rows: &[Value]) -> String {
     let Some(Value::Object(first)) = rows.first() else { return String::new() };
     let mut names: Vec<&str> = first.keys().map(String::as_str).collect();
+    // A table holds words and figures; what is nested is in the document, and in the view of the one.
+    let is_nested = |name: &str| rows.iter().filter_map(|row| row.get(name)).any(nests);
+    names.retain(|name| !is_nested(name));
     let place = |name: &&str| LEADING.iter().position(|it| it == name).unwrap_or(LEADING.len());
     names.sort_by_key(place);
     let is_number = |name: &str| rows.iter().any(|row| row.get(name).is_some_and(Value::is_number));
@@ -414,6 +438,13 @@ fn rows_table(rows: &[Value]) -> String {
         table.row(names.iter().map(|name| row.get(*name).map_or_else(String::new, cell)));
     }
     table.to_string()
+}
+
+fn nests(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| item.is_object() || item.is_array()),
+        other => other.is_object(),
+    }
 }
 
 fn cell(value: &Value) -> String {
@@ -448,5 +479,9 @@ mod tests {
         );
         let text = render(&json!({"agents": [{"failed": 0, "name": "signal_analyst"}]}));
         assert!(text.find("name") < text.find("failed"), "{text}");
+        let rows =
+            json!([{"name": "a", "votes": ["x", "y"], "seats": [{"deep": 1}]}, {"name": "b"}]);
+        let text = render(&json!({ "rounds": rows }));
+        assert!(text.contains("x, y") && !text.contains("seats"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! How a verb prints: the format that was asked for, and plain text tables.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -38,6 +38,41 @@ pub fn write_json<T: Serialize + ?Sized>(
     })?;
     writeln!(out, "{text}")?;
     Ok(())
+}
+
+/// An output that knows whether anything was written to it.
+pub struct Told<'a> {
+    out: &'a mut (dyn Write + Send),
+    is_told: bool,
+}
+
+impl<'a> Told<'a> {
+    /// Nothing was written to it yet.
+    pub fn new(out: &'a mut (dyn Write + Send)) -> Self {
+        Self { out, is_told: false }
+    }
+
+    /// Whether anything was.
+    pub const fn is_told(&self) -> bool {
+        self.is_told
+    }
+}
+
+impl fmt::Debug for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told").field("is_told", &self.is_told).finish_non_exhaustive()
+    }
+}
+
+impl Write for Told<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_told |= !bytes.is_empty();
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Where a column's text stands.

@@ -37,7 +37,7 @@ const KEPT_VARIABLES: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "USER"];
 #[derive(Args, Clone, Debug)]
 pub struct WatchArgs {
     /// The run's directory; the latest run below `runs` when not given.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", env = "CONCLAVE_STORE")]
     pub dir: Option<PathBuf>,
     /// How often to look.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]

@@ -53,6 +53,7 @@ pub(super) async fn start(
     let listener = if settings.enabled {
         let address = std::net::SocketAddr::new(settings.host, settings.port);
         let bound = bind_or_choose(address, given.is_some(), session.args.port.is_some()).await?;
+        tell_of_another_port(address, bound.local_addr().map_err(failed)?);
         Some(bound.into_std().map_err(failed)?)
     } else {
         None
@@ -244,16 +245,25 @@ pub(super) fn given_token(is_wanted: bool) -> Result<Option<Token>, CliError> {
     if is_wanted { Token::given().map_err(refused) } else { Ok(None) }
 }
 
+/// Whoever watches the port that was meant looks at another process.
+fn tell_of_another_port(meant: std::net::SocketAddr, bound: std::net::SocketAddr) {
+    if meant.port() != 0 && meant.port() != bound.port() {
+        tracing::warn!(%meant, %bound, "the port is taken, most likely by another run: serving on another one");
+    }
+}
+
 /// The default port may be taken by another run of ours: then any free one does. A port that a
-/// person named is taken or refused.
+/// person named is taken or refused, and so is any below a service manager, behind which somebody watches
+/// that port.
 pub(super) async fn bind_or_choose(
     address: std::net::SocketAddr,
     token_given: bool,
     named: bool,
 ) -> Result<tokio::net::TcpListener, CliError> {
     let refused = |error: http::ServeError| CliError::new(ExitCode::Failure, error.to_string());
+    let may_choose = !named && std::env::var_os(notify::SOCKET_ENV).is_none();
     match http::bind(address, token_given).await {
-        Err(http::ServeError::Busy { .. }) if !named => {
+        Err(http::ServeError::Busy { .. }) if may_choose => {
             let any = std::net::SocketAddr::new(address.ip(), 0);
             http::bind(any, token_given).await.map_err(refused)
         }

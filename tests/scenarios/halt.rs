@@ -196,3 +196,15 @@ fn a_status_is_watched_until_the_process_ends() {
     assert_eq!(watching.wait().expect("an end").code(), Some(4), "nobody answers any more");
     world.verb(&["status", "--every", "1s"]).refuses(2, "--watch");
 }
+
+/// Goal: nobody believes that the council is halted when it was another run's flag that was raised. Method:
+/// a halt of a run that has ended.
+#[test]
+fn a_halt_of_a_run_that_is_over_says_that_nothing_is_halted() {
+    let world = World::new();
+    let running = holding(&world, &[]);
+    assert!(running.terminate().success());
+    let said = world.verb(&["halt", "--store", "r", "--reason", "which one?"]);
+    said.refuses(4, "nothing is halted: no process is at work in r.");
+    assert!(is_there(&world.path("r/HALT")), "it holds for its next start");
+}

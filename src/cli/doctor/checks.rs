@@ -11,7 +11,9 @@ use conclave_domain::time::Time;
 
 use super::Check;
 use crate::adapters::audit_files::{has_log, lines, replay};
+use crate::adapters::clock::now;
 use crate::adapters::control_http::{STATION_FILE, Station};
+use crate::adapters::heartbeat::Heartbeat;
 use crate::cli::audit;
 use crate::cli::error::ExitCode;
 use crate::config::HttpSettings;
@@ -26,6 +28,8 @@ const DRIFT_MAX: Duration = Duration::from_secs(1);
 const ROOM: usize = 1 << 20;
 /// Open files below which nothing runs, and below which a busy process may run out.
 const FILES: [u64; 2] = [64, 256];
+/// A heartbeat that is older was missed, as for `watch`.
+const STALE: Duration = Duration::from_secs(30);
 /// How long a process may take to accept a connection on this machine.
 const KNOCK: Duration = Duration::from_secs(2);
 
@@ -193,7 +197,12 @@ pub(super) fn port(
 /// No process left its address behind.
 pub(super) fn station(dir: Option<&Path>, serving: Option<&(Station, SocketAddr)>) -> Check {
     if let Some((station, _)) = serving {
-        return Check::ok("process", format!("{} serves at {}", station.pid, station.url));
+        let found = format!("{} serves at {}", station.pid, station.url);
+        let Some(silent) = dir.and_then(silence) else { return Check::ok("process", found) };
+        let found = format!("{found}, and its heart has not beaten for {} s", silent.as_secs());
+        let remedy = "it hangs or was stopped: `conclave halt` stops its entries all the same; end it, then \
+                      start the run again with --resume";
+        return Check::fail("process", found, remedy);
     }
     let Some(found) = dir.and_then(read_station) else {
         return Check::ok("process", "none is running");
@@ -206,6 +215,12 @@ pub(super) fn station(dir: Option<&Path>, serving: Option<&(Station, SocketAddr)
     };
     let remedy = "if it hangs, end it; then remove the file, or start the run again with --resume";
     Check::warn("process", found, remedy)
+}
+
+/// How long the heart of the run's process has missed its beats, where it has.
+fn silence(dir: &Path) -> Option<Duration> {
+    let beat = Heartbeat::read(dir).ok().flatten().filter(|beat| !beat.ended)?;
+    Some(beat.age(now())).filter(|age| *age > STALE)
 }
 
 /// The log of the run verifies. One that is being written is only looked for.
@@ -335,6 +350,11 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         write(&format!(r#"{{"url":"{url}","pid":{}}}"#, std::process::id()));
         assert_eq!(state(), State::Ok);
+        for (age, wanted) in [(5_000, State::Ok), (40_000, State::Fail)] {
+            let at = Time::from_ms(now().ms() - age);
+            Heartbeat::now(at, false).write(dir.path()).unwrap();
+            assert_eq!(state(), wanted, "its heart has beaten {age} ms ago");
+        }
         write(&format!(r#"{{"url":"{url}","pid":{}}}"#, u32::MAX));
         assert_eq!(state(), State::Warn, "somebody else has the port");
         drop(listener);
