@@ -90,7 +90,9 @@ impl Prepared {
         let timeframe = one_timeframe(&series)?;
         let agents = team(&config);
         prove_feasible(&config, &agents)?;
-        let mut shown = serde_json::to_value(&config)
+        // How long an approval waits may change while the process runs, so it is none of the run's terms.
+        let terms = Config { approvals: Config::default().approvals, ..config.clone() };
+        let mut shown = serde_json::to_value(&terms)
             .map_err(|error| CliError::new(ExitCode::Failure, error.to_string()))?;
         // Where a process listens, what it logs and tells, and how it is stopped decide nothing.
         if let Some(keys) = shown.as_object_mut() {
