@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::desk::{Filter, View};
+use super::desk::{Filter, Refusal, View};
 use super::read;
 use super::refusal::Reason;
 use super::{Shared, logs};
@@ -73,7 +73,8 @@ pub(super) async fn round(State(shared): State<Shared>, Path(id): Path<String>) 
     let status = shared.desk.view(View::Status).await.unwrap_or_default();
     match shared.desk.view(View::Round(id)).await {
         Ok(round) => Html(shell::round(&status, &round).into_string()).into_response(),
-        Err(refusal) => missing(&status, &refusal.to_string()),
+        Err(Refusal::NotFound(why)) => missing(&status, &why),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
