@@ -31,6 +31,7 @@ pub(super) const LEVELS: [(&str, Level); 5] = [
 pub(super) struct Wanted {
     /// The least serious level that is shown: `error`, `warn`, `info`, `debug` or `trace`; all where it is
     /// left out.
+    #[param(pattern = "^(error|warn|info|debug|trace)?$")]
     level: String,
 }
 
