@@ -13,7 +13,7 @@ mod season;
 mod views;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conclave_actors::council::Council;
@@ -143,6 +143,12 @@ impl Desk for RunDesk {
             self.0.parts.metrics.render()
         })
     }
+}
+
+/// What tells a run from another one of the same name: its directory, as a hash, because that names people.
+pub(super) fn key_of(dir: &Path) -> String {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    blake3::hash(dir.as_os_str().as_encoded_bytes()).to_hex().chars().take(16).collect()
 }
 
 impl Inner {

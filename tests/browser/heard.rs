@@ -72,3 +72,37 @@ fn what_begins_to_wait_is_said_and_enter_confirms_a_halt() {
     browser.wait("the way back", "document.querySelector('#now .active b') !== null");
     running.kill();
 }
+
+/// Goal: a key that is held orders once, and the key that opens the dialog of a halt is no part of its word.
+#[test]
+fn a_held_key_orders_once_and_the_key_of_a_halt_is_not_typed() {
+    or_skip!();
+    let world = World::new();
+    world.config("[approvals]\nexpiry = \"1d\"\n");
+    let args = ["--out", "r", "--mode", "supervised", "--pace", "1s", "--config", "c.toml"];
+    let running = world.start("r", &args);
+    let browser = Browser::start(1280, 720);
+    browser.open(&address(&world, "r"));
+    browser.enter("#token", &token(&world, "r"));
+    browser.run(
+        "window.sent = 0; const ask = fetch; \
+         window.fetch = (to, how) => { sent += how?.method === 'POST'; return ask(to, how); }",
+    );
+    let pressed = |repeat: bool| {
+        format!(
+            "const it = document.querySelector('#approvals [data-id]'); if (!it) return null; it.focus(); sent = 0; \
+             for (let nth = 0; nth < 5; nth++) it.dispatchEvent(new KeyboardEvent('keydown', {{key: 'a', \
+             bubbles: true, repeat: {repeat}}})); return sent + 1"
+        )
+    };
+    for (repeat, wanted) in [(true, 1), (false, 2)] {
+        // The next bar may take a proposal away: then the next one.
+        let told = browser.wait("a proposal", &format!("(() => {{ {} }})()", pressed(repeat)));
+        assert_eq!(told, json!(wanted), "requests and one; repeated: {repeat}");
+    }
+    browser.run("document.activeElement.blur()");
+    browser.press("h");
+    browser.wait("the dialog", "document.getElementById('sure').open");
+    assert_eq!(browser.run("return document.getElementById('sure-typed').value"), json!(""));
+    running.kill();
+}

@@ -2,7 +2,7 @@
 // concerns, four times a second at most, and says when the stream has gone quiet. The server breaks its
 // silence every two seconds; with STALE_MS and LOOK_MS a page has said within five that nobody is there,
 // whether the process is gone, stopped or wedged.
-const EVERY_MS = 250, STALE_MS = 4000, LOOK_MS = 500, SLOW_MS = 5000, RETRY_MS = 1000;
+const EVERY_MS = 250, STALE_MS = 4000, LOOK_MS = 500, SLOW_MS = 5000, RETRY_MS = 1000, SAID_MS = 30000;
 const $ = (id) => document.getElementById(id);
 const steps = document.querySelector("main").dataset.steps.split(" "); // every event there may be
 const panels = [...document.querySelectorAll("section[data-panel]")].map((it) => it.dataset.panel);
@@ -16,10 +16,12 @@ const left = new Set(); // lines of the arena's chart that nobody wants to see
 let scale = "lin";
 let dirty = new Set(), asking = false, heard = Date.now(), down = "", token = "", source, picked = "all";
 let waiting = new Set(); // what waits for a person
+const sent = new Set(); // commands that are not answered yet
+let unsaid; // takes the last answer away
 
 // --- what is shown -------------------------------------------------------------------------------
 // What has an id or a key of its own is the same thing only under the same one: neither a typed note nor
-// the focus may pass from one proposal to the next.
+// the focus may pass from one proposal to the next, and what is gone takes nothing along of what stays.
 const same = (a, b) =>
   a.nodeName === b.nodeName && a.id === b.id && a.dataset?.id === b.dataset?.id && a.dataset?.key === b.dataset?.key;
 
@@ -30,6 +32,8 @@ function settle(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) { old.nodeValue = fresh.nodeValue; return; }
   for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const stays = new Set([...fresh.children].map((it) => it.dataset.id));
+  for (const it of [...old.children]) if (it.dataset.id && !stays.has(it.dataset.id)) it.remove();
   const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
   after.forEach((it, nth) => (before[nth] ? settle(before[nth], it) : old.append(it)));
   before.slice(after.length).forEach((it) => it.remove());
@@ -47,7 +51,10 @@ function replace(fresh) {
   const old = $(fresh.id), told = fresh.querySelector("[data-of]");
   if (!old || (told && !isOurs(told))) return;
   const open = new Set([...old.querySelectorAll("details[open][data-key]")].map((it) => it.dataset.key));
+  const was = old.contains(document.activeElement);
   settle(old, fresh);
+  // Whatever had the focus is gone: the panel has it, and no other proposal.
+  if (was && !old.contains(document.activeElement)) { old.tabIndex = -1; old.focus(); }
   // The server shows a drawing to everybody for a quarter of a second: it may be older than what was heard.
   if (Number(fresh.dataset.knows) < (due.get(fresh.id) ?? 0)) dirty.add(fresh.id);
   for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;
@@ -168,11 +175,17 @@ document.addEventListener("visibilitychange", () => {
 });
 
 // --- what a person does --------------------------------------------------------------------------
-function say(text) { $("said").textContent = text; }
+function say(text) {
+  put($("said"), text);
+  clearTimeout(unsaid);
+  unsaid = setTimeout(() => put($("said"), ""), SAID_MS);
+}
 
 async function command(path, reason) {
+  if (sent.has(path)) return; // a key that is held orders once
   token = $("token").value.trim();
   if (!token) { say("Paste the operator's token first: it is in the file `token` of the run's directory."); $("token").focus(); return; }
+  sent.add(path);
   try {
     const answer = await fetch(path, {
       method: "POST",
@@ -181,9 +194,12 @@ async function command(path, reason) {
       signal: AbortSignal.timeout(SLOW_MS),
     });
     const told = await answer.json().catch(() => ({}));
-    say(answer.ok ? told.text ?? "Done." : `Refused (${told.code ?? answer.status}): ${told.message ?? ""}`);
+    const code = `${told.code ?? answer.status}`, why = (told.message ?? "").replace(`${code}: `, "");
+    say(answer.ok ? told.text ?? "Done." : `Refused (${code}): ${why}`);
   } catch {
     say("The process did not answer; nothing is known of what became of it.");
+  } finally {
+    sent.delete(path);
   }
   panels.forEach((it) => dirty.add(it));
 }
@@ -248,12 +264,12 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input,dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.closest("input,dialog")) return;
   // Only what has the focus is answered: no key says yes to something that nobody looks at.
   const item = event.target.closest("[data-id]");
   if (event.key === "a" && item) answer(item, true);
   else if (event.key === "d" && item) answer(item, false);
-  else if (event.key === "h") confirmed("halt");
+  else if (event.key === "h") { event.preventDefault(); confirmed("halt"); } // or the word begins with it
   else if (event.key === "?") $("keys").open = !$("keys").open;
 });
 

@@ -120,7 +120,8 @@ pub(super) fn title(status: &Value) -> String {
 /// Which run, with which money, a page is about. One that hears of another loads itself anew: badge, frame
 /// and token are those of the process that it was loaded from.
 pub(super) fn whose(status: &Value) -> String {
-    format!("{} {}", text(status, "/run_id"), money(status))
+    let of = [text(status, "/run_id"), text(status, "/run_key"), money(status)];
+    of.iter().filter(|word| !word.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// `paper`, unless the process says otherwise.

@@ -37,7 +37,8 @@ fn every_page_shows_which_money_it_is_about() {
         for page in pages(&status) {
             let page = page.into_string();
             let run = told::text(&status, "/run_id");
-            let body = format!("<body class=\"{money}\" data-of=\"{run} {money}\">");
+            let of = format!("{run} {money}");
+            let body = format!("<body class=\"{money}\" data-of=\"{}\">", of.trim());
             assert!(page.contains(&body), "{page}");
             assert!(page.contains(&format!("<span class=\"money\">{word}</span>")), "{page}");
         }

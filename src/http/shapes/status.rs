@@ -28,6 +28,8 @@ pub struct RunStatus {
     pub schema: String,
     /// The run's id.
     pub run_id: String,
+    /// The same for every process of one directory, and another for runs of one name elsewhere.
+    pub run_key: String,
     /// The version of the program.
     pub version: String,
     /// `paper` or `live`.
@@ -141,6 +143,8 @@ pub struct TrainingStatus {
     pub job: String,
     /// The run's id.
     pub run_id: String,
+    /// The same for every process of one directory, and another for runs of one name elsewhere.
+    pub run_key: String,
     /// The version of the program.
     pub version: String,
     /// `advisory`, `supervised` or `autonomous`.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use conclave_actors::broker::OrderView;
+use conclave_actors::broker::{BookView, OrderView};
 use conclave_actors::runtime::directory::{Directory, Entry};
 use conclave_actors::runtime::ports::AuditError;
 use conclave_domain::approvals::{Pending, Proposal};
 use conclave_domain::context::BookKind;
+use conclave_domain::custody::EquityPoint;
 use conclave_domain::fixed::Qty;
 use conclave_domain::market::symbol::Symbol;
 use conclave_domain::order::DecisionId;
@@ -17,7 +18,7 @@ use conclave_domain::time::Time;
 use serde_json::{Value, json};
 
 use super::bars::Bars;
-use super::{DeskParts, Inner, budgets, flag, season};
+use super::{DeskParts, Inner, budgets, flag, key_of, season};
 use crate::adapters::journal_files::JournalFiles;
 use crate::cli::audit::log_dir;
 use crate::http::desk::{Refusal, View};
@@ -82,8 +83,8 @@ impl Inner {
 
     /// One complete snapshot. A part whose actor does not answer is empty, and `actors` says why.
     async fn status(&self) -> Value {
-        let DeskParts { council, run_id, version, money, clock, bars, speed, started_at, .. } =
-            &self.parts;
+        let DeskParts { council, dir, run_id, version, money, .. } = &self.parts;
+        let DeskParts { clock, bars, speed, started_at, .. } = &self.parts;
         let (report, waiting) = tokio::join!(council.safety.report(), council.approvals.list());
         let standing = council.safety.standing();
         let counted = council.score.stats();
@@ -91,6 +92,7 @@ impl Inner {
         json!({
             "schema": "status/1",
             "run_id": run_id,
+            "run_key": key_of(dir),
             "version": version,
             "money": money,
             "mode": standing.mode(Team::Trading).name(),
@@ -194,7 +196,13 @@ impl Inner {
         let (view, refused) = (council.broker.view(), council.score.last_refusal());
         let (dir, bars, now) = (dir.clone(), bars.clone(), clock.trading());
         let read = move || {
-            let points = JournalFiles::outline(&dir, book, CURVE_POINTS)?;
+            let mut points = JournalFiles::outline(&dir, book, CURVE_POINTS)?;
+            // As it stands now: what was closed behind the last bar is in no point of the journal.
+            if let Some(shown) = view.book(book).filter(|shown| shown.book == book) {
+                points.retain(|point| point.at < view.at);
+                let &BookView { equity, cash, exposure, drawdown, .. } = shown;
+                points.push(EquityPoint { at: view.at, equity, cash, exposure, drawdown });
+            }
             let times: Vec<Time> = points.iter().map(|point| point.at).collect();
             let rows: Vec<Value> = points
                 .iter()

@@ -17,7 +17,7 @@ use conclave_domain::time::Time;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 
-use super::super::desk::{absent, audit_state, budgets, clip, flag, lives};
+use super::super::desk::{absent, audit_state, budgets, clip, flag, key_of, lives};
 use super::super::records;
 use super::super::reload::InForce;
 use super::super::rounds::{self, RoundsError};
@@ -162,6 +162,7 @@ impl TrainDesk {
             "schema": "status/1",
             "job": "training",
             "run_id": self.run_id,
+            "run_key": key_of(&self.dir),
             "version": env!("CARGO_PKG_VERSION"),
             "mode": standing.mode(Team::Training).name(),
             "trading_state": raised.unwrap_or_else(|| json!({"state": standing.trading_state.name()})),

@@ -16,10 +16,10 @@ pub(super) fn draw(approvals: &Value, talks: &Talks) -> Markup {
             p.empty { "Nothing waits for you. In supervised mode (" code { "conclave run --mode supervised" }
                 ") every order does." }
         }
-        @for (nth, item) in waiting.iter().enumerate() {
+        @for item in waiting {
             @let id = text(item, "/decision");
-            @let note = format!("note-{nth}");
-            div.why #{ "item-" (nth) } tabindex="0" data-id=(id) aria-label={ "Waits for you: " (id) } {
+            @let note = format!("note-{id}");
+            div.why tabindex="0" data-id=(id) aria-label={ "Waits for you: " (id) } {
                 b { (asks(item)) } " · " a href={ "/rounds/" (id) } { (id) }
                 @let terms = terms(item);
                 @if !terms.is_empty() { div { (terms) } }
