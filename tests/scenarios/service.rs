@@ -111,3 +111,21 @@ fn the_unit_starts_what_there_is_and_waits_longer_than_a_stop_takes() {
     assert_eq!(value("ProtectSystem"), "strict");
     assert_eq!(value("CapabilityBoundingSet"), "");
 }
+
+/// Goal: whoever watches the configured port watches this run. Method: the port is taken; a run by hand says that
+/// it takes another one, and one below a service manager does not start.
+#[test]
+fn a_port_that_is_taken_is_told_and_below_a_service_manager_refused() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    world.config(&format!("[http]\nport = {port}\n"));
+    let by_hand = ["run", "--data", "AAA.csv", "--out", "a", "--config", "c.toml"];
+    let said = world.verb(&by_hand);
+    said.succeeds();
+    assert!(said.stderr().contains("the port is taken"), "{}", said.stderr());
+    let _manager = Manager::of(&world);
+    let below = ["run", "--data", "AAA.csv", "--out", "b", "--config", "c.toml"];
+    world.verb(&below).refuses(1, &port.to_string());
+    assert!(!crate::rig::is_there(&world.path("b")), "nothing is left behind");
+}

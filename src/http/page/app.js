@@ -54,7 +54,7 @@ function replace(fresh) {
   const was = old.contains(document.activeElement);
   settle(old, fresh);
   // Whatever had the focus is gone: the panel has it, and no other proposal.
-  if (was && !old.contains(document.activeElement)) { old.tabIndex = -1; old.focus(); }
+  if (was && !old.contains(document.activeElement)) old.focus({ preventScroll: true });
   // The server shows a drawing to everybody for a quarter of a second: it may be older than what was heard.
   if (Number(fresh.dataset.knows) < (due.get(fresh.id) ?? 0)) dirty.add(fresh.id);
   for (const it of old.querySelectorAll("details[data-key]")) if (open.has(it.dataset.key)) it.open = true;

@@ -197,8 +197,10 @@ impl Inner {
         let (dir, bars, now) = (dir.clone(), bars.clone(), clock.trading());
         let read = move || {
             let mut points = JournalFiles::outline(&dir, book, CURVE_POINTS)?;
-            // As it stands now: what was closed behind the last bar is in no point of the journal.
-            if let Some(shown) = view.book(book).filter(|shown| shown.book == book) {
+            // As it stands now: what was closed behind the last bar is in no point of the journal. Before the
+            // first bar there is no time at which it could stand.
+            let shown = view.book(book).filter(|shown| shown.book == book && view.at > Time::EPOCH);
+            if let Some(shown) = shown {
                 points.retain(|point| point.at < view.at);
                 let &BookView { equity, cash, exposure, drawdown, .. } = shown;
                 points.push(EquityPoint { at: view.at, equity, cash, exposure, drawdown });

@@ -129,7 +129,7 @@ impl Panel {
         let title = format!("{}-title", self.name());
         let drawn = html! {
             section id=(self.name()) class=(self.class()) data-panel=(self.name()) data-on=(self.on())
-                data-knows=(knows) aria-labelledby=(title) {
+                data-knows=(knows) aria-labelledby=(title) tabindex="-1" {
                 h2 id=(title) { (self.title()) }
                 (inside)
             }
