@@ -210,7 +210,7 @@ fn a_thousand_events_a_second_do_not_freeze_the_page() {
     let elements = || browser.run("return document.querySelectorAll('*').length").as_f64();
     // Full lists to begin with: from here on nothing may grow.
     (1..=600).for_each(|_| {
-        served.hub.publish(event(served.desk.published.fetch_add(1, Ordering::SeqCst) + 1))
+        served.hub.publish(event(served.desk.published.fetch_add(1, Ordering::SeqCst) + 1));
     });
     browser.wait("the lists to be full", "document.querySelectorAll('.round').length === 50");
     let before = elements().expect("a number");
