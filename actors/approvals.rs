@@ -416,7 +416,7 @@ impl ApprovalsState {
     async fn carry_out(&self, person: Person, proposal: Proposal) -> Result<String, AnswerError> {
         let ApprovalsSetup { fence, expiry, safety, .. } = &self.setup;
         let decision = proposal.decision().clone();
-        if safety.standing().mode(Team::Trading) == Mode::Advisory {
+        if safety.mode(Team::Trading) == Mode::Advisory {
             self.deny(&decision, Code::ModeAdvisory);
             return Err(AnswerError::Denied(Code::ModeAdvisory));
         }

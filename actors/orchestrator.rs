@@ -134,7 +134,7 @@ pub struct Office {
 impl Office {
     /// The book that the present mode decides on: advice of advisory mode fills the shadow book.
     pub fn book(&self) -> BookKind {
-        BookKind::decided_on(self.safety.standing().mode(Team::Trading))
+        BookKind::decided_on(self.safety.mode(Team::Trading))
     }
 }
 

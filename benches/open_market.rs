@@ -9,7 +9,9 @@
 //! `fdatasync` and 0.5 ms.
 //!
 //! The stretch of wire itself, and the waking of a process by it, are measured by a peer that answers at
-//! once; a bar counts as received when it has woken its reader. Bounds hold beyond that.
+//! once; a bar counts as received when it has woken its reader. Bounds hold beyond that. What the same
+//! runtime, disk and HTTP client take without any council is measured beside it: the least that a machine
+//! gives, whoever decides.
 //!
 //! Then the same with 500 symbols: processor time of the process a minute of market, of 60 seconds of one
 //! core. Bound: 5 %.
@@ -18,6 +20,8 @@
 
 #[path = "support/allocator.rs"]
 mod allocator;
+#[path = "support/floor.rs"]
+mod floor;
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -92,6 +96,11 @@ async fn latency() -> Result<(), Failure> {
     let [echo, _] = quantiles(echoes().await?)?;
     println!("the wire alone              {echo:>8.3} ms (p50)");
     let ([p50, p99], [sync, _]) = (quantiles(latencies)?, quantiles(syncs)?);
+    let [floor, _] = quantiles(floor::floors(dir.path(), PAUSE).await?)?;
+    println!(
+        "without any council         {floor:>8.3} ms (p50), beyond one flush {:.3} ms",
+        floor - sync - echo
+    );
     println!("bare append + fdatasync     {sync:>8.3} ms (p50)");
     println!("bar -> order on the wire    {p50:>8.3} ms (p50), {p99:.3} ms (p99), {count} entries");
     println!(

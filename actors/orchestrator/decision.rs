@@ -307,7 +307,7 @@ impl Office {
         batch: Batch,
     ) -> Result<(), DecideError> {
         let decision = of.asked.base.decision.clone();
-        let mode = self.safety.standing().mode(Team::Trading);
+        let mode = self.safety.mode(Team::Trading);
         if BookKind::decided_on(mode) != book {
             // A person has changed the mode meanwhile: this was sized for the other account.
             self.give_up(&decision, batch, Code::SafetyFenced).await;

@@ -303,6 +303,11 @@ impl SafetyHandle {
         &self.directory
     }
 
+    /// The mode of a team as it is now.
+    pub fn mode(&self, team: Team) -> Mode {
+        self.standing.borrow().mode(team)
+    }
+
     /// Mode and trading state as they are now.
     pub fn standing(&self) -> Standing {
         let mut standing = self.standing.borrow().clone();

@@ -196,8 +196,8 @@ async fn a_mode_is_raised_by_a_person_only_and_outlives_the_process() {
     let store = Arc::clone(&desk.store);
     desk.stop().await;
     let desk = desk_on(store).await;
-    assert_eq!(desk.safety.standing().mode(Team::Trading), Mode::Autonomous);
-    assert_eq!(desk.safety.standing().mode(Team::Selection), Mode::Advisory);
+    assert_eq!(desk.safety.mode(Team::Trading), Mode::Autonomous);
+    assert_eq!(desk.safety.mode(Team::Selection), Mode::Advisory);
     desk.safety.set_mode(wish(Mode::Advisory, rule(), None)).await.unwrap();
     assert_eq!(desk.store.record().unwrap().modes[&Team::Trading], Mode::Advisory);
     desk.stop().await;

@@ -75,7 +75,7 @@ struct Body<'a> {
 impl Reviewer {
     /// Looks at the members of the book that the present mode decides on.
     pub(super) async fn review(&self, at: Time) {
-        let mode = self.panel.safety.standing().mode(Team::Trading);
+        let mode = self.panel.safety.mode(Team::Trading);
         let now = Now { at, mode, book: BookKind::decided_on(mode) };
         let Some(sheet) = self.rolls.begin(now.book, at) else { return };
         self.let_go(now, &sheet.rules).await;
@@ -203,7 +203,7 @@ impl Reviewer {
         let round = round.ok_or(Code::RoundNoQuorum)?;
         *voted = votes(&round);
         let cleared = self.panel.cleared(round, change.clone(), now.at).await?;
-        let mode = self.panel.safety.standing().mode(Team::Trading);
+        let mode = self.panel.safety.mode(Team::Trading);
         if mode == now.mode { Ok(cleared) } else { Err(Code::SafetyFenced) }
     }
 

@@ -184,7 +184,7 @@ pub(super) async fn begin(
 pub(super) async fn enter_mode(prepared: &Prepared, council: &Council) -> Result<(), CliError> {
     let wanted = Mode::ALL.into_iter().find(|mode| mode.name() == prepared.config.run.mode);
     let Some(to) = wanted else { return Ok(()) };
-    if council.safety.standing().mode(Team::Trading) == to {
+    if council.safety.mode(Team::Trading) == to {
         return Ok(());
     }
     let person = Person::authenticated("operator", "configuration");

@@ -107,7 +107,7 @@ impl Deliberation<'_> {
         alone: Made,
         advised: Result<Cleared<ListPlan>, Code>,
     ) -> (Made, Council) {
-        let mode = self.run.panel.safety.standing().mode(Team::Selection);
+        let mode = self.run.panel.safety.mode(Team::Selection);
         let council = |of: &mut Self, code: Option<Code>, shifts| Council {
             decision: of.decision.clone(),
             mode,

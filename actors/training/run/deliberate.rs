@@ -136,7 +136,7 @@ impl Deliberation<'_> {
 
     /// The round said act: brakes, permits, the mode, the disk.
     async fn act(&mut self, round: Round, advice: &[Advice], brief: &TrainingBrief) {
-        let mode = self.office.safety.standing().mode(Team::Training);
+        let mode = self.office.safety.mode(Team::Training);
         if mode == Mode::Advisory {
             self.cleared(&[], mode, &brief.proposal);
             self.drop_all(&brief.proposal, Code::ModeAdvisory);

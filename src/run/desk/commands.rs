@@ -118,7 +118,7 @@ impl Inner {
     /// one: nobody comes from advice to acting alone by one word, or two said in haste.
     async fn raise_with_real_money(&self, to: Mode) -> Result<(), Refusal> {
         let safety = &self.parts.council.safety;
-        let from = safety.standing().mode(Team::Trading);
+        let from = safety.mode(Team::Trading);
         if to <= from {
             return Ok(());
         }

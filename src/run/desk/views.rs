@@ -233,7 +233,7 @@ impl Inner {
 
     /// The book that the present mode decides on.
     fn book(&self) -> BookKind {
-        BookKind::decided_on(self.parts.council.safety.standing().mode(Team::Trading))
+        BookKind::decided_on(self.parts.council.safety.mode(Team::Trading))
     }
 
     /// Its figures; the other book's where it was never decided on, which `book` says.

@@ -62,7 +62,7 @@ pub(super) struct Item {
 
 /// The book that the present mode decides on.
 pub(super) fn book_of(safety: &SafetyHandle) -> BookKind {
-    BookKind::decided_on(safety.standing().mode(Team::Trading))
+    BookKind::decided_on(safety.mode(Team::Trading))
 }
 
 /// What the view of approvals holds.

@@ -275,8 +275,7 @@ async fn note(council: &TrainingRun, step: Step, body: &Value) -> Result<(), Cli
 }
 
 async fn set_mode(plan: &Plan<'_>, council: &TrainingRun) -> Result<(), CliError> {
-    let Some(to) = plan.mode.filter(|to| council.safety.standing().mode(Job::Training) != *to)
-    else {
+    let Some(to) = plan.mode.filter(|to| council.safety.mode(Job::Training) != *to) else {
         return Ok(());
     };
     let request = ModeRequest {
