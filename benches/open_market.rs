@@ -10,8 +10,8 @@
 //!
 //! The stretch of wire itself, and the waking of a process by it, are measured by a peer that answers at
 //! once; a bar counts as received when it has woken its reader. Bounds hold beyond that. What the same
-//! runtime, disk and HTTP client take without any council is measured beside it: the least that a machine
-//! gives, whoever decides.
+//! runtime, disk and HTTP client take without any council is measured beside it; the rest is
+//! the council's.
 //!
 //! Then the same with 500 symbols: processor time of the process a minute of market, of 60 seconds of one
 //! core. Bound: 5 %.

@@ -2,7 +2,7 @@
 //! written and synced by another thread, and sends a request. No council, no gate, no record.
 //!
 //! It stands on what the process under test stands on: a runtime of one thread, JSON, a thread for the
-//! disk, a pooled HTTP client. Nothing that decides in between can be faster than this.
+//! disk, a pooled HTTP client. What decides in between comes on top of it.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
