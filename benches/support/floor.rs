@@ -4,7 +4,7 @@
 //! It stands on what the process under test stands on: a runtime of one thread, JSON, a thread for the
 //! disk, a pooled HTTP client. What decides in between comes on top of it.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,8 +34,9 @@ pub(crate) async fn floors(dir: &Path, pause: Duration) -> Result<Vec<f64>, Fail
     let (to, at, notes) = (inner.local_addr()?, outer.local_addr()?, Notes::default());
     let mut work = JoinSet::new();
     work.spawn(carry(outer, to, notes.clone()));
-    let file = dir.join("floor");
-    let peer = std::thread::spawn(move || trade(at, &file).map_err(|error| error.to_string()));
+    // Before anybody waits for the thread.
+    let file = OpenOptions::new().create(true).append(true).open(dir.join("floor"))?;
+    let peer = std::thread::spawn(move || trade(at, file).map_err(|error| error.to_string()));
     let (mut bars, _) = inner.accept().await?;
     bars.set_nodelay(true)?;
     work.spawn(answer(inner));
@@ -68,8 +69,7 @@ async fn answer(listener: TcpListener) -> std::io::Result<()> {
 
 type Written = (Vec<u8>, oneshot::Sender<std::io::Result<()>>);
 
-fn trade(at: SocketAddr, file: &Path) -> Result<(), Failure> {
-    let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+fn trade(at: SocketAddr, mut file: File) -> Result<(), Failure> {
     let (disk, batches) = mpsc::channel::<Written>();
     let writer = std::thread::spawn(move || {
         for (bytes, reply) in batches {
