@@ -294,7 +294,8 @@ def cut_often(args, binary, room, image):
         if answered and number is not None and number < answered:
             fail(f"cut {nth}: order {answered} was answered, but order {number} is in force")
         if answered and status["state"] not in process.asked[answered - 1:]:
-            fail(f"cut {nth}: {process.asked[answered - 1]} came back as {status['state']}")
+            asked = f"order {answered}, {process.asked[answered - 1]},"
+            fail(f"cut {nth}: {asked} came back as {status}")
         states += answered > 0
         code = again.stop()
         if code != 0:
