@@ -36,7 +36,7 @@ use super::universe::UniversePlan;
 use super::{news, track};
 use crate::adapters::{lock::MoneyKind, policy_file, spend_ledger::SpendFile};
 use crate::cli::error::{CliError, ExitCode};
-use crate::config::{Config, Layer};
+use crate::config::{self, Config, Layer};
 
 /// A run that is ready to start.
 #[derive(Clone, Debug)]
@@ -339,7 +339,8 @@ pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<P
     };
     let own = dir.join(CONFIG_FILE);
     let flags = args.flags_over(&crate::cli::config::load(Some(&own), &[])?.config);
-    let loaded = crate::cli::config::load(Some(file.unwrap_or(&own)), &flags)?;
+    let mut loaded = crate::cli::config::load(Some(file.unwrap_or(&own)), &flags)?;
+    name_the_source(&mut loaded.layer, &args.flags(), &own);
     let is_open = begun.data.is_open();
     let terms = money::settle(&loaded.config, &args.open, is_open, (Some(dir), true))?;
     let recipe = Recipe::of(args, &loaded)?.going_on(&begun, args.names_data())?;
@@ -358,6 +359,17 @@ pub(super) fn again(args: &RunArgs, file: Option<&Path>, dir: &Path) -> Result<P
         own.display()
     );
     Err(CliError::new(ExitCode::Data, text))
+}
+
+/// What stands like a flag before the configuration and was not `given` with the command comes from the
+/// run's own file, and is said to.
+fn name_the_source(layer: &mut Layer, given: &[(String, String)], own: &Path) {
+    for (key, (_, source)) in layer {
+        let is_given = given.iter().any(|(name, _)| name == key);
+        if matches!(source, config::Source::Flag(_)) && !is_given {
+            *source = config::Source::File(own.to_owned());
+        }
+    }
 }
 
 /// A repetition of a run has no broker.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rig::{World, wait_for};
+use crate::rig::{World, text, wait_for};
 
 #[test]
 fn a_run_that_was_stopped_and_resumed_trades_like_one_that_was_not() {
@@ -94,4 +94,19 @@ fn a_run_whose_port_is_taken_leaves_nothing_behind() {
     assert!(!crate::rig::is_there(&world.path("r")));
     drop(taken);
     world.verb(&args).succeeds();
+}
+
+/// A person who looks for where a value comes from is not sent to a flag that nobody gave.
+#[test]
+fn a_run_that_goes_on_names_its_own_file_for_what_no_flag_has_given() {
+    let world = World::new();
+    let begun = ["--seed", "7", "--strategy", "momentum", "--pace", "20ms"];
+    assert!(world.start("r", &[&["--out", "r"], &begun[..]].concat()).terminate().success());
+    let running = world.start("r", &["--resume", "r", "--strategy", "momentum", "--pace", "20ms"]);
+    let told = running.get("config").unwrap_or_default();
+    let key = |name: &str| told["keys"][name].clone();
+    assert_eq!(key("run.seed")["value"], 7);
+    assert_eq!(text(&key("run.seed")["source"]), "file r/config.toml");
+    assert_eq!(text(&key("strategy.name")["source"]), "flag --strategy.name");
+    assert!(running.terminate().success());
 }
