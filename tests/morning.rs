@@ -128,6 +128,15 @@ impl Morning<'_> {
                 assert!(written.contains(id), "O-2: {id} is not in the log");
             }
         }
+        let mut entered: BTreeMap<String, &str> = BTreeMap::new();
+        for body in left.happened("submitted") {
+            let intent = &body["intent"];
+            let id = intent["client_order_id"].as_str().expect("an id");
+            if intent["purpose"]["purpose"] == "entry" {
+                let first = entered.insert(text(&intent["decision"]), id);
+                assert_eq!(first, None, "O-2: a decision has entered twice: {body}");
+            }
+        }
         assert!(left.updates.len() > 1, "orders arrived");
         left
     }

@@ -3,11 +3,12 @@
 //!
 //! Only with `PEERS=1`; see `exchange.rs`.
 
-use serde_json::Value;
+use axum::{Json, Router};
+use serde_json::{Value, json};
 
 use crate::peers::exchange::Judge;
 use crate::peers::models::missing;
-use crate::rig::{Running, World, request};
+use crate::rig::{Running, World, offered, request};
 use crate::venue::{DAY, Venue, assert_agreed, trading};
 
 /// Minutes of a session.
@@ -24,9 +25,9 @@ fn a_day_of_a_run_violates_the_brokers_specification_in_neither_direction() {
     let world = World::of(&[], 0);
     let venue = Venue::open(&world, &[]);
     let asked = Judge::new(&world.path("trading.log"), "trading-api.json", &venue.url);
-    let data = Judge::new(&world.path("data.log"), "market-data-api.json", &venue.url);
+    let of_data = Judge::new(&world.path("data.log"), "market-data-api.json", &venue.url);
     venue.tell(&world, &asked.url);
-    world.variable("CONCLAVE__ALPACA__DATA_URL", &data.url);
+    world.variable("CONCLAVE__ALPACA__DATA_URL", &of_data.url);
     // Stops that follow the price closely, so that they are replaced.
     world.variable("CONCLAVE__EXITS__BREAK_EVEN_AT", "0.001");
     world.variable("CONCLAVE__EXITS__TRAILING", "0.005");
@@ -42,7 +43,7 @@ fn a_day_of_a_run_violates_the_brokers_specification_in_neither_direction() {
     assert!(running.ended().success(), "{}", world.log("r"));
     world.verify("r");
 
-    let (told, data) = (asked.verdict(), data.verdict());
+    let (told, data) = (asked.verdict(), of_data.verdict());
     println!("trading: {} requests, data: {} requests", told.requests, data.requests);
     println!("{:#?}{:#?}", told.kinds, data.kinds);
     let violations = [told.violations, data.violations].concat();
@@ -72,9 +73,54 @@ fn a_day_of_a_run_violates_the_brokers_specification_in_neither_direction() {
     let count = |kind, status| all.iter().filter(|order| is(order, kind, status)).count();
     assert!(count("market", "filled") > 4 && count("stop", "replaced") > 4, "{all:#?}");
 
-    // Whoever finds nothing must be able to find something.
-    request(&asked.url, ("GET", "/v2/orders?limit=many"), &[], "");
-    assert!(!asked.verdict().violations.is_empty(), "the judge sees nothing");
+    assert_both_find(&asked, &of_data, &venue);
+}
+
+/// Whoever finds nothing on a day must be able to find something in what is asked.
+#[track_caller]
+fn assert_both_find(asked: &Judge, of_data: &Judge, venue: &Venue) {
+    for (judge, asks) in [
+        (asked, ("GET", "/v2/orders?limit=many", "")),
+        // The floats of the broker's own client.
+        (asked, ("POST", "/v2/orders", FLOAT)),
+        (asked, ("GET", "/v2/somewhere", "")),
+        (of_data, ("GET", "/v2/stocks/bars?symbols=AAA&timeframe=1Min&limit=many", "")),
+    ] {
+        assert_finds(judge, venue, asks);
+    }
+}
+
+/// An order whose quantity is a number, where the specification has a text.
+const FLOAT: &str =
+    r#"{"symbol":"AAA","qty":1.5,"side":"buy","type":"market","time_in_force":"day"}"#;
+
+#[track_caller]
+fn assert_finds(judge: &Judge, venue: &Venue, (method, path, body): (&str, &str, &str)) {
+    let before = judge.verdict().violations.len();
+    request(&judge.url, (method, path), &venue.keys, body);
+    assert!(before < judge.verdict().violations.len(), "the judge sees nothing in {method} {path}");
+}
+
+/// And in what is answered.
+#[test]
+fn the_judge_of_the_brokers_specification_finds_answers_that_are_not_as_specified() {
+    if let Some(why) = missing("prism") {
+        println!("skipped: {why}");
+        return;
+    }
+    let world = World::of(&[], 0);
+    let venue = Venue::open(&world, &[]);
+    let wrong = || async { Json(json!({"id": 7, "bars": 7})) };
+    let (url, _server) = offered(Router::new().fallback(wrong));
+    for (spec, path) in [
+        ("trading-api.json", "/v2/account"),
+        ("market-data-api.json", "/v2/stocks/bars?symbols=AAA&timeframe=1Min"),
+    ] {
+        let judge = Judge::new(&world.path(spec), spec, &url);
+        assert_finds(&judge, &venue, ("GET", path, ""));
+        let found = judge.verdict().violations.concat();
+        assert!(found.contains("response"), "{found}");
+    }
 }
 
 /// Plays all minutes but the last; a person looks at the account now and then.

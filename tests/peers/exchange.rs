@@ -121,11 +121,16 @@ impl Judge {
             *kinds.entry(format!("{method} {}", parts.join("/"))).or_default() += 1;
         }
         let lines: Vec<&str> = log.lines().collect();
-        let found = lines.iter().enumerate().filter(|(_, line)| line.contains("Violation"));
+        let found = lines.iter().enumerate().filter(|(_, line)| is_violation(line));
         let around = |nth: usize| lines[nth.saturating_sub(6)..=nth].join("\n");
         let violations = found.map(|(nth, _)| around(nth)).collect();
         Verdict { requests: kinds.values().sum(), kinds, violations }
     }
+}
+
+/// What Prism says of a message that is not as specified, and of a path or a method that is not there.
+fn is_violation(line: &str) -> bool {
+    line.contains("Violation") || line.contains("terminated with error")
 }
 
 /// A proxy in front of the exchange that holds both directions against a specification.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::models::{Peer, is_there};
-use crate::rig::{World, text};
+use crate::rig::{Running, World, text};
 
 const TOKEN: &str = "77:peer-marked-token";
 const ADA: i64 = 1;
@@ -18,6 +18,24 @@ fn history(peer: &Peer) -> Vec<Value> {
 fn said(peer: &Peer) -> Vec<Value> {
     let all = history(peer).into_iter();
     all.filter(|it| it["message"]["chat_id"] == ADA).collect()
+}
+
+/// The next message with buttons, and what its yes says.
+fn next(running: &mut Running<'_>, peer: &Peer, seen: &mut usize) -> (Value, String) {
+    let asks = |it: &Value| it["message"]["reply_markup"]["inline_keyboard"][0].is_array();
+    let wanted = || said(peer).into_iter().filter(asks).collect::<Vec<_>>();
+    running.wait("buttons", |_| wanted().len() > *seen);
+    let all = wanted();
+    *seen = all.len();
+    let last = all.last().expect("a message");
+    let yes = text(&last["message"]["reply_markup"]["inline_keyboard"][0][0]["callback_data"]);
+    (last["messageId"].clone(), yes)
+}
+
+/// Whether every press was read.
+fn is_heard(peer: &Peer) -> bool {
+    let unread = |it: &Value| it["callbackQuery"].is_object() && it["isRead"] != true;
+    !history(peer).iter().any(unread)
 }
 
 fn meta(user: i64) -> Value {
@@ -55,23 +73,20 @@ fn a_persons_press_is_taken_once_by_way_of_another_programs_telegram() {
         let all = world.steps("r", "approval.answered").into_iter();
         all.filter(|it| it["body"]["by"]["way"] == "telegram").collect::<Vec<_>>()
     };
+    // Whoever presses when it is over is told so, and that is all.
+    let (message, yes) = next(&mut running, &peer, &mut seen);
+    let expired = |world: &World| world.steps("r", "approval.expired").len();
+    let before = expired(&world);
+    running.wait("its end", |_| before < expired(&world));
+    press(&peer, ADA, &message, &yes);
+    running.wait("the late press", |_| is_heard(&peer));
+    assert!(answered(&world).is_empty(), "silence is no consent");
     while answered(&world).is_empty() {
-        let wanted = |peer: &Peer| -> Vec<Value> {
-            let asks = |it: &Value| it["message"]["reply_markup"]["inline_keyboard"][0].is_array();
-            said(peer).into_iter().filter(asks).collect()
-        };
-        running.wait("buttons", |_| wanted(&peer).len() > seen);
-        let all = wanted(&peer);
-        seen = all.len();
-        let last = all.last().expect("a message");
-        let yes = text(&last["message"]["reply_markup"]["inline_keyboard"][0][0]["callback_data"]);
-        press(&peer, 99, &last["messageId"], &yes);
-        press(&peer, ADA, &last["messageId"], &yes);
-        press(&peer, ADA, &last["messageId"], &yes);
-        running.wait("the presses", |_| {
-            let unread = |it: &Value| it["callbackQuery"].is_object() && it["isRead"] != true;
-            !history(&peer).iter().any(unread)
-        });
+        let (message, yes) = next(&mut running, &peer, &mut seen);
+        press(&peer, 99, &message, &yes);
+        press(&peer, ADA, &message, &yes);
+        press(&peer, ADA, &message, &yes);
+        running.wait("the presses", |_| is_heard(&peer));
     }
     let mut halt = meta(ADA);
     halt["text"] = "/halt enough".into();
@@ -84,6 +99,7 @@ fn a_persons_press_is_taken_once_by_way_of_another_programs_telegram() {
     let decisions: std::collections::BTreeSet<String> =
         answers.iter().map(|it| text(&it["decision"])).collect();
     assert_eq!(decisions.len(), answers.len(), "each was answered once: {answers:?}");
+    assert!(answers.iter().all(|it| it["body"]["by"]["name"] == "Ada (telegram 1)"), "{answers:?}");
     assert!(world.steps("r", "stranger.seen").iter().any(|it| it["body"]["user"] == 99));
     assert!(!world.log("r").contains("marked"), "{}", world.log("r"));
     world.verify("r");

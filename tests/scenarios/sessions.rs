@@ -123,6 +123,15 @@ fn taken(venue: &Venue, from: Time, until: Time) -> Vec<Value> {
     orders.filter(|order| from <= made(order) && made(order) < until).collect()
 }
 
+fn is_until_canceled(order: &Value) -> bool {
+    order["time_in_force"] == "gtc"
+}
+
+/// What is held of shares.
+fn shares(venue: &Venue) -> Vec<(String, f64)> {
+    venue.positions().into_iter().filter(|(symbol, _)| !symbol.starts_with("BTC")).collect()
+}
+
 fn is_entry(order: &Value) -> bool {
     text(&order["position_intent"]).ends_with("_to_open")
 }
@@ -141,13 +150,16 @@ fn denied(world: &World, code: &str, from: Time, until: Time) -> Vec<String> {
 fn coins_are_traded_over_a_weekend_and_shares_rest_behind_their_stops() {
     let world = World::of(&[], 0);
     let friday = Stretch::new("2024-02-09", "13:00:00", 180, true);
-    let saturday = Stretch::new("2024-02-10", "10:00:00", 120, false);
+    // Over midnight in New York, and over that of UTC.
+    let saturday = Stretch::new("2024-02-10", "18:00:00", 390, false);
     let sunday = Stretch::new("2024-02-11", "20:00:00", 120, false);
     let monday = Stretch::new("2024-02-12", "09:30:00", 120, true);
     let venue = open(&world, &[friday, saturday, sunday, monday]);
     venue.until(friday.day, friday.from);
     let mut running = world.serve("r", &trading(&[]));
     play(&venue, &mut running, friday, 0);
+    let held = shares(&venue);
+    assert!(!held.is_empty(), "a share is held over the weekend");
     let (close, opening) = (at(friday.day, "16:00:00"), monday.begins());
     for day in [saturday, sunday] {
         play(&venue, &mut running, day, 0);
@@ -160,6 +172,14 @@ fn coins_are_traded_over_a_weekend_and_shares_rest_behind_their_stops() {
         // An entry for the day has ended with it; what rests is behind a position.
         let mut resting = venue.orders("open").into_iter().filter(is_share);
         assert!(resting.all(|order| !is_entry(&order)), "{:#?}", venue.orders("open"));
+        assert_eq!(shares(&venue), held);
+        for (symbol, _) in &held {
+            // Behind the stop of Friday, which has not ended with its day.
+            let is_theirs = |order: &Value| {
+                order["symbol"] == symbol[..] && order["type"] == "stop" && is_until_canceled(order)
+            };
+            assert!(venue.orders("open").iter().any(is_theirs), "{:#?}", venue.orders("open"));
+        }
     }
     let weekend = taken(&venue, close, opening);
     assert!(!weekend.iter().any(|order| is_share(order) && is_entry(order)), "{weekend:#?}");
@@ -178,20 +198,22 @@ fn coins_are_traded_over_a_weekend_and_shares_rest_behind_their_stops() {
     world.verify("r");
 }
 
-/// A run from the Sunday of a switch to the close of Monday, with bars of shares from an hour before the
-/// opening on. `hours` are Monday's, UTC.
+/// A run from the Saturday before a switch, through it, to the close of Monday, with bars of shares from
+/// an hour before the opening on. `hours` are Monday's, UTC.
 #[track_caller]
-fn switch(sunday: &'static str, monday: &'static str, hours: (&str, &str)) {
+fn switch([saturday, sunday, monday]: [&'static str; 3], hours: (&str, &str)) {
     let world = World::of(&[], 0);
-    let night = Stretch::new(sunday, "12:00:00", 120, false);
+    // The clocks change at two; coins have a minute in each of them.
+    let night = Stretch::new(saturday, "23:30:00", 270, false);
+    let noon = Stretch::new(sunday, "12:00:00", 120, false);
     let morning = Stretch::new(monday, "08:30:00", 120, true);
     // An hour before the close, which was the close a week ago where the clocks went back.
     let afternoon = Stretch::new(monday, "14:55:00", 10, true);
     let evening = Stretch::new(monday, "15:50:00", 10, true);
-    let venue = open(&world, &[night, morning, afternoon, evening]);
+    let venue = open(&world, &[night, noon, morning, afternoon, evening]);
     venue.until(night.day, night.from);
     let mut running = world.serve("r", &trading(&["--until-close"]));
-    for stretch in [night, morning, afternoon] {
+    for stretch in [night, noon, morning, afternoon] {
         play(&venue, &mut running, stretch, 0);
         assert_agreed(&venue, &running);
     }
@@ -215,15 +237,15 @@ fn switch(sunday: &'static str, monday: &'static str, hours: (&str, &str)) {
     assert!(!early.is_empty() && !early.iter().any(|it| it.contains("BTC")), "{early:?}");
     assert_eq!(denied(&world, "gate.session", open, close), Vec::<String>::new());
     let coins = taken(&venue, Time::EPOCH, open).into_iter().filter(|order| !is_share(order));
-    assert!(coins.count() > 1, "coins on Sunday");
+    assert!(coins.count() > 1, "coins from Saturday on");
 }
 
 #[test]
 fn the_session_of_monday_is_an_hour_earlier_behind_the_switch_of_march() {
-    switch("2024-03-10", "2024-03-11", ("13:30:00", "20:00:00"));
+    switch(["2024-03-09", "2024-03-10", "2024-03-11"], ("13:30:00", "20:00:00"));
 }
 
 #[test]
 fn the_session_of_monday_is_an_hour_later_behind_the_switch_of_november() {
-    switch("2024-11-03", "2024-11-04", ("14:30:00", "21:00:00"));
+    switch(["2024-11-02", "2024-11-03", "2024-11-04"], ("14:30:00", "21:00:00"));
 }

@@ -47,6 +47,9 @@ fn a_stop_that_fills_although_it_was_canceled_is_the_exit() {
     let is_late = |of: &&Vec<Value>| of.iter().any(|it| it["event"] == "pending_cancel");
     let late: Vec<_> = left.updates.values().filter(is_late).collect();
     assert_eq!(late.len(), 1);
+    let canceled = late[0].iter().position(|it| it["event"] == "pending_cancel");
+    let filled = late[0].iter().rposition(|it| it["event"] == "fill");
+    assert!(canceled < filled, "it was filled behind its cancellation: {:#?}", late[0]);
     let symbol = text(&late[0][0]["order"]["symbol"]);
     let (bought, sold) = left.traded(&symbol);
     assert!(bought > 0.0 && (bought - sold).abs() < 1e-9, "{symbol}: {bought} and {sold}");
@@ -95,7 +98,12 @@ fn a_stop_that_is_refused_is_sent_anew() {
 /// Remedy: looked for by its id, and sent again under the same one where it is not there.
 #[test]
 fn a_broken_answer_without_a_body_makes_no_second_order() {
-    let left = planned(&[], &["orders.500@1", "orders.500@4x2", "cancels.500@1x2"]);
+    let left = morning(&[], |it| {
+        it.venue.plan(&["orders.500@1", "orders.500@4x2", "cancels.500@1x2"]);
+        it.minutes(80);
+        it.asked("unknown", 5.0);
+        it.settle();
+    });
     assert!(left.news("rejected").is_empty(), "{:?}", left.news("rejected"));
 }
 

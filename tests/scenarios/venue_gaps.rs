@@ -11,6 +11,9 @@ fn a_fill_in_a_gap_of_the_stream_is_asked_for() {
     let left = planned(&[], &["stream.gap@4:1s"]);
     assert!(!left.happened("filled").is_empty());
     assert!(left.log.contains("the stream of orders is not heard"), "{}", left.log);
+    let mut told: Vec<_> = left.updates.values().flatten().collect();
+    told.sort_by_key(|it| text(&it["timestamp"]));
+    assert_eq!(told[3]["event"], "fill", "it falls into the gap: {told:#?}");
 }
 
 /// Remedy: history. L-1: each bar is played once and in order, so that what the run knows is what one

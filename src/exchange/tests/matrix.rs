@@ -17,6 +17,8 @@ use conclave_domain::time::Time;
 
 use super::*;
 
+mod intents;
+
 /// Hours of New York's July, in their order: before the opening, in the session, ten minutes before its
 /// end, after it, at night before a session, on a Sunday's noon.
 const HOURS: [(&str, &str); 6] = [
@@ -301,15 +303,21 @@ async fn said_there(desk: &Desk, body: Value) -> (u16, i64) {
     (status, answer["code"].as_i64().unwrap_or(0))
 }
 
-#[tokio::test]
-async fn every_cell_of_the_matrix_is_answered_alike_here_there_and_in_the_documents() {
-    let desks = desks().await;
+/// What the broker says of the share and of the coin.
+async fn flags(desk: &Desk) -> [AssetFlags; 2] {
     let mut flags = Vec::new();
     for symbol in [SHARE, "BTC%2FUSD"] {
-        let asset = desks[0].get(&format!("/v2/assets/{symbol}")).await;
+        let asset = desk.get(&format!("/v2/assets/{symbol}")).await;
         let asset: Asset = serde_json::from_value(asset).unwrap();
         flags.push(AssetFlags::from(&asset));
     }
+    flags.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn every_cell_of_the_matrix_is_answered_alike_here_there_and_in_the_documents() {
+    let desks = desks().await;
+    let flags = flags(&desks[0]).await;
     let (mut taken, mut refused, mut wrong) = (0, 0, Vec::new());
     for (hour, at) in HOURS {
         desks[0].until(at).await;
