@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use conclave_domain::alpaca::rules::{AssetFlags, Moment, admit};
+use conclave_domain::alpaca::rules::{AssetFlags, Judged, Moment, admit};
 use conclave_domain::alpaca::{Asset, NewOrder};
 use conclave_domain::exchange::venue::Listing;
 use conclave_domain::fixed::{Qty, Volume};
@@ -288,19 +288,31 @@ async fn desks() -> Vec<Desk> {
     desks
 }
 
+/// An answer: its status, its code and its words.
+type Said = ((u16, i64), String);
+
 /// What our client says of a body before it sends it, by what the broker says of the asset.
-fn said_here(body: &Value, asset: &AssetFlags, now: Time, held: Qty) -> (u16, i64) {
+fn said_here(body: &Value, asset: &AssetFlags, now: Time, held: Qty) -> Said {
     let order: NewOrder = serde_json::from_value(body.clone()).unwrap();
-    match admit(&order, asset, Moment::at(now), held) {
-        Ok(()) => (200, 0),
-        Err(refusal) => (refusal.status, refusal.code),
+    judged(admit(&order, asset, Moment::at(now), held))
+}
+
+/// A judgement, as it is answered.
+fn judged(judged: Judged) -> Said {
+    match judged {
+        Ok(()) => ((200, 0), String::new()),
+        Err(refusal) => ((refusal.status, refusal.code), refusal.message),
     }
 }
 
 /// What the exchange answers to a body.
-async fn said_there(desk: &Desk, body: Value) -> (u16, i64) {
+async fn said_there(desk: &Desk, body: Value) -> Said {
     let (status, answer) = desk.order(body).await;
-    (status, answer["code"].as_i64().unwrap_or(0))
+    if status == 200 {
+        return judged(Ok(()));
+    }
+    let message = answer["message"].as_str().unwrap_or_default();
+    ((status, answer["code"].as_i64().unwrap_or(0)), message.to_owned())
 }
 
 /// What the broker says of the share and of the coin.
@@ -327,14 +339,14 @@ async fn every_cell_of_the_matrix_is_answered_alike_here_there_and_in_the_docume
                 let (body, asset) = (cell.body(), &flags[usize::from(!cell.is_share())]);
                 let here = said_here(&body, asset, at.parse().unwrap(), qty.parse().unwrap());
                 let there = said_there(desk, body).await;
-                if there.0 == 200 {
+                if there.0.0 == 200 {
                     taken += 1;
                     desk.floor.with(|exchange| *exchange = before.clone());
                 } else {
                     refused += 1;
                 }
                 let documents = expected(cell);
-                if here != there || !documents.contains(&there) {
+                if here != there || !documents.contains(&there.0) {
                     wrong.push(format!("{cell:?}: {here:?} here, {there:?} there, {documents:?}"));
                 }
             }

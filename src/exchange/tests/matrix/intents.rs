@@ -72,21 +72,13 @@ async fn what_a_run_refuses_to_send_is_what_the_exchange_refuses_to_take() {
             let symbols = symbols.into_iter().filter(|(it, _)| held != "short" || *it == SHARE);
             for (symbol, asset) in symbols {
                 for intent in intents(symbol, held, at) {
-                    let here = match ours::admitted(&intent, asset, at) {
-                        Ok(()) => (200, 0, String::new()),
-                        Err(refusal) => (refusal.status, refusal.code, refusal.message),
-                    };
+                    let here = judged(ours::admitted(&intent, asset, at));
                     let order = serde_json::to_value(ours::asked(&intent, asset.class)).unwrap();
-                    let (status, answer) = desk.order(order).await;
-                    let there = if status == 200 {
-                        (200, 0, String::new())
-                    } else {
-                        let message = answer["message"].as_str().unwrap_or_default();
-                        (status, answer["code"].as_i64().unwrap_or(0), message.to_owned())
-                    };
-                    taken += usize::from(status == 200);
-                    refused += usize::from(status != 200);
-                    if status == 200 {
+                    let there = said_there(desk, order).await;
+                    let is_taken = there.0.0 == 200;
+                    taken += usize::from(is_taken);
+                    refused += usize::from(!is_taken);
+                    if is_taken {
                         desk.floor.with(|exchange| *exchange = before.clone());
                     }
                     if here != there {
